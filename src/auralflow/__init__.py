@@ -1,0 +1,3 @@
+"""Music source separation by deep mask estimation."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,442 @@
+"""What training makes small: criteria on tensors.
+
+A loss is a pure function, and a criterion is that function with its settings chosen. The type of a criterion
+says which tensors it needs: ``MagnitudeCriterion`` a mask and magnitudes, ``SpectrogramCriterion`` complex
+spectrograms, ``AudioCriterion`` samples. Shapes: mask and target magnitude ``[B, S, C, F, T]``, mixture
+magnitude ``[B, C, F, T]``, audio ``[B, S, C, N]``. In formulas M is the mask, X the mixture magnitude and Y
+the target magnitude; an *item* is one source of one batch entry.
+
+``reduction`` is ``"mean"`` or ``"sum"``; the sum runs over everything that the mean averages. Every value and
+every gradient is finite on silence.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import permutations
+from typing import ClassVar, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from auralflow.errors import SettingsError, UsageError
+from auralflow.metrics import check_shapes, pool_channels
+
+__all__ = [
+    "AudioCriterion",
+    "ComplexL1Loss",
+    "ComponentLoss",
+    "ConstructionLoss",
+    "Criterion",
+    "KLDivergenceLoss",
+    "L1Loss",
+    "L2Loss",
+    "MagnitudeCriterion",
+    "MaskLoss",
+    "RMSELoss",
+    "Reduction",
+    "SiSDRLoss",
+    "SpectrogramCriterion",
+    "complex_l1_loss",
+    "component_loss",
+    "create_criterion",
+    "kl_divergence",
+    "l1_loss",
+    "l2_loss",
+    "latent_loss",
+    "mask_loss",
+    "rmse_loss",
+    "si_sdr_loss",
+]
+
+Reduction = Literal["mean", "sum"]
+ConstructionLoss = Literal["l1", "l2"]
+
+ENERGY_FLOOR = 1e-12
+"""Kept under square roots of energies: their gradient has no bound at zero."""
+MASK_ENERGY_FLOOR = 1e-8
+"""Share of the residual's energy below which a filtered residual fades out instead of being normalised."""
+SILENCE_POWER = 1e-8
+"""Mean square of audio that counts as silence: -80 dB below full scale, well under any music."""
+LOG_VARIANCE_KNEE = 20.0
+"""Log-variance from which the exponential goes on as its tangent, so that it cannot overflow."""
+
+
+def _check_choice(setting: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise SettingsError(f"unknown {setting}", found=repr(value), expected=f"one of {', '.join(choices)}")
+
+
+def _reduce(values: Tensor, reduction: Reduction) -> Tensor:
+    _check_choice("reduction", reduction, get_args(Reduction))
+    return values.mean() if reduction == "mean" else values.sum()
+
+
+def _aligned(mask: Tensor, mixture: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Expand mask, mixture and target to one ``[B, S, C, F, T]``."""
+    sources = mixture.unsqueeze(1) if mixture.ndim == 4 else mixture
+    shapes = [tuple(tensor.shape) for tensor in (mask, mixture, target)]
+    if any(tensor.ndim != 5 for tensor in (mask, sources, target)):
+        raise _misfit(shapes)
+    try:
+        first, second, third = torch.broadcast_tensors(mask, sources, target)
+    except RuntimeError as error:
+        raise _misfit(shapes) from error
+    return first, second, third
+
+
+def _misfit(shapes: list[tuple[int, ...]]) -> UsageError:
+    return UsageError(
+        "mask, mixture and target do not fit together",
+        found=f"shapes {shapes[0]}, {shapes[1]} and {shapes[2]}",
+        expected="[B, S, C, F, T], [B, C, F, T] and [B, S, C, F, T]",
+    )
+
+
+def l1_loss(mask: Tensor, mixture: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor:
+    """Mean of ``|M X - Y|``.
+
+    Example:
+        >>> l1_loss(torch.ones(1, 1, 1, 2, 3), torch.ones(1, 1, 2, 3), torch.zeros(1, 1, 1, 2, 3))
+        tensor(1.)
+    """
+    mask, mixture, target = _aligned(mask, mixture, target)
+    return _reduce((mask * mixture - target).abs(), reduction)
+
+
+def l2_loss(mask: Tensor, mixture: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor:
+    """Mean of ``(M X - Y)^2``.
+
+    Example:
+        >>> l2_loss(torch.ones(1, 1, 1, 2, 3), 2 * torch.ones(1, 1, 2, 3), torch.zeros(1, 1, 1, 2, 3))
+        tensor(4.)
+    """
+    mask, mixture, target = _aligned(mask, mixture, target)
+    return _reduce((mask * mixture - target).square(), reduction)
+
+
+def rmse_loss(mask: Tensor, mixture: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor:
+    """Root of the mean of ``(M X - Y)^2`` over each item, reduced over items.
+
+    Example:
+        >>> rmse_loss(torch.ones(1, 1, 1, 2, 3), 2 * torch.ones(1, 1, 2, 3), torch.zeros(1, 1, 1, 2, 3))
+        tensor(2.)
+    """
+    mask, mixture, target = _aligned(mask, mixture, target)
+    power = (mask * mixture - target).square().mean(dim=(-3, -2, -1))
+    return _reduce((power + ENERGY_FLOOR).sqrt(), reduction)
+
+
+def mask_loss(mask: Tensor, mixture: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor:
+    """Mean of ``|M - min(1, Y / X)|``; the ratio is 0 where both are 0 and 1 where only X is.
+
+    Example:
+        >>> mask_loss(torch.ones(1, 1, 1, 2, 3), 2 * torch.ones(1, 1, 2, 3), torch.ones(1, 1, 1, 2, 3))
+        tensor(0.5000)
+    """
+    mask, mixture, target = _aligned(mask, mixture, target)
+    full = target >= mixture
+    # The divisor is one wherever its quotient is not used: a zero there would still spoil the gradient.
+    ratio = torch.where(full, (target > 0).to(target.dtype), target / mixture.masked_fill(full, 1.0))
+    return _reduce((mask - ratio).abs(), reduction)
+
+
+def component_loss(
+    mask: Tensor,
+    mixture: Tensor,
+    target: Tensor,
+    alpha: float = 0.2,
+    beta: float = 0.8,
+    gamma: float = 0.0,
+    reduction: Reduction = "mean",
+) -> Tensor:
+    """Keep the target, quieten the residual R = X - Y, and keep the residual's shape.
+
+    ``alpha mean((M Y - Y)^2) + beta mean((M R)^2) + gamma mean((M R / |M R| - R / |R|)^2)``, norms per item.
+    The third mean is at most 4 / (C F T), so a ``gamma`` that matters is of the order of C F T.
+
+    Args:
+        mask: Estimated mask ``[B, S, C, F, T]``.
+        mixture: Mixture magnitude ``[B, C, F, T]``.
+        target: Target magnitude ``[B, S, C, F, T]``.
+        alpha: Weight of the filtered target. Default: 0.2.
+        beta: Weight of the filtered residual's power. Default: 0.8.
+        gamma: Weight of the filtered residual's shape. Default: 0.
+        reduction: ``"mean"`` or ``"sum"``.
+
+    Returns:
+        A scalar.
+
+    Source:
+        Xu, Elshamy, Zhao and Fingscheidt, "Components Loss for Neural Networks in Mask-Based Speech
+        Enhancement", EURASIP JASM 2021:24 (arXiv 1908.05087). There the weights are 1 - a - b for
+        the target, a for the residual's power and b for its shape, and the authors' code takes the norms over
+        a whole batch; here no item depends on its neighbours.
+
+    Example:
+        >>> component_loss(torch.ones(1, 1, 1, 2, 3), 2 * torch.ones(1, 1, 2, 3), torch.ones(1, 1, 1, 2, 3))
+        tensor(0.8000)
+    """
+    mask, mixture, target = _aligned(mask, mixture, target)
+    residual = mixture - target
+    filtered = mask * residual
+    loss = alpha * _reduce((mask * target - target).square(), reduction)
+    loss = loss + beta * _reduce(filtered.square(), reduction)
+    if gamma == 0:
+        return loss
+    energy = residual.square().sum(dim=(-3, -2, -1), keepdim=True)
+    # The floor follows the residual, so that a mask near zero gets no gradient that grows with the level.
+    filtered_energy = filtered.square().sum(dim=(-3, -2, -1), keepdim=True) + MASK_ENERGY_FLOOR * energy
+    shape = filtered / (filtered_energy + ENERGY_FLOOR).sqrt()
+    return loss + gamma * _reduce((shape - residual / (energy + ENERGY_FLOOR).sqrt()).square(), reduction)
+
+
+def complex_l1_loss(estimate: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor:
+    """Mean of ``(|Re(E - Y)| + |Im(E - Y)|) / 2`` over complex spectrograms of one shape.
+
+    The sum runs over real and imaginary parts, the 2 n numbers that the mean averages.
+
+    Example:
+        >>> complex_l1_loss(torch.tensor([3 + 4j]), torch.tensor([0j]))
+        tensor(3.5000)
+    """
+    check_shapes(estimate, target, letters="T")
+    return _reduce(torch.view_as_real(estimate - target).abs(), reduction)
+
+
+def _si_sdr(estimate: Tensor, target: Tensor) -> Tensor:
+    """SI-SDR in dB over the last dimension, defined on silence.
+
+    The distortion's floor is ``SILENCE_POWER``. The signal's floor shrinks as the target gets louder: silence
+    then scores 0 dB on silence, and each missed target or invented estimate costs its level above the floor.
+    With one fixed floor, turning the volume to zero would score 0 dB, better than any poor estimate.
+    """
+    power = target.square().mean(dim=-1, keepdim=True)
+    scale = (estimate * target).mean(dim=-1, keepdim=True) / (power + SILENCE_POWER)
+    distortion = (estimate - scale * target).square().mean(dim=-1) + SILENCE_POWER
+    floor = SILENCE_POWER * (SILENCE_POWER / (power + SILENCE_POWER))
+    signal = (scale.square() * power + floor).squeeze(-1)
+    return 10 * (torch.log10(signal) - torch.log10(distortion))
+
+
+def _best_order(estimate: Tensor, target: Tensor) -> Tensor:
+    """For each batch entry the order of estimates ``[B, S]`` that scores best against the targets."""
+    orders = torch.tensor(list(permutations(range(target.shape[1]))), device=target.device)
+    # Column by column and without a graph: S * S copies of the audio would not fit beside a net.
+    with torch.no_grad():
+        scores = torch.stack([_si_sdr(estimate, truth.unsqueeze(1)) for truth in target.unbind(1)], dim=2)
+        sources = torch.arange(target.shape[1], device=target.device)
+        return orders[scores[:, orders, sources].sum(dim=-1).argmax(dim=1)]
+
+
+def si_sdr_loss(
+    estimate: Tensor, target: Tensor, best_permutation: bool = False, reduction: Reduction = "mean"
+) -> Tensor:
+    """Negative scale-invariant signal-to-distortion ratio in dB, channels pooled, reduced over items.
+
+    A silent target asks for a silent estimate, and a silent estimate is the worst answer to a loud target.
+
+    Args:
+        estimate: Estimated samples ``[B, S, C, N]``, full scale at 1.
+        target: True samples, same shape.
+        best_permutation: Score each batch entry with the order of its estimates that fits best. Tries all S!.
+        reduction: ``"mean"`` or ``"sum"``.
+
+    Returns:
+        A scalar.
+
+    Raises:
+        UsageError: If the shapes differ.
+
+    Source:
+        Le Roux et al., "SDR - Half-baked or Well Done?", ICASSP 2019.
+
+    Example:
+        >>> target = torch.tensor([[[[0.5, -0.5, 0.5, -0.5]]]])
+        >>> si_sdr_loss(3 * target + 0.15, target).round(decimals=2)
+        tensor(-20.)
+    """
+    check_shapes(estimate, target, letters="B, S, C, N")
+    estimate, target = pool_channels(estimate), pool_channels(target)
+    if best_permutation:
+        order = _best_order(estimate, target)
+        estimate = estimate.take_along_dim(order.unsqueeze(-1), dim=1)
+    return _reduce(-_si_sdr(estimate, target), reduction)
+
+
+def kl_divergence(mu: Tensor, log_var: Tensor, reduction: Reduction = "mean") -> Tensor:
+    """KL divergence of N(mu, exp(log_var)) from N(0, 1), averaged over latent elements.
+
+    The average makes the weight of this term independent of the size of the latent.
+
+    Source:
+        Kingma and Welling, "Auto-Encoding Variational Bayes", ICLR 2014, appendix B.
+
+    Example:
+        >>> kl_divergence(torch.ones(2, 8), torch.zeros(2, 8))
+        tensor(0.5000)
+    """
+    check_shapes(mu, log_var, letters="latent")
+    capped = log_var.clamp(max=LOG_VARIANCE_KNEE)
+    variance = capped.exp() * (1 + log_var - capped)
+    return _reduce(0.5 * (mu.square() + variance - log_var - 1), reduction)
+
+
+def latent_loss(mu: Tensor, log_var: Tensor, weight: float, reduction: Reduction = "mean") -> Tensor:
+    """Weighted ``kl_divergence``, to be added to any criterion when the net is variational.
+
+    Example:
+        >>> latent_loss(torch.ones(2, 8), torch.zeros(2, 8), weight=0.1)
+        tensor(0.0500)
+    """
+    return weight * kl_divergence(mu, log_var, reduction)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Criterion:
+    """Base of all criteria: a loss function, and its settings as immutable fields of the same names."""
+
+    function: ClassVar[Callable[..., Tensor]]
+    requires_latent: ClassVar[bool] = False
+    """Whether the criterion only makes sense with a variational net, whose KL term the trainer adds."""
+    reduction: Reduction = "mean"
+
+    def __post_init__(self) -> None:
+        _check_choice("reduction", self.reduction, get_args(Reduction))
+
+
+class MagnitudeCriterion(Criterion):
+    """A criterion on a mask and magnitudes."""
+
+    def __call__(self, mask: Tensor, mixture: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of mask ``[B, S, C, F, T]`` on mixture ``[B, C, F, T]`` for target (as mask)."""
+        return self.function(mask, mixture, target, **vars(self))
+
+
+class SpectrogramCriterion(Criterion):
+    """A criterion on complex spectrograms."""
+
+    def __call__(self, estimate: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of complex estimate against target, both ``[B, S, C, F, T]``."""
+        return self.function(estimate, target, **vars(self))
+
+
+class AudioCriterion(Criterion):
+    """A criterion on samples."""
+
+    def __call__(self, estimate: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of estimated samples against target, both ``[B, S, C, N]``."""
+        return self.function(estimate, target, **vars(self))
+
+
+class L1Loss(MagnitudeCriterion):
+    """Criterion of ``l1_loss``."""
+
+    function = staticmethod(l1_loss)
+
+
+class L2Loss(MagnitudeCriterion):
+    """Criterion of ``l2_loss``."""
+
+    function = staticmethod(l2_loss)
+
+
+class RMSELoss(MagnitudeCriterion):
+    """Criterion of ``rmse_loss``."""
+
+    function = staticmethod(rmse_loss)
+
+
+class MaskLoss(MagnitudeCriterion):
+    """Criterion of ``mask_loss``."""
+
+    function = staticmethod(mask_loss)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComponentLoss(MagnitudeCriterion):
+    """Criterion of ``component_loss``."""
+
+    function = staticmethod(component_loss)
+    alpha: float = 0.2
+    beta: float = 0.8
+    gamma: float = 0.0
+
+
+def _construct(
+    mask: Tensor, mixture: Tensor, target: Tensor, construction_loss: ConstructionLoss, reduction: Reduction
+) -> Tensor:
+    loss = l1_loss if construction_loss == "l1" else l2_loss
+    return loss(mask, mixture, target, reduction)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KLDivergenceLoss(MagnitudeCriterion):
+    """Construction loss of a variational net; ``latent_loss``, the other term, is added by the trainer."""
+
+    function = staticmethod(_construct)
+    requires_latent: ClassVar[bool] = True
+    construction_loss: ConstructionLoss = "l2"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_choice("construction loss", self.construction_loss, get_args(ConstructionLoss))
+
+
+class ComplexL1Loss(SpectrogramCriterion):
+    """Criterion of ``complex_l1_loss``."""
+
+    function = staticmethod(complex_l1_loss)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiSDRLoss(AudioCriterion):
+    """Criterion of ``si_sdr_loss``."""
+
+    function = staticmethod(si_sdr_loss)
+    best_permutation: bool = False
+
+
+def create_criterion(
+    name: str,
+    *,
+    construction_loss: ConstructionLoss = "l2",
+    alpha: float = 0.2,
+    beta: float = 0.8,
+    gamma: float = 0.0,
+    best_permutation: bool = False,
+    reduction: Reduction = "mean",
+) -> Criterion:
+    """Make a criterion from its name; settings that it does not have are left aside.
+
+    Args:
+        name: component, kl_div, l1, l2, mask, si_sdr, rmse or complex_l1; ``-`` counts as ``_``.
+        construction_loss: ``"l1"`` or ``"l2"``, for kl_div.
+        alpha: Weight of the filtered target, for component.
+        beta: Weight of the filtered residual's power, for component.
+        gamma: Weight of the filtered residual's shape, for component.
+        best_permutation: Whether the order of the estimates is free, for si_sdr.
+        reduction: ``"mean"`` or ``"sum"``.
+
+    Returns:
+        The criterion, whose type says which tensors it needs.
+
+    Raises:
+        SettingsError: If the name or a choice is unknown.
+
+    Example:
+        >>> create_criterion("si-sdr", best_permutation=True)
+        SiSDRLoss(reduction='mean', best_permutation=True)
+    """
+    makers: dict[str, Callable[[], Criterion]] = {
+        "component": lambda: ComponentLoss(alpha=alpha, beta=beta, gamma=gamma, reduction=reduction),
+        "kl_div": lambda: KLDivergenceLoss(construction_loss=construction_loss, reduction=reduction),
+        "l1": lambda: L1Loss(reduction=reduction),
+        "l2": lambda: L2Loss(reduction=reduction),
+        "mask": lambda: MaskLoss(reduction=reduction),
+        "si_sdr": lambda: SiSDRLoss(best_permutation=best_permutation, reduction=reduction),
+        "rmse": lambda: RMSELoss(reduction=reduction),
+        "complex_l1": lambda: ComplexL1Loss(reduction=reduction),
+    }
+    key = name.replace("-", "_")
+    _check_choice("criterion", key, tuple(makers))
+    return makers[key]()

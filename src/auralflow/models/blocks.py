@@ -1,0 +1,235 @@
+"""The parts that the nets are built from.
+
+Shape letters: ``B`` batch, ``S`` source, ``C`` channel, ``F`` frequency bin, ``T`` frame,
+``H`` hidden channel.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from auralflow.config import MaskActivation
+
+__all__ = [
+    "BinAffine",
+    "ConvBlock",
+    "Mask",
+    "RecurrentBottleneck",
+    "UpBlock",
+    "VariationalBottleneck",
+    "lecun_init",
+]
+
+
+class ConvBlock(nn.Sequential):
+    """Two 3x3 convolutions, each followed by batch normalisation and ReLU, or by SELU alone.
+
+    Args:
+        num_inputs: Channels that come in.
+        num_outputs: Channels that go out.
+        self_normalizing: SELU without batch normalisation instead of batch normalisation and ReLU.
+
+    Shape:
+        - Input: ``[B, num_inputs, F, T]``
+        - Output: ``[B, num_outputs, F, T]``
+    """
+
+    def __init__(self, num_inputs: int, num_outputs: int, *, self_normalizing: bool) -> None:
+        layers: list[nn.Module] = []
+        for channels in (num_inputs, num_outputs):
+            # The bias of a convolution is lost in the batch normalisation behind it.
+            layers.append(nn.Conv2d(channels, num_outputs, 3, padding=1, bias=self_normalizing))
+            if self_normalizing:
+                layers.append(nn.SELU())
+            else:
+                layers += [nn.BatchNorm2d(num_outputs), nn.ReLU()]
+        super().__init__(*layers)
+
+
+class UpBlock(nn.Module):
+    """Twice the resolution by a transposed convolution, joined with the skip connection.
+
+    Args:
+        num_inputs: Channels that come from below.
+        num_outputs: Channels of the skip connection and of the output.
+        self_normalizing: As in `ConvBlock`.
+
+    Shape:
+        - Input: ``[B, num_inputs, F // 2, T // 2]`` and the skip ``[B, num_outputs, F, T]``
+        - Output: ``[B, num_outputs, F, T]``
+    """
+
+    def __init__(self, num_inputs: int, num_outputs: int, *, self_normalizing: bool) -> None:
+        super().__init__()
+        self.up = nn.ConvTranspose2d(num_inputs, num_outputs, 2, stride=2)
+        self.block = ConvBlock(2 * num_outputs, num_outputs, self_normalizing=self_normalizing)
+
+    def forward(self, features: Tensor, skip: Tensor) -> Tensor:
+        """Raise ``features`` to the size of ``skip`` and merge both."""
+        features = self.up(features)
+        # Pooling floors, so an odd size comes back one short.
+        missing_bins = skip.shape[-2] - features.shape[-2]
+        missing_frames = skip.shape[-1] - features.shape[-1]
+        if missing_bins or missing_frames:
+            features = F.pad(features, (0, missing_frames, 0, missing_bins))
+        return self.block(torch.cat((skip, features), dim=1))  # type: ignore[no-any-return]
+
+
+class BinAffine(nn.Module):
+    """Learnable centring and scaling of every frequency bin, at first the identity.
+
+    Source: the input and output scaling of Open-Unmix (Stoeter et al., JOSS 2019).
+
+    Args:
+        num_bins: Number of frequency bins ``F``.
+
+    Shape:
+        - Input and output: ``[..., F, T]``
+
+    Example:
+        >>> BinAffine(3)(torch.ones(1, 3, 2)).unique().item()
+        1.0
+    """
+
+    def __init__(self, num_bins: int) -> None:
+        super().__init__()
+        self.centre = nn.Parameter(torch.zeros(num_bins, 1))
+        self.scale = nn.Parameter(torch.ones(num_bins, 1))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Subtract the centre, multiply by the scale."""
+        return (features - self.centre) * self.scale
+
+
+class Mask(nn.Module):
+    """Activation of the mask, clamped to [0, 1].
+
+    Args:
+        name: Activation; softmax is taken over the sources.
+        leak_factor: Negative slope of leaky_relu; without effect on the others.
+
+    Shape:
+        - Input and output: ``[B, S, C, F, T]``
+
+    Example:
+        >>> Mask("softmax")(torch.zeros(1, 4, 1, 2, 3)).unique().item()
+        0.25
+    """
+
+    def __init__(self, name: MaskActivation, leak_factor: float = 0.0) -> None:
+        super().__init__()
+        activations: dict[str, nn.Module] = {
+            "sigmoid": nn.Sigmoid(),
+            "relu": nn.ReLU(),
+            "leaky_relu": nn.LeakyReLU(leak_factor),
+            "hardtanh": nn.Hardtanh(),
+            "tanh": nn.Tanh(),
+            "softmax": nn.Softmax(dim=1),
+            "prelu": nn.PReLU(),
+            "selu": nn.SELU(),
+            "elu": nn.ELU(),
+        }
+        self.activation = activations[name]
+
+    def forward(self, logits: Tensor) -> Tensor:
+        """Turn logits into a mask."""
+        return self.activation(logits).clamp(0.0, 1.0)  # type: ignore[no-any-return]
+
+
+class RecurrentBottleneck(nn.Module):
+    """A bidirectional LSTM over one axis of the features, then two affine layers, added to the input.
+
+    Added rather than put in its place: at first the deepest features pass as they are, and the recurrent
+    stack learns what to change.
+
+    Args:
+        num_channels: Channels ``H`` of the features.
+        fixed_size: Length of the axis that is flattened into the LSTM's features.
+        axis: 0: sequence over time, bins are flattened; 1: sequence over frequency, frames are flattened.
+        hidden_size: Features of the LSTM, both directions together.
+        depth: Number of layers.
+        dropout_p: Dropout between the layers and before the affine layers.
+        self_normalizing: SELU and alpha dropout between the affine layers instead of ReLU and dropout.
+
+    Shape:
+        - Input and output: ``[B, H, F, T]``
+    """
+
+    def __init__(
+        self,
+        num_channels: int,
+        fixed_size: int,
+        *,
+        axis: Literal[0, 1],
+        hidden_size: int,
+        depth: int,
+        dropout_p: float,
+        self_normalizing: bool,
+    ) -> None:
+        super().__init__()
+        self.axis = axis
+        num_features = num_channels * fixed_size
+        self.lstm = nn.LSTM(
+            num_features,
+            hidden_size // 2,
+            num_layers=depth,
+            batch_first=True,
+            bidirectional=True,
+            dropout=dropout_p if depth > 1 else 0.0,
+        )
+        self.affine = nn.Sequential(
+            nn.AlphaDropout(dropout_p) if self_normalizing else nn.Dropout(dropout_p),
+            nn.Linear(hidden_size, max(1, hidden_size // 2)),
+            nn.SELU() if self_normalizing else nn.ReLU(),
+            nn.Linear(max(1, hidden_size // 2), num_features),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Run the sequence over the chosen axis."""
+        # [B, H, F, T] to [B, sequence, H, flattened]
+        order = (0, 3, 1, 2) if self.axis == 0 else (0, 2, 1, 3)
+        back = (0, 2, 3, 1) if self.axis == 0 else (0, 2, 1, 3)
+        sequence = features.permute(order)
+        hidden, _ = self.lstm(sequence.flatten(2))
+        return features + self.affine(hidden).reshape(sequence.shape).permute(back)  # type: ignore[no-any-return]
+
+
+class VariationalBottleneck(nn.Module):
+    """A variational latent: mean, log-variance, a sample in training, and a convolution that decodes it.
+
+    Source: D. P. Kingma and M. Welling, "Auto-Encoding Variational Bayes", ICLR 2014.
+
+    Args:
+        num_channels: Channels ``H`` of the features and of the latent.
+
+    Shape:
+        - Input: ``[B, H, F, T]``
+        - Output: decoded features, mean and log-variance, each ``[B, H, F, T]``
+    """
+
+    def __init__(self, num_channels: int) -> None:
+        super().__init__()
+        self.mu = nn.Conv2d(num_channels, num_channels, 3, padding=1)
+        self.log_var = nn.Conv2d(num_channels, num_channels, 3, padding=1)
+        self.decode = nn.Sequential(nn.Conv2d(num_channels, num_channels, 3, padding=1), nn.SELU())
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Encode, sample (the mean at evaluation) and decode."""
+        mu = self.mu(features)
+        # Bounded, so that the exponential stays finite whatever an unlucky step does to the weights.
+        log_var = self.log_var(features).clamp(-20.0, 10.0)
+        latent = mu + torch.randn_like(mu) * torch.exp(0.5 * log_var) if self.training else mu
+        return self.decode(latent), mu, log_var
+
+
+def lecun_init(module: nn.Module) -> None:
+    """Initialise convolutions and affine layers for SELU: variance ``1 / fan_in``, no bias.
+
+    Source: G. Klambauer et al., "Self-Normalizing Neural Networks", NeurIPS 2017.
+    """
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="linear")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,234 @@
+"""A model is a folder: ``model.json`` and ``model.safetensors``, never a pickle."""
+
+import time
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from auralflow.config import (
+    FORMAT_VERSION,
+    NETS,
+    ModelConfig,
+    model_config_type,
+    parse_settings,
+    read_settings,
+)
+from auralflow.errors import ModelError, NotFoundError, SettingsError, UsageError
+from auralflow.models.separator import SpectrogramMaskModel
+from auralflow.storage import atomic_path, write_json
+
+__all__ = [
+    "MODEL_FILE",
+    "WEIGHTS_FILE",
+    "create_model_folder",
+    "load",
+    "load_weights",
+    "read_model_config",
+    "save_weights",
+]
+
+MODEL_FILE = "model.json"
+WEIGHTS_FILE = "model.safetensors"
+TRAINED_FILES = (WEIGHTS_FILE, "trainer.json", "card.json", "checkpoint", "runs")
+
+
+def create_model_folder(folder: Path, config: ModelConfig, *, force: bool = False) -> Path | None:
+    """Write ``model.json`` to a new model folder.
+
+    Args:
+        folder: The folder, made when missing. Files in it that are not the model's own stay as they are.
+        config: Settings of the model.
+        force: Replace the model of a folder that holds one. Its files move to ``previous-<time>/``.
+
+    Returns:
+        The folder that the earlier model was moved to, None when there was none.
+
+    Raises:
+        UsageError: If the folder already holds a model and ``force`` is off.
+    """
+    existing = [folder / name for name in (MODEL_FILE, *TRAINED_FILES) if (folder / name).exists()]
+    previous = None
+    if existing:
+        if not force:
+            raise UsageError(
+                f"'{folder}' already holds a model ({', '.join(path.name for path in existing)})",
+                advice="Choose another folder with --save, or move the model aside with --force.",
+            )
+        previous = _unused_folder(folder)
+        previous.mkdir()
+        for path in existing:
+            path.rename(previous / path.name)
+    write_json(folder / MODEL_FILE, config.model_dump(mode="json"))
+    return previous
+
+
+def _unused_folder(folder: Path) -> Path:
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    candidate, number = folder / f"previous-{stamp}", 1
+    while candidate.exists():
+        number += 1
+        candidate = folder / f"previous-{stamp}-{number}"
+    return candidate
+
+
+def read_model_config(folder: Path) -> ModelConfig:
+    """Read the settings of a model folder.
+
+    Args:
+        folder: A folder with a ``model.json``.
+
+    Raises:
+        NotFoundError: If there is no such folder or no ``model.json`` in it.
+        ModelError: If ``model.json`` is broken or of a newer format.
+    """
+    path = folder / MODEL_FILE
+    if not folder.is_dir():
+        raise NotFoundError(
+            f"no model '{folder}'", expected="a model folder", advice="Make one with: auralflow config"
+        )
+    if not path.is_file():
+        raise NotFoundError(
+            f"'{folder}' is no model folder: it has no {MODEL_FILE}", advice="Make one with: auralflow config"
+        )
+    try:
+        return _parse_model_config(path)
+    except SettingsError as error:
+        # What the user typed was right; what the folder holds is not.
+        raise ModelError(str(error)) from None
+
+
+def _parse_model_config(path: Path) -> ModelConfig:
+    values = read_settings(path)
+    version = values.get("format_version")
+    if version != FORMAT_VERSION:
+        raise SettingsError(
+            f"cannot use '{path}'",
+            found=f"format version {version!r}",
+            expected=str(FORMAT_VERSION),
+            advice="It is broken or was written by another version of auralflow.",
+        )
+    if "net" not in values:
+        raise SettingsError(f"{path}: net is missing", expected=", ".join(NETS))
+    return parse_settings(model_config_type(str(values["net"])), values, source=str(path))
+
+
+def save_weights(model: SpectrogramMaskModel | dict[str, Tensor], path: Path) -> None:
+    """Write weights to a safetensors file, atomically.
+
+    Args:
+        model: The model, or the weights by name.
+        path: The file.
+    """
+    weights = model.state_dict() if isinstance(model, SpectrogramMaskModel) else model
+    with atomic_path(path) as part:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, part)
+
+
+def load_weights(model: SpectrogramMaskModel, path: Path) -> None:
+    """Fill a model with the weights of a safetensors file.
+
+    Args:
+        model: The model to be filled, whatever its device.
+        path: The file.
+
+    Raises:
+        NotFoundError: If there is no such file.
+        ModelError: If it is damaged, is no safetensors file or holds the weights of another net.
+    """
+    if not path.is_file():
+        raise NotFoundError(
+            f"the model in '{path.parent}' has no weights yet: no {path.name}",
+            advice=f"Train it with: auralflow train {path.parent} DATASET",
+        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelError(
+            f"cannot read the weights '{path}'", found=str(error), expected="a whole safetensors file"
+        ) from None
+    _check_fit(model.state_dict(), weights, path)
+    model.load_state_dict(
+        {
+            name: tensor.to(torch.get_default_dtype()) if tensor.is_floating_point() else tensor
+            for name, tensor in weights.items()
+        }
+    )
+
+
+def _check_fit(own: dict[str, Tensor], weights: dict[str, Tensor], path: Path) -> None:
+    differing = [
+        name
+        for name in sorted(own.keys() | weights.keys())
+        if name not in own or name not in weights or own[name].shape != weights[name].shape
+    ]
+    if differing:
+        raise ModelError(
+            f"'{path}' holds the weights of another net than {MODEL_FILE} describes",
+            found=f"{len(differing)} tensors that differ, the first {differing[0]}",
+            expected="the same names and shapes",
+            advice="Put back the files that belong together.",
+        )
+
+
+def load(model: str | Path, target: str | None = None) -> SpectrogramMaskModel:
+    """Load a trained model, ready to separate.
+
+    Args:
+        model: A model folder.
+        target: Keep only this target. Default: all that the model has.
+
+    Returns:
+        The model in evaluation mode on the CPU.
+
+    Raises:
+        NotFoundError: If there is no such model, target or trained weights.
+        ModelError: If its files are broken or do not fit together.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = create_model_folder(folder, ModelConfig(num_hidden_channels=2))
+        >>> save_weights(SpectrogramMaskModel(read_model_config(folder)), folder / WEIGHTS_FILE)
+        >>> load(folder).targets
+        ('vocals',)
+    """
+    folder = Path(model)
+    config = read_model_config(folder)
+    loaded = SpectrogramMaskModel(config)
+    load_weights(loaded, folder / WEIGHTS_FILE)
+    if target is not None:
+        loaded = restrict_targets(loaded, (target,))
+    return loaded.eval()
+
+
+def restrict_targets(model: SpectrogramMaskModel, targets: tuple[str, ...]) -> SpectrogramMaskModel:
+    """Make a model of some of the targets of another.
+
+    The targets share one trunk; only the last convolution has weights of its own for each. With softmax the
+    masks depend on one another, so such a model cannot be restricted.
+
+    Args:
+        model: The whole model.
+        targets: Names of the targets to keep, in the wished order.
+
+    Raises:
+        NotFoundError: If the model has no such target.
+        UsageError: If the mask activation is softmax.
+    """
+    for target in targets:
+        if target not in model.targets:
+            raise NotFoundError(f"the model has no target {target!r}", expected=", ".join(model.targets))
+    if model.config.mask_act_fn == "softmax" and targets != model.targets:
+        raise UsageError("a model with a softmax mask cannot be cut down to some of its targets")
+    restricted = SpectrogramMaskModel(model.config.model_copy(update={"targets": targets}))
+    channels = model.config.num_channels
+    rows = torch.tensor([model.targets.index(t) * channels + c for t in targets for c in range(channels)])
+    weights = model.state_dict()
+    for name in ("net.head.weight", "net.head.bias"):
+        weights[name] = weights[name][rows]
+    restricted.load_state_dict(weights)
+    return restricted.train(model.training)

@@ -1,0 +1,205 @@
+"""The three nets: one U-Net on magnitude spectrograms, three bottlenecks.
+
+Shape letters: ``B`` batch, ``S`` source, ``C`` channel, ``F`` frequency bin, ``T`` frame,
+``H`` hidden channel.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from auralflow.config import ModelConfig, RecurrentModelConfig
+from auralflow.models.blocks import (
+    BinAffine,
+    ConvBlock,
+    Mask,
+    RecurrentBottleneck,
+    UpBlock,
+    VariationalBottleneck,
+    lecun_init,
+)
+
+__all__ = [
+    "MaskEstimate",
+    "MaskNet",
+    "SpectrogramNetLSTM",
+    "SpectrogramNetSimple",
+    "SpectrogramNetVAE",
+    "create_net",
+]
+
+NUM_LEVELS = 5
+SMALLEST_SIDE = 2**NUM_LEVELS
+
+
+class MaskEstimate(NamedTuple):
+    """What a net returns.
+
+    Attributes:
+        mask: ``[B, S, C, F, T]`` in [0, 1].
+        mu: Mean of the latent ``[B, H, F', T']``; None without a variational bottleneck.
+        log_var: Its log-variance, likewise.
+    """
+
+    mask: Tensor
+    mu: Tensor | None = None
+    log_var: Tensor | None = None
+
+
+class MaskNet(nn.Module):
+    """A U-Net that estimates one soft mask per target from a magnitude spectrogram.
+
+    Five levels of two 3x3 convolutions, 2x2 max pooling down, 2x2 transposed convolutions up, skip
+    connections, and a bottleneck that the subclasses put in.
+    Source: A. Jansson et al., "Singing Voice Separation with Deep U-Net Convolutional Networks", ISMIR 2017.
+
+    Args:
+        config: Settings of the model.
+
+    Shape:
+        - Input: magnitudes ``[B, C, F, T]``
+        - Output: `MaskEstimate` with a mask ``[B, S, C, F, T]``
+    """
+
+    self_normalizing = False
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.num_targets = len(config.targets)
+        self.num_channels = config.num_channels
+        width = [config.num_hidden_channels * 2**level for level in range(NUM_LEVELS + 1)]
+        block = {"self_normalizing": self.self_normalizing}
+
+        # Magnitudes span five orders; the square root and a running mean and variance bring them near
+        # the unit scale that the convolutions behind expect, whatever the level of the music.
+        self.standardize = nn.BatchNorm2d(config.num_channels)
+        self.input_affine = BinAffine(config.num_bins) if config.normalize_input else nn.Identity()
+        self.down = nn.ModuleList(
+            ConvBlock(inputs, outputs, **block)
+            for inputs, outputs in zip([config.num_channels, *width], width[:-1], strict=False)
+        )
+        self.bottom = ConvBlock(width[-2], width[-1], **block)
+        self.dropout = (nn.AlphaDropout if self.self_normalizing else nn.Dropout)(config.dropout_p)
+        self.up = nn.ModuleList(UpBlock(width[i + 1], width[i], **block) for i in reversed(range(NUM_LEVELS)))
+        self.head = nn.Conv2d(width[0], self.num_targets * config.num_channels, 1)
+        self.output_affine = BinAffine(config.num_bins) if config.normalize_output else nn.Identity()
+        self.mask = Mask(config.mask_act_fn, config.leak_factor)
+
+    def bottleneck(self, features: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Transform the deepest features ``[B, H, F', T']``; a VAE adds the mean and log-variance."""
+        return features, None, None
+
+    def forward(self, magnitudes: Tensor) -> MaskEstimate:
+        """Estimate the masks of all targets."""
+        num_bins, num_frames = magnitudes.shape[-2:]
+        features = self.input_affine(self.standardize(magnitudes.clamp_min(1e-12).sqrt()))
+        # Five poolings need 32 bins and frames to leave one.
+        features = F.pad(
+            features, (0, max(0, SMALLEST_SIDE - num_frames), 0, max(0, SMALLEST_SIDE - num_bins))
+        )
+        features = features.contiguous(memory_format=torch.channels_last)
+
+        skips = []
+        for down in self.down:
+            skips.append(down(features))
+            features = F.max_pool2d(skips[-1], 2)
+        features, mu, log_var = self.bottleneck(self.dropout(self.bottom(features)))
+        for up in self.up:
+            features = up(features, skips.pop())
+
+        logits = self.head(features)[..., :num_bins, :num_frames]
+        logits = logits.unflatten(1, (self.num_targets, self.num_channels))
+        return MaskEstimate(self.mask(self.output_affine(logits)), mu, log_var)
+
+
+class SpectrogramNetSimple(MaskNet):
+    """The U-Net alone: any number of frames, 7.8 million parameters at 16 hidden channels.
+
+    Example:
+        >>> config = ModelConfig(targets=("vocals", "drums"), num_hidden_channels=2)
+        >>> estimate = SpectrogramNetSimple(config)(torch.rand(3, 1, 513, 40))
+        >>> list(estimate.mask.shape)
+        [3, 2, 1, 513, 40]
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        _use_channels_last(self)
+
+
+class SpectrogramNetLSTM(MaskNet):
+    """The U-Net with a recurrent bottleneck.
+
+    With ``input_axis`` 1 the number of frames is part of the net.
+
+    Example:
+        >>> config = RecurrentModelConfig(num_hidden_channels=2, hidden_size=8, sample_length=1)
+        >>> net = SpectrogramNetLSTM(config)
+        >>> list(net(torch.rand(1, 1, config.num_bins, config.num_frames)).mask.shape)
+        [1, 1, 1, 513, 88]
+    """
+
+    def __init__(self, config: RecurrentModelConfig) -> None:
+        super().__init__(config)
+        side = config.num_bins if config.input_axis == 0 else config.num_frames
+        self.recurrent = RecurrentBottleneck(
+            config.num_hidden_channels * 2**NUM_LEVELS,
+            max(side, SMALLEST_SIDE) // SMALLEST_SIDE,
+            axis=config.input_axis,
+            hidden_size=config.hidden_size,
+            depth=config.recurrent_depth,
+            dropout_p=config.dropout_p,
+            self_normalizing=self.self_normalizing,
+        )
+        _use_channels_last(self)
+
+    def bottleneck(self, features: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Run the recurrent stack."""
+        return self.recurrent(features), None, None
+
+
+class SpectrogramNetVAE(SpectrogramNetLSTM):
+    """The U-Net with a variational latent before the recurrent stack, self-normalising.
+
+    In training the latent is sampled; at evaluation it is its mean, so that the net is deterministic.
+
+    Example:
+        >>> config = RecurrentModelConfig(net="SpectrogramNetVAE", num_hidden_channels=2, hidden_size=8)
+        >>> net = SpectrogramNetVAE(config).eval()
+        >>> magnitudes = torch.rand(1, 1, config.num_bins, config.num_frames)
+        >>> torch.equal(net(magnitudes).mask, net(magnitudes).mask)
+        True
+    """
+
+    self_normalizing = True
+
+    def __init__(self, config: RecurrentModelConfig) -> None:
+        super().__init__(config)
+        self.variational = VariationalBottleneck(config.num_hidden_channels * 2**NUM_LEVELS)
+        self.apply(lecun_init)
+        _use_channels_last(self)
+
+    def bottleneck(self, features: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Sample the latent, then run the recurrent stack."""
+        decoded, mu, log_var = self.variational(features)
+        return self.recurrent(decoded), mu, log_var
+
+
+def _use_channels_last(net: nn.Module) -> None:
+    # The first level has few channels on a large map, where the CPU's kernels are several times faster so.
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def create_net(config: ModelConfig) -> MaskNet:
+    """Build the net that ``config.net`` names, with fresh weights.
+
+    Example:
+        >>> type(create_net(ModelConfig(num_hidden_channels=2))).__name__
+        'SpectrogramNetSimple'
+    """
+    if isinstance(config, RecurrentModelConfig):
+        net = SpectrogramNetVAE if config.net == "SpectrogramNetVAE" else SpectrogramNetLSTM
+        return net(config)
+    return SpectrogramNetSimple(config)

@@ -1,0 +1,79 @@
+"""Files that are never half written.
+
+Everything auralflow writes goes to a temporary name in the same folder, is flushed to the disk and then
+renamed, so that a reader sees the old file or the new one and never a part of it.
+"""
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+__all__ = ["PART_SUFFIX", "atomic_path", "write_json", "write_text"]
+
+PART_SUFFIX = ".part"
+"""Ending of a file that is still being written; a left-over of it is never a result."""
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path that becomes ``path`` when the block ends well.
+
+    The temporary file lies in the folder of ``path``, because a rename is only atomic within one file system.
+    If the block raises, the temporary file is removed and ``path`` stays as it was.
+
+    Args:
+        path: The file to be made or replaced. Its folder is created when missing.
+
+    Yields:
+        The path to write to.
+
+    Example:
+        >>> import tempfile
+        >>> target = Path(tempfile.mkdtemp()) / "note.txt"
+        >>> with atomic_path(target) as part:
+        ...     _ = part.write_text("whole")
+        >>> target.read_text()
+        'whole'
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The name does not grow with that of the target, which may already be as long as the file system allows.
+    part = path.parent / f".{secrets.token_hex(6)}{PART_SUFFIX}"
+    try:
+        yield part
+        _flush(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file atomically.
+
+    Args:
+        path: The file to be made or replaced.
+        text: Its content.
+    """
+    with atomic_path(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file atomically, indented, with a final newline.
+
+    Args:
+        path: The file to be made or replaced.
+        content: Anything the ``json`` module can write. NaN is refused: it is not JSON.
+
+    Raises:
+        ValueError: If ``content`` holds NaN or infinity.
+    """
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
