@@ -1,3 +1,64 @@
-"""Music source separation by deep mask estimation."""
+"""Music source separation by deep mask estimation.
+
+The parts load when they are first used, so that ``import auralflow`` costs nothing:
+
+- `auralflow.models`: nets, models, ``load``
+- `auralflow.separation`: separate signals, streams, files and folders
+- `auralflow.trainer`: train a model
+- `auralflow.evaluation`: score a model
+- `auralflow.datasets`: chunks of music, generated songs
+- `auralflow.losses`, `auralflow.metrics`, `auralflow.transforms`, `auralflow.audio`
+
+Example:
+    >>> import auralflow
+    >>> config = auralflow.config.ModelConfig(targets=("vocals",), num_hidden_channels=2)
+    >>> model = auralflow.models.SpectrogramMaskModel(config)
+    >>> model.targets
+    ('vocals',)
+"""
+
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from auralflow import (
+        audio,
+        config,
+        datasets,
+        errors,
+        evaluation,
+        losses,
+        metrics,
+        models,
+        separation,
+        trainer,
+        transforms,
+    )
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "__version__",
+    "audio",
+    "config",
+    "datasets",
+    "errors",
+    "evaluation",
+    "losses",
+    "metrics",
+    "models",
+    "separation",
+    "trainer",
+    "transforms",
+]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in __all__:
+        return importlib.import_module(f"auralflow.{name}")
+    raise AttributeError(f"module 'auralflow' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -14,9 +14,8 @@ The tree, with the exit code of the command line::
 A message is one line that says what happened, what was found, what was expected and what to do.
 
 Example:
-    >>> error = AudioError("cannot read 'a.wav'", found="a text file", expected="audio", advice="Check the file.")
-    >>> print(error)
-    cannot read 'a.wav': found a text file, expected audio. Check the file.
+    >>> print(AudioError("cannot read 'a.wav'", found="text", expected="audio", advice="Check the file."))
+    cannot read 'a.wav': found text, expected audio. Check the file.
 """
 
 __all__ = [
@@ -49,7 +48,7 @@ class AuralflowError(Exception):
         )
         message = f"{what}: {facts}" if facts else what
         if advice:
-            message = f"{message.rstrip('.')}. {advice}"
+            message = f"{message}{'' if message.endswith(('.', '?', '!')) else '.'} {advice}"
         # One line, whatever a foreign library put into its own message.
         super().__init__(" ".join(message.split()))
 

@@ -8,7 +8,7 @@ or warning. The scale-invariant metrics are NaN for a silent estimate too, becau
 Average with ``torch.nanmean`` and say how many scores were left out.
 
 *Channels.* A metric over ``(..., time)`` scores each channel on its own. To score a stereo pair as one
-signal, with one scale, give it ``pool_channels(audio)``; ``sdr`` and ``framewise_sdr`` pool channels themselves.
+signal, with one scale, give it ``pool_channels(audio)``. ``sdr`` and ``framewise_sdr`` pool by themselves.
 
 Example:
     >>> reference = torch.tensor([[3.0, -0.5, 2.0, 7.0]])
@@ -32,7 +32,7 @@ SDR_DELTA = 1e-7
 
 def _torchmetrics() -> ModuleType:
     # The library takes seconds to load, and whoever imports this module may never score anything.
-    from torchmetrics.functional import audio  # noqa: PLC0415
+    from torchmetrics.functional import audio
 
     return audio
 
@@ -46,16 +46,17 @@ def check_shapes(estimate: Tensor, reference: Tensor, *, letters: str = "time") 
         letters: Names of the last dimensions that both must have, separated by commas.
 
     Raises:
-        UsageError: If the shapes differ or have too few dimensions; the message names both.
+        UsageError: If the shapes differ, have too few dimensions or no sample; the message names both.
 
     Example:
         >>> check_shapes(torch.zeros(2, 8), torch.zeros(2, 8), letters="C, N")
     """
-    if estimate.shape != reference.shape or estimate.ndim < len(letters.split(",")):
+    enough = reference.ndim >= len(letters.split(",")) and reference.shape[-1] > 0
+    if estimate.shape != reference.shape or not enough:
         raise UsageError(
             "cannot compare an estimate with its reference",
             found=f"shapes {tuple(estimate.shape)} and {tuple(reference.shape)}",
-            expected=f"one shape (..., {letters}) for both",
+            expected=f"one shape (..., {letters}) for both, not empty",
             advice="Cut or pad them to one length and channel count first.",
         )
 
@@ -90,8 +91,8 @@ def _pair(estimate: Tensor, reference: Tensor, letters: str = "time") -> tuple[T
 
 def _peak(audio: Tensor) -> Tensor:
     """Largest magnitude over time, one where there is none, ready to divide by."""
-    peak = torch.linalg.vector_norm(audio, ord=torch.inf, dim=-1, keepdim=True) if audio.shape[-1] else None
-    return torch.ones_like(audio[..., :1]) if peak is None else peak.masked_fill(peak == 0, 1.0)
+    peak = audio.abs().amax(dim=-1, keepdim=True)
+    return peak.masked_fill(peak == 0, 1.0)
 
 
 def _silent(audio: Tensor) -> Tensor:
@@ -254,8 +255,7 @@ def framewise_sdr(estimates: Tensor, references: Tensor, window: int) -> Tensor:
         raise UsageError(
             "cannot cut audio into frames", found=f"window {window}", expected="1 sample or more"
         )
-    length = references.shape[-1]
-    window = max(1, min(window, length))
+    window = min(window, references.shape[-1])
     # (..., S, C, frames, window); unfold leaves out the incomplete tail.
     estimates, references = (audio.unfold(-1, window, window) for audio in (estimates, references))
     signal = references.square().sum(dim=(-3, -1))

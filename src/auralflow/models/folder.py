@@ -1,6 +1,7 @@
 """A model is a folder: ``model.json`` and ``model.safetensors``, never a pickle."""
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -28,11 +29,12 @@ __all__ = [
     "load_weights",
     "read_model_config",
     "save_weights",
+    "set_aside",
 ]
 
 MODEL_FILE = "model.json"
 WEIGHTS_FILE = "model.safetensors"
-TRAINED_FILES = (WEIGHTS_FILE, "trainer.json", "card.json", "checkpoint", "runs")
+TRAINED_FILES = (WEIGHTS_FILE, "trainer.json", "summary.json", "card.json", "checkpoint", "runs")
 
 
 def create_model_folder(folder: Path, config: ModelConfig, *, force: bool = False) -> Path | None:
@@ -57,21 +59,31 @@ def create_model_folder(folder: Path, config: ModelConfig, *, force: bool = Fals
                 f"'{folder}' already holds a model ({', '.join(path.name for path in existing)})",
                 advice="Choose another folder with --save, or move the model aside with --force.",
             )
-        previous = _unused_folder(folder)
-        previous.mkdir()
-        for path in existing:
-            path.rename(previous / path.name)
+        previous = set_aside(folder, (MODEL_FILE, *TRAINED_FILES))
     write_json(folder / MODEL_FILE, config.model_dump(mode="json"))
     return previous
 
 
-def _unused_folder(folder: Path) -> Path:
+def set_aside(folder: Path, names: Iterable[str]) -> Path:
+    """Move files of a model folder to a new folder ``previous-<time>`` in it.
+
+    Args:
+        folder: The model folder.
+        names: Files and folders in it; those that do not exist are passed over.
+
+    Returns:
+        The new folder.
+    """
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    candidate, number = folder / f"previous-{stamp}", 1
-    while candidate.exists():
+    previous, number = folder / f"previous-{stamp}", 1
+    while previous.exists():
         number += 1
-        candidate = folder / f"previous-{stamp}-{number}"
-    return candidate
+        previous = folder / f"previous-{stamp}-{number}"
+    previous.mkdir()
+    for name in names:
+        if (folder / name).exists():
+            (folder / name).rename(previous / name)
+    return previous
 
 
 def read_model_config(folder: Path) -> ModelConfig:

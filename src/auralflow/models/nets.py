@@ -27,6 +27,7 @@ __all__ = [
     "SpectrogramNetLSTM",
     "SpectrogramNetSimple",
     "SpectrogramNetVAE",
+    "count_parameters",
     "create_net",
 ]
 
@@ -203,3 +204,14 @@ def create_net(config: ModelConfig) -> MaskNet:
         net = SpectrogramNetVAE if config.net == "SpectrogramNetVAE" else SpectrogramNetLSTM
         return net(config)
     return SpectrogramNetSimple(config)
+
+
+def count_parameters(config: ModelConfig) -> int:
+    """Number of trainable parameters of a net, without making its weights.
+
+    Example:
+        >>> count_parameters(ModelConfig(num_fft=2048, window_size=2048, hop_length=1024))
+        7778323
+    """
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in create_net(config).parameters())

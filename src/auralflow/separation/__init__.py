@@ -1,1 +1,15 @@
-"""Placeholder."""
+"""Separation of signals, streams, files and folders."""
+
+from auralflow.separation.files import Outcome, Song, find_songs, separate_file, separate_files
+from auralflow.separation.stream import SeparatedBlock, Separator, choose_device
+
+__all__ = [
+    "Outcome",
+    "SeparatedBlock",
+    "Separator",
+    "Song",
+    "choose_device",
+    "find_songs",
+    "separate_file",
+    "separate_files",
+]

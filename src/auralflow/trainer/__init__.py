@@ -1,1 +1,7 @@
-"""Placeholder."""
+"""Training: the loop, its state on disk, and callbacks."""
+
+from auralflow.trainer.callbacks import Callback, EpochRecord, TrainingState
+from auralflow.trainer.loop import Trainer
+from auralflow.trainer.run import prepare_folder, train
+
+__all__ = ["Callback", "EpochRecord", "Trainer", "TrainingState", "prepare_folder", "train"]

@@ -1,19 +1,7 @@
-"""What training makes small: criteria on tensors.
+"""Losses as pure functions; shapes and letters as in the package's docstring."""
 
-A loss is a pure function, and a criterion is that function with its settings chosen. The type of a criterion
-says which tensors it needs: ``MagnitudeCriterion`` a mask and magnitudes, ``SpectrogramCriterion`` complex
-spectrograms, ``AudioCriterion`` samples. Shapes: mask and target magnitude ``[B, S, C, F, T]``, mixture
-magnitude ``[B, C, F, T]``, audio ``[B, S, C, N]``. In formulas M is the mask, X the mixture magnitude and Y
-the target magnitude; an *item* is one source of one batch entry.
-
-``reduction`` is ``"mean"`` or ``"sum"``; the sum runs over everything that the mean averages. Every value and
-every gradient is finite on silence.
-"""
-
-from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import permutations
-from typing import ClassVar, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -22,23 +10,11 @@ from auralflow.errors import SettingsError, UsageError
 from auralflow.metrics import check_shapes, pool_channels
 
 __all__ = [
-    "AudioCriterion",
-    "ComplexL1Loss",
-    "ComponentLoss",
     "ConstructionLoss",
-    "Criterion",
-    "KLDivergenceLoss",
-    "L1Loss",
-    "L2Loss",
-    "MagnitudeCriterion",
-    "MaskLoss",
-    "RMSELoss",
     "Reduction",
-    "SiSDRLoss",
-    "SpectrogramCriterion",
+    "check_choice",
     "complex_l1_loss",
     "component_loss",
-    "create_criterion",
     "kl_divergence",
     "l1_loss",
     "l2_loss",
@@ -61,13 +37,18 @@ LOG_VARIANCE_KNEE = 20.0
 """Log-variance from which the exponential goes on as its tangent, so that it cannot overflow."""
 
 
-def _check_choice(setting: str, value: str, choices: tuple[str, ...]) -> None:
+def check_choice(setting: str, value: str, choices: tuple[str, ...]) -> None:
+    """Refuse a value that is none of the choices.
+
+    Raises:
+        SettingsError: Naming the setting, the value and the choices.
+    """
     if value not in choices:
         raise SettingsError(f"unknown {setting}", found=repr(value), expected=f"one of {', '.join(choices)}")
 
 
 def _reduce(values: Tensor, reduction: Reduction) -> Tensor:
-    _check_choice("reduction", reduction, get_args(Reduction))
+    check_choice("reduction", reduction, get_args(Reduction))
     return values.mean() if reduction == "mean" else values.sum()
 
 
@@ -77,11 +58,11 @@ def _aligned(mask: Tensor, mixture: Tensor, target: Tensor) -> tuple[Tensor, Ten
     shapes = [tuple(tensor.shape) for tensor in (mask, mixture, target)]
     if any(tensor.ndim != 5 for tensor in (mask, sources, target)):
         raise _misfit(shapes)
+    shape = [max(sizes) for sizes in zip(mask.shape, sources.shape, target.shape, strict=True)]
     try:
-        first, second, third = torch.broadcast_tensors(mask, sources, target)
+        return mask.expand(shape), sources.expand(shape), target.expand(shape)
     except RuntimeError as error:
         raise _misfit(shapes) from error
-    return first, second, third
 
 
 def _misfit(shapes: list[tuple[int, ...]]) -> UsageError:
@@ -289,154 +270,3 @@ def latent_loss(mu: Tensor, log_var: Tensor, weight: float, reduction: Reduction
         tensor(0.0500)
     """
     return weight * kl_divergence(mu, log_var, reduction)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Criterion:
-    """Base of all criteria: a loss function, and its settings as immutable fields of the same names."""
-
-    function: ClassVar[Callable[..., Tensor]]
-    requires_latent: ClassVar[bool] = False
-    """Whether the criterion only makes sense with a variational net, whose KL term the trainer adds."""
-    reduction: Reduction = "mean"
-
-    def __post_init__(self) -> None:
-        _check_choice("reduction", self.reduction, get_args(Reduction))
-
-
-class MagnitudeCriterion(Criterion):
-    """A criterion on a mask and magnitudes."""
-
-    def __call__(self, mask: Tensor, mixture: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of mask ``[B, S, C, F, T]`` on mixture ``[B, C, F, T]`` for target (as mask)."""
-        return self.function(mask, mixture, target, **vars(self))
-
-
-class SpectrogramCriterion(Criterion):
-    """A criterion on complex spectrograms."""
-
-    def __call__(self, estimate: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of complex estimate against target, both ``[B, S, C, F, T]``."""
-        return self.function(estimate, target, **vars(self))
-
-
-class AudioCriterion(Criterion):
-    """A criterion on samples."""
-
-    def __call__(self, estimate: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of estimated samples against target, both ``[B, S, C, N]``."""
-        return self.function(estimate, target, **vars(self))
-
-
-class L1Loss(MagnitudeCriterion):
-    """Criterion of ``l1_loss``."""
-
-    function = staticmethod(l1_loss)
-
-
-class L2Loss(MagnitudeCriterion):
-    """Criterion of ``l2_loss``."""
-
-    function = staticmethod(l2_loss)
-
-
-class RMSELoss(MagnitudeCriterion):
-    """Criterion of ``rmse_loss``."""
-
-    function = staticmethod(rmse_loss)
-
-
-class MaskLoss(MagnitudeCriterion):
-    """Criterion of ``mask_loss``."""
-
-    function = staticmethod(mask_loss)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ComponentLoss(MagnitudeCriterion):
-    """Criterion of ``component_loss``."""
-
-    function = staticmethod(component_loss)
-    alpha: float = 0.2
-    beta: float = 0.8
-    gamma: float = 0.0
-
-
-def _construct(
-    mask: Tensor, mixture: Tensor, target: Tensor, construction_loss: ConstructionLoss, reduction: Reduction
-) -> Tensor:
-    loss = l1_loss if construction_loss == "l1" else l2_loss
-    return loss(mask, mixture, target, reduction)
-
-
-@dataclass(frozen=True, kw_only=True)
-class KLDivergenceLoss(MagnitudeCriterion):
-    """Construction loss of a variational net; ``latent_loss``, the other term, is added by the trainer."""
-
-    function = staticmethod(_construct)
-    requires_latent: ClassVar[bool] = True
-    construction_loss: ConstructionLoss = "l2"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_choice("construction loss", self.construction_loss, get_args(ConstructionLoss))
-
-
-class ComplexL1Loss(SpectrogramCriterion):
-    """Criterion of ``complex_l1_loss``."""
-
-    function = staticmethod(complex_l1_loss)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SiSDRLoss(AudioCriterion):
-    """Criterion of ``si_sdr_loss``."""
-
-    function = staticmethod(si_sdr_loss)
-    best_permutation: bool = False
-
-
-def create_criterion(
-    name: str,
-    *,
-    construction_loss: ConstructionLoss = "l2",
-    alpha: float = 0.2,
-    beta: float = 0.8,
-    gamma: float = 0.0,
-    best_permutation: bool = False,
-    reduction: Reduction = "mean",
-) -> Criterion:
-    """Make a criterion from its name; settings that it does not have are left aside.
-
-    Args:
-        name: component, kl_div, l1, l2, mask, si_sdr, rmse or complex_l1; ``-`` counts as ``_``.
-        construction_loss: ``"l1"`` or ``"l2"``, for kl_div.
-        alpha: Weight of the filtered target, for component.
-        beta: Weight of the filtered residual's power, for component.
-        gamma: Weight of the filtered residual's shape, for component.
-        best_permutation: Whether the order of the estimates is free, for si_sdr.
-        reduction: ``"mean"`` or ``"sum"``.
-
-    Returns:
-        The criterion, whose type says which tensors it needs.
-
-    Raises:
-        SettingsError: If the name or a choice is unknown.
-
-    Example:
-        >>> create_criterion("si-sdr", best_permutation=True)
-        SiSDRLoss(reduction='mean', best_permutation=True)
-    """
-    makers: dict[str, Callable[[], Criterion]] = {
-        "component": lambda: ComponentLoss(alpha=alpha, beta=beta, gamma=gamma, reduction=reduction),
-        "kl_div": lambda: KLDivergenceLoss(construction_loss=construction_loss, reduction=reduction),
-        "l1": lambda: L1Loss(reduction=reduction),
-        "l2": lambda: L2Loss(reduction=reduction),
-        "mask": lambda: MaskLoss(reduction=reduction),
-        "si_sdr": lambda: SiSDRLoss(best_permutation=best_permutation, reduction=reduction),
-        "rmse": lambda: RMSELoss(reduction=reduction),
-        "complex_l1": lambda: ComplexL1Loss(reduction=reduction),
-    }
-    key = name.replace("-", "_")
-    _check_choice("criterion", key, tuple(makers))
-    return makers[key]()

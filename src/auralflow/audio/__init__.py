@@ -1,0 +1,36 @@
+"""Audio files in and out, and resampling.
+
+Audio is a numpy array ``[C, N]`` (channel, sample) with full scale at 1.0. Nothing here loads torch.
+
+Example:
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> path = Path(tempfile.mkdtemp()) / "tone.wav"
+    >>> write_audio(path, np.zeros((2, 100), dtype=np.float32), 44100)
+    >>> audio, rate = read_audio(path)
+    >>> audio.shape, rate
+    ((2, 100), 44100)
+"""
+
+from auralflow.audio.checks import Audio, SampleType, check_finite
+from auralflow.audio.reading import AUDIO_SUFFIXES, AudioInfo, is_audio, probe, read_audio, stream_audio
+from auralflow.audio.resampling import StreamResampler, resample, resampled_length
+from auralflow.audio.writing import AudioWriter, write_audio
+
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "Audio",
+    "AudioInfo",
+    "AudioWriter",
+    "SampleType",
+    "StreamResampler",
+    "check_finite",
+    "is_audio",
+    "probe",
+    "read_audio",
+    "resample",
+    "resampled_length",
+    "stream_audio",
+    "write_audio",
+]

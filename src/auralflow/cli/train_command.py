@@ -1,0 +1,66 @@
+"""``auralflow train``."""
+
+from pathlib import Path
+from typing import Annotated
+
+from auralflow.cli.console import note, results, show_settings
+from auralflow.cli.parameters import Flatten, switch
+from auralflow.config import TrainConfig, parse_settings, read_settings
+
+__all__ = ["train"]
+
+INTERRUPTED = 130
+"""Exit code of a command that the user stopped, by the shell's convention."""
+
+
+def train(
+    model: Path,
+    dataset: Path,
+    /,
+    *,
+    resume: Annotated[bool, switch("Go on from the last checkpoint, if there is one.")] = False,
+    display: Annotated[bool, switch("Show the settings after trainer.json is written.")] = False,
+    force: Annotated[
+        bool, switch("Start anew; an earlier training moves to a folder previous-TIME.")
+    ] = False,
+    options: Annotated[TrainConfig, Flatten] = TrainConfig(),  # noqa: B008 - frozen
+) -> int:
+    """Train a model on a MUSDB-shaped dataset.
+
+    What was typed counts before what an earlier run left in the model's trainer.json.
+
+    Parameters
+    ----------
+    model
+        Folder of the model.
+    dataset
+        Folder with train/<track>/vocals.wav and so on, and valid/ likewise.
+    """
+    from auralflow.trainer.run import TRAINER_FILE, explain_no_effect, prepare_folder
+
+    stored = read_settings(model / TRAINER_FILE) if (model / TRAINER_FILE).is_file() else {}
+    typed = options.model_dump(include=options.model_fields_set)
+    settings = parse_settings(TrainConfig, stored | typed, source=str(model / TRAINER_FILE))
+    previous = prepare_folder(model, dataset, settings, resume=resume, force=force)
+    if previous:
+        note(f"the earlier training was moved to {previous}")
+    if display:
+        show_settings(str(model / TRAINER_FILE), settings.model_dump(mode="json"))
+    for line in explain_no_effect(model, settings, resume=resume):
+        note(line)
+
+    from auralflow.cli.training import ProgressCallback
+    from auralflow.trainer import train as run_training
+
+    with ProgressCallback(settings.max_epochs, silent=settings.silent) as progress:
+        trainer = run_training(model, dataset, settings, resume=resume, callbacks=[progress])
+    if trainer.was_stopped:
+        note(f"stopped in epoch {trainer.state.epoch + 1}; go on with --resume")
+        return INTERRUPTED
+    best = min(trainer.state.history, key=lambda record: record.valid_loss, default=None)
+    if best:
+        weights = model / "model.safetensors"
+        results.print(
+            f"best validation loss {best.valid_loss:.4g} in epoch {best.epoch}: {weights}", markup=False
+        )
+    return 0

@@ -1,0 +1,125 @@
+"""What all settings share: strictness, one-line errors, reading from JSON."""
+
+import difflib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
+from pydantic_core import ErrorDetails
+
+from auralflow.errors import NotFoundError, SettingsError
+
+__all__ = [
+    "DEVICE_PATTERN",
+    "Settings",
+    "option_name",
+    "parse_settings",
+    "read_settings",
+    "settings_error",
+    "suggestion",
+]
+
+DEVICE_PATTERN = r"^(auto|cpu|mps|cuda(:\d+)?)$"
+
+
+class Settings(BaseModel):
+    """Base of all settings: frozen, strict about unknown keys, ``-`` accepted for ``_`` in choices."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _accept_spellings(cls, value: Any, info: ValidationInfo) -> Any:
+        """Take ``si-sdr`` for ``si_sdr`` and, from the command line, ``"1"`` for 1."""
+        if isinstance(value, str) and info.field_name:
+            choices = get_args(cls.model_fields[info.field_name].annotation)
+            spellings = {str(choice).replace("_", "-"): choice for choice in choices}
+            return spellings.get(value.replace("_", "-"), value)
+        return value
+
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
+
+
+def option_name(field: str) -> str:
+    """The option of the command line for a field: ``num_fft`` to ``--num-fft``."""
+    return "--" + field.replace("_", "-")
+
+
+def suggestion(word: str, known: Sequence[str]) -> str:
+    """Return ``" (did you mean …?)"`` for a word that is nearly a known one, else an empty string."""
+    close = difflib.get_close_matches(word, known, n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def settings_error(
+    error: ValidationError, fields: list[str], *, source: str = "", name: Callable[[str], str] = str
+) -> SettingsError:
+    """Turn pydantic's several lines into one line that names the setting as the user wrote it.
+
+    Args:
+        error: What pydantic raised.
+        fields: Names of the known settings, for suggestions.
+        source: File that the settings come from, if any.
+        name: How a field is written there: `option_name` for the command line.
+    """
+    first = error.errors()[0]
+    prefix = f"{source}: " if source else ""
+    field = str(first["loc"][0]) if first["loc"] else ""
+    if first["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(field, fields, n=1)
+        advice = f"Did you mean {name(close[0])!r}?" if close else f"Known: {', '.join(map(name, fields))}."
+        return SettingsError(f"{prefix}unknown setting {name(field)!r}", advice=advice)
+    if not field:
+        # A check across settings already names them as options.
+        return SettingsError(prefix + first["msg"].removeprefix("Value error, "))
+    return SettingsError(f"{prefix}{name(field)} is {first['input']}: {_complaint(first)}")
+
+
+def _complaint(detail: ErrorDetails) -> str:
+    message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "string_pattern_mismatch":
+        return "must be auto, cpu, cuda, cuda:N or mps"
+    return message.replace("Input should be", "must be").replace("Field required", "is missing")
+
+
+def parse_settings(kind: type[AnySettings], values: Mapping[str, Any], *, source: str = "") -> AnySettings:
+    """Check values against a schema.
+
+    Args:
+        kind: The settings class.
+        values: Setting names and values.
+        source: File that the values come from, for messages.
+
+    Returns:
+        The checked settings.
+
+    Raises:
+        SettingsError: If a setting is unknown or out of range; one line.
+    """
+    try:
+        return kind.model_validate(dict(values))
+    except ValidationError as error:
+        raise settings_error(error, list(kind.model_fields), source=source) from None
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Read the JSON object in a settings file.
+
+    Raises:
+        NotFoundError: If there is no such file.
+        SettingsError: If it is not a JSON object.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NotFoundError(f"no such file: '{path}'") from None
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"cannot read '{path}'", found=str(error), expected="a JSON object") from None
+    if not isinstance(values, dict):
+        raise SettingsError(
+            f"cannot use '{path}'", found=f"a JSON {type(values).__name__}", expected="a JSON object"
+        )
+    return values

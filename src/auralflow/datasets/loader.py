@@ -1,0 +1,115 @@
+"""From datasets to batches: the order of chunks, the workers and what is read ahead."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import torch
+from torch.utils.data import DataLoader, Sampler
+
+from auralflow.config import TrainConfig
+from auralflow.datasets.chunks import Chunk, TrainingChunks, ValidationChunks
+
+__all__ = ["EpochSampler", "train_loader", "usable_workers", "valid_loader"]
+
+
+class EpochSampler(Sampler[int]):
+    """The numbers of the chunks of one epoch for one process.
+
+    Epoch ``e`` has the chunks from ``e * num_chunks``; rank ``r`` of ``W`` takes every ``W``-th of them. The
+    order is thus a function of epoch, position and rank alone, and can be entered anywhere.
+
+    Args:
+        num_chunks: Chunks in an epoch, over all processes.
+        rank: Number of this process.
+        world_size: Number of processes. What does not divide evenly is left out.
+
+    Attributes:
+        epoch: The epoch; set it before iterating.
+        start: Chunks of this process to skip at the start of the epoch.
+
+    Example:
+        >>> sampler = EpochSampler(7, rank=1, world_size=2)
+        >>> sampler.epoch = 1
+        >>> list(sampler)
+        [8, 10, 12]
+    """
+
+    def __init__(self, num_chunks: int, *, rank: int = 0, world_size: int = 1) -> None:
+        self.num_chunks = num_chunks
+        self.rank = rank
+        self.world_size = world_size
+        self.epoch = 0
+        self.start = 0
+
+    def __len__(self) -> int:
+        return max(0, self.num_chunks // self.world_size - self.start)
+
+    def __iter__(self) -> Iterator[int]:
+        first = self.epoch * self.num_chunks
+        for place in range(self.start, self.num_chunks // self.world_size):
+            yield first + place * self.world_size + self.rank
+
+
+def usable_workers(wanted: int) -> int:
+    """Number of worker processes: what is wanted, but not more than the machine has cores."""
+    return min(
+        wanted, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+
+
+def _ignore_interrupt(_: int) -> None:
+    # Ctrl-C goes to the whole process group; only the main process shall answer, and save.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _idle_generator() -> torch.Generator:
+    # A loader draws a seed for its workers when it starts; from the global generator that would change what
+    # a resumed training drops out.
+    return torch.Generator()
+
+
+def train_loader(chunks: TrainingChunks, sampler: EpochSampler, settings: TrainConfig) -> DataLoader[Chunk]:
+    """Batches of training chunks, in the sampler's order.
+
+    Args:
+        chunks: The training chunks.
+        sampler: Which of them, in which order.
+        settings: Batch size, workers and what they read ahead.
+    """
+    workers = usable_workers(settings.num_workers)
+    return DataLoader(
+        chunks,
+        batch_size=settings.batch_size,
+        sampler=sampler,
+        num_workers=workers,
+        persistent_workers=settings.persistent_workers and workers > 0,
+        pin_memory=settings.pin_memory and torch.cuda.is_available(),
+        prefetch_factor=settings.pre_fetch if workers else None,
+        worker_init_fn=_ignore_interrupt,
+        generator=_idle_generator(),
+    )
+
+
+def valid_loader(
+    chunks: ValidationChunks, settings: TrainConfig, *, rank: int = 0, world_size: int = 1
+) -> DataLoader[Chunk]:
+    """Batches of validation chunks, always in the same order; rank ``r`` of ``W`` takes every ``W``-th.
+
+    Args:
+        chunks: The validation chunks.
+        settings: Batch size, workers and what they read ahead.
+        rank: Number of this process.
+        world_size: Number of processes.
+    """
+    workers = usable_workers(settings.num_workers)
+    return DataLoader(
+        chunks,
+        batch_size=settings.batch_size,
+        sampler=range(rank, len(chunks), world_size),
+        num_workers=workers,
+        pin_memory=settings.pin_memory and torch.cuda.is_available(),
+        prefetch_factor=settings.pre_fetch if workers else None,
+        worker_init_fn=_ignore_interrupt,
+        generator=_idle_generator(),
+    )

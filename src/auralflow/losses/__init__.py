@@ -1,0 +1,67 @@
+"""What training makes small: criteria on tensors.
+
+A loss is a pure function, and a criterion is that function with its settings chosen. The type of a criterion
+says which tensors it needs: ``MagnitudeCriterion`` a mask and magnitudes, ``SpectrogramCriterion`` complex
+spectrograms, ``AudioCriterion`` samples. Shapes: mask and target magnitude ``[B, S, C, F, T]``, mixture
+magnitude ``[B, C, F, T]``, audio ``[B, S, C, N]``. In formulas M is the mask, X the mixture magnitude and Y
+the target magnitude; an *item* is one source of one batch entry.
+
+``reduction`` is ``"mean"`` or ``"sum"``; the sum runs over everything that the mean averages. Every value and
+every gradient is finite on silence.
+"""
+
+from auralflow.losses.criteria import (
+    AudioCriterion,
+    ComplexL1Loss,
+    ComponentLoss,
+    Criterion,
+    KLDivergenceLoss,
+    L1Loss,
+    L2Loss,
+    MagnitudeCriterion,
+    MaskLoss,
+    RMSELoss,
+    SiSDRLoss,
+    SpectrogramCriterion,
+    create_criterion,
+)
+from auralflow.losses.functions import (
+    ConstructionLoss,
+    Reduction,
+    complex_l1_loss,
+    component_loss,
+    kl_divergence,
+    l1_loss,
+    l2_loss,
+    latent_loss,
+    mask_loss,
+    rmse_loss,
+    si_sdr_loss,
+)
+
+__all__ = [
+    "AudioCriterion",
+    "ComplexL1Loss",
+    "ComponentLoss",
+    "ConstructionLoss",
+    "Criterion",
+    "KLDivergenceLoss",
+    "L1Loss",
+    "L2Loss",
+    "MagnitudeCriterion",
+    "MaskLoss",
+    "RMSELoss",
+    "Reduction",
+    "SiSDRLoss",
+    "SpectrogramCriterion",
+    "complex_l1_loss",
+    "component_loss",
+    "create_criterion",
+    "kl_divergence",
+    "l1_loss",
+    "l2_loss",
+    "latent_loss",
+    "mask_loss",
+    "rmse_loss",
+    "si_sdr_loss",
+]

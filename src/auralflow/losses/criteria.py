@@ -1,0 +1,187 @@
+"""Criteria: a loss with its settings chosen, whose type says which tensors it needs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, get_args
+
+from torch import Tensor
+
+from auralflow.losses.functions import (
+    ConstructionLoss,
+    Reduction,
+    check_choice,
+    complex_l1_loss,
+    component_loss,
+    l1_loss,
+    l2_loss,
+    mask_loss,
+    rmse_loss,
+    si_sdr_loss,
+)
+
+__all__ = [
+    "AudioCriterion",
+    "ComplexL1Loss",
+    "ComponentLoss",
+    "Criterion",
+    "KLDivergenceLoss",
+    "L1Loss",
+    "L2Loss",
+    "MagnitudeCriterion",
+    "MaskLoss",
+    "RMSELoss",
+    "SiSDRLoss",
+    "SpectrogramCriterion",
+    "create_criterion",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Criterion:
+    """Base of all criteria: a loss function, and its settings as immutable fields of the same names."""
+
+    function: ClassVar[Callable[..., Tensor]]
+    requires_latent: ClassVar[bool] = False
+    """Whether the criterion only makes sense with a variational net, whose KL term the trainer adds."""
+    reduction: Reduction = "mean"
+
+    def __post_init__(self) -> None:
+        check_choice("reduction", self.reduction, get_args(Reduction))
+
+
+class MagnitudeCriterion(Criterion):
+    """A criterion on a mask and magnitudes."""
+
+    def __call__(self, mask: Tensor, mixture: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of mask ``[B, S, C, F, T]`` on mixture ``[B, C, F, T]`` for target (as mask)."""
+        return self.function(mask, mixture, target, **vars(self))
+
+
+class SpectrogramCriterion(Criterion):
+    """A criterion on complex spectrograms."""
+
+    def __call__(self, estimate: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of complex estimate against target, both ``[B, S, C, F, T]``."""
+        return self.function(estimate, target, **vars(self))
+
+
+class AudioCriterion(Criterion):
+    """A criterion on samples."""
+
+    def __call__(self, estimate: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of estimated samples against target, both ``[B, S, C, N]``."""
+        return self.function(estimate, target, **vars(self))
+
+
+class L1Loss(MagnitudeCriterion):
+    """Criterion of ``l1_loss``."""
+
+    function = staticmethod(l1_loss)
+
+
+class L2Loss(MagnitudeCriterion):
+    """Criterion of ``l2_loss``."""
+
+    function = staticmethod(l2_loss)
+
+
+class RMSELoss(MagnitudeCriterion):
+    """Criterion of ``rmse_loss``."""
+
+    function = staticmethod(rmse_loss)
+
+
+class MaskLoss(MagnitudeCriterion):
+    """Criterion of ``mask_loss``."""
+
+    function = staticmethod(mask_loss)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComponentLoss(MagnitudeCriterion):
+    """Criterion of ``component_loss``."""
+
+    function = staticmethod(component_loss)
+    alpha: float = 0.2
+    beta: float = 0.8
+    gamma: float = 0.0
+
+
+def _construct(
+    mask: Tensor, mixture: Tensor, target: Tensor, construction_loss: ConstructionLoss, reduction: Reduction
+) -> Tensor:
+    loss = l1_loss if construction_loss == "l1" else l2_loss
+    return loss(mask, mixture, target, reduction)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KLDivergenceLoss(MagnitudeCriterion):
+    """Construction loss of a variational net; ``latent_loss``, the other term, is added by the trainer."""
+
+    function = staticmethod(_construct)
+    requires_latent: ClassVar[bool] = True
+    construction_loss: ConstructionLoss = "l2"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("construction loss", self.construction_loss, get_args(ConstructionLoss))
+
+
+class ComplexL1Loss(SpectrogramCriterion):
+    """Criterion of ``complex_l1_loss``."""
+
+    function = staticmethod(complex_l1_loss)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiSDRLoss(AudioCriterion):
+    """Criterion of ``si_sdr_loss``."""
+
+    function = staticmethod(si_sdr_loss)
+    best_permutation: bool = False
+
+
+def create_criterion(
+    name: str,
+    *,
+    construction_loss: ConstructionLoss = "l2",
+    alpha: float = 0.2,
+    beta: float = 0.8,
+    gamma: float = 0.0,
+    best_permutation: bool = False,
+    reduction: Reduction = "mean",
+) -> Criterion:
+    """Make a criterion from its name; settings that it does not have are left aside.
+
+    Args:
+        name: component, kl_div, l1, l2, mask, si_sdr, rmse or complex_l1; ``-`` counts as ``_``.
+        construction_loss: ``"l1"`` or ``"l2"``, for kl_div.
+        alpha: Weight of the filtered target, for component.
+        beta: Weight of the filtered residual's power, for component.
+        gamma: Weight of the filtered residual's shape, for component.
+        best_permutation: Whether the order of the estimates is free, for si_sdr.
+        reduction: ``"mean"`` or ``"sum"``.
+
+    Returns:
+        The criterion, whose type says which tensors it needs.
+
+    Raises:
+        SettingsError: If the name or a choice is unknown.
+
+    Example:
+        >>> create_criterion("si-sdr", best_permutation=True)
+        SiSDRLoss(reduction='mean', best_permutation=True)
+    """
+    makers: dict[str, Callable[[], Criterion]] = {
+        "component": lambda: ComponentLoss(alpha=alpha, beta=beta, gamma=gamma, reduction=reduction),
+        "kl_div": lambda: KLDivergenceLoss(construction_loss=construction_loss, reduction=reduction),
+        "l1": lambda: L1Loss(reduction=reduction),
+        "l2": lambda: L2Loss(reduction=reduction),
+        "mask": lambda: MaskLoss(reduction=reduction),
+        "si_sdr": lambda: SiSDRLoss(best_permutation=best_permutation, reduction=reduction),
+        "rmse": lambda: RMSELoss(reduction=reduction),
+        "complex_l1": lambda: ComplexL1Loss(reduction=reduction),
+    }
+    key = name.replace("-", "_")
+    check_choice("criterion", key, tuple(makers))
+    return makers[key]()

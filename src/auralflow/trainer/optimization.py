@@ -1,0 +1,92 @@
+"""What the loop is made with: criterion, optimizer, devices and precision, the average of the weights."""
+
+from typing import Any, cast
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import GradScalerKwargs
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from auralflow.config import TrainConfig
+from auralflow.losses import Criterion, create_criterion
+from auralflow.models import SpectrogramMaskModel
+
+__all__ = ["WeightAverage", "create_accelerator", "create_optimizer", "criterion_of"]
+
+
+class WeightAverage:
+    """Exponential moving average of a model's weights and statistics.
+
+    The decay starts low, so that the first, random weights are soon forgotten.
+
+    Args:
+        model: The model at its start.
+        decay: Share of the average that one step keeps, below 1.
+    """
+
+    def __init__(self, model: SpectrogramMaskModel, decay: float) -> None:
+        self.decay = decay
+        self.averaged = AveragedModel(model, multi_avg_fn=self._mix, use_buffers=True)
+
+    @property
+    def model(self) -> SpectrogramMaskModel:
+        """The model with the averaged weights."""
+        return cast(SpectrogramMaskModel, self.averaged.module)
+
+    def _mix(self, averaged: Any, current: Any, count: Any) -> None:
+        decay = min(self.decay, (1 + float(count)) / (10 + float(count)))
+        get_ema_multi_avg_fn(decay)(averaged, current, count)  # type: ignore[no-untyped-call]
+
+    def update(self, model: SpectrogramMaskModel) -> None:
+        """Take one more state of the model into the average."""
+        self.averaged.update_parameters(model)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The average's own state."""
+        return self.averaged.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up a state."""
+        self.averaged.load_state_dict(state)
+
+
+def criterion_of(settings: TrainConfig) -> Criterion:
+    """The criterion that the settings name."""
+    return create_criterion(
+        settings.criterion,
+        construction_loss=settings.construction_loss,
+        alpha=settings.alpha,
+        beta=settings.beta,
+        gamma=settings.gamma,
+        best_permutation=settings.best_perm,
+        reduction=settings.reduction,
+    )
+
+
+def create_accelerator(settings: TrainConfig) -> Accelerator:
+    """The one place that decides device, precision and distribution."""
+    mixed = settings.use_amp and torch.cuda.is_available()
+    scaler = GradScalerKwargs(init_scale=settings.init_scale, enabled=settings.scale_grad)
+    return Accelerator(mixed_precision="fp16" if mixed else "no", kwargs_handlers=[scaler] if mixed else [])
+
+
+def create_optimizer(model: SpectrogramMaskModel, settings: TrainConfig) -> Optimizer:
+    """AdamW, with a learning rate of its own for the LSTM layers.
+
+    Source: I. Loshchilov and F. Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
+    """
+    recurrent = {
+        id(parameter)
+        for module in model.modules()
+        if isinstance(module, nn.LSTM)
+        for parameter in module.parameters()
+    }
+    groups = [
+        {"params": [p for p in model.parameters() if id(p) not in recurrent], "lr": settings.lr},
+        {"params": [p for p in model.parameters() if id(p) in recurrent], "lr": settings.lr_lstm},
+    ]
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]], weight_decay=settings.weight_decay
+    )

@@ -1,0 +1,147 @@
+"""A whole training run: from a model folder and a dataset to trained weights."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from auralflow.config import TrainConfig
+from auralflow.datasets import (
+    EpochSampler,
+    Track,
+    TrainingChunks,
+    ValidationChunks,
+    train_loader,
+    training_tracks,
+    valid_loader,
+)
+from auralflow.datasets.loader import usable_workers
+from auralflow.errors import UsageError
+from auralflow.models import SpectrogramMaskModel, read_model_config
+from auralflow.models.folder import WEIGHTS_FILE, set_aside
+from auralflow.storage import write_json
+from auralflow.trainer.callbacks import Callback
+from auralflow.trainer.checkpoint import CHECKPOINT_FILE
+from auralflow.trainer.loop import SUMMARY_FILE, Trainer
+
+__all__ = ["TRAINER_FILE", "explain_no_effect", "prepare_folder", "train"]
+
+TRAINER_FILE = "trainer.json"
+
+
+def prepare_folder(
+    folder: Path, dataset: Path, settings: TrainConfig, *, resume: bool, force: bool = False
+) -> Path | None:
+    """Make a model folder ready for a training run and write ``trainer.json``.
+
+    Args:
+        folder: A folder with a ``model.json``.
+        dataset: The dataset that it will be trained on, which is checked before anything is changed.
+        settings: Settings of the training.
+        resume: Whether an earlier training is to be continued.
+        force: Whether an earlier training is to be moved aside.
+
+    Returns:
+        The folder that the earlier training was moved to, None when nothing was.
+
+    Raises:
+        UsageError: If the folder holds a training, and neither ``resume`` nor ``force`` is on.
+        NotFoundError: If there is no model folder or no dataset.
+        ModelError: If its ``model.json`` is broken.
+        DatasetError: If the dataset cannot be trained on.
+    """
+    read_model_config(folder)
+    training_tracks(dataset)
+    trained = [name for name in (WEIGHTS_FILE, str(CHECKPOINT_FILE)) if (folder / name).exists()]
+    previous = None
+    if trained and force:
+        previous = set_aside(folder, (WEIGHTS_FILE, CHECKPOINT_FILE.parts[0], SUMMARY_FILE, TRAINER_FILE))
+    elif trained and not resume:
+        raise UsageError(
+            f"'{folder}' already holds a training ({', '.join(trained)})",
+            advice="Go on with --resume, or start anew with --force, which moves it aside.",
+        )
+    write_json(folder / TRAINER_FILE, settings.model_dump(mode="json"))
+    return previous
+
+
+def explain_no_effect(folder: Path, settings: TrainConfig, *, resume: bool = False) -> list[str]:
+    """Say in a line each which settings do nothing on this machine, and why.
+
+    Args:
+        folder: The model folder.
+        settings: Settings of the training.
+        resume: Whether an earlier training is to be continued.
+    """
+    workers = usable_workers(settings.num_workers)
+    cuda = torch.cuda.is_available()
+    reasons = {
+        f"--num-workers {settings.num_workers}: this machine has {workers} cores, so {workers} workers": (
+            workers < settings.num_workers
+        ),
+        "--use-amp: no effect without CUDA, all is computed in 32 bits": settings.use_amp and not cuda,
+        "--scale-grad: no effect without CUDA and --use-amp": settings.scale_grad
+        and not (cuda and settings.use_amp),
+        "--pin-memory: no effect without CUDA": settings.pin_memory and not cuda,
+        "--persistent-workers: no effect without workers": settings.persistent_workers and not workers,
+        "--resume: there is no checkpoint, training starts from the beginning": (
+            resume and not (folder / CHECKPOINT_FILE).is_file()
+        ),
+    }
+    return [reason for reason, applies in reasons.items() if applies]
+
+
+def train(
+    folder: Path,
+    dataset: Path,
+    settings: TrainConfig,
+    *,
+    resume: bool = False,
+    callbacks: Sequence[Callback] = (),
+) -> Trainer:
+    """Train the model in a folder on a dataset.
+
+    Args:
+        folder: A folder with a ``model.json``; the best weights and the training state are written there.
+        dataset: A MUSDB-shaped dataset.
+        settings: Settings of the training.
+        resume: Continue from the folder's checkpoint, if there is one.
+        callbacks: Who else is told.
+
+    Returns:
+        The trainer, with its final state.
+
+    Raises:
+        AuralflowError: If the folder or the dataset cannot be used, or training cannot go on.
+    """
+    config = read_model_config(folder)
+    # Before the weights are drawn, so that the same command makes the same model.
+    torch.manual_seed(settings.seed)
+    model = SpectrogramMaskModel(config)
+    trainer = Trainer(model, settings, folder=folder, callbacks=callbacks)
+    rank, world_size = trainer.accelerator.process_index, trainer.accelerator.num_processes
+    # Each process drops out units of its own.
+    torch.manual_seed(settings.seed + rank)
+
+    train_tracks, valid_tracks = training_tracks(dataset)
+    train_tracks = _choose(train_tracks, settings.max_tracks, settings.seed)
+    trainer.purpose["dataset"] = [[track.name, track.num_samples] for track in train_tracks]
+    if resume:
+        trainer.load_checkpoint()
+    train_chunks = TrainingChunks(train_tracks, config, remix=settings.remix, seed=settings.seed)
+    valid_chunks = ValidationChunks(valid_tracks, config, max_chunks=settings.valid_samples)
+    sampler = EpochSampler(settings.max_samples, rank=rank, world_size=world_size)
+    trainer.fit(
+        train_loader(train_chunks, sampler, settings),
+        valid_loader(valid_chunks, settings, rank=rank, world_size=world_size),
+    )
+    return trainer
+
+
+def _choose(tracks: list[Track], count: int, seed: int) -> list[Track]:
+    """A part of the tracks, not merely the first in the alphabet."""
+    if len(tracks) <= count:
+        return tracks
+    chosen = np.random.default_rng(seed).permutation(len(tracks))[:count]
+    return [tracks[index] for index in sorted(chosen)]
