@@ -1,15 +1,12 @@
 """``auralflow separate``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from auralflow.cli.console import file_progress, results, stderr
 from auralflow.cli.parameters import Flatten
 from auralflow.config import SeparateConfig
 from auralflow.errors import UsageError
-
-if TYPE_CHECKING:
-    from auralflow.separation import Outcome, Song
 
 __all__ = ["separate"]
 
@@ -33,7 +30,7 @@ def separate(
         raise UsageError("no song was given", expected="auralflow separate MODEL SONG-OR-FOLDER ...")
 
     from auralflow.models import load
-    from auralflow.separation import Separator, find_songs, separate_files
+    from auralflow.separation import Outcome, Separator, Song, find_songs, separate_files
 
     songs = find_songs(paths)
     separator = Separator(

@@ -135,7 +135,9 @@ class Mask(nn.Module):
 
     def forward(self, logits: Tensor) -> Tensor:
         """Turn logits into a mask."""
-        return self.activation(logits).clamp(0.0, 1.0)  # type: ignore[no-any-return]
+        mask: Tensor = self.activation(logits)
+        # The gradient passes the clamp, or a mask that once left [0, 1] would stay there for ever.
+        return mask.clamp(0.0, 1.0).detach() + (mask - mask.detach())
 
 
 class RecurrentBottleneck(nn.Module):

@@ -16,6 +16,18 @@ __all__ = ["CHECKPOINT_FILE", "pack_state", "read_checkpoint", "unpack_state", "
 CHECKPOINT_FILE = Path("checkpoint") / "last"
 FORMAT_VERSION = 1
 
+# What torch's restricted unpickler raises on rubbish depends on the rubbish.
+UNREADABLE = (
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+)
+
 
 def write_checkpoint(path: Path, content: dict[str, Any], *, purpose: dict[str, Any]) -> None:
     """Write a training state atomically.
@@ -46,7 +58,7 @@ def read_checkpoint(path: Path, *, purpose: dict[str, Any]) -> dict[str, Any]:
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
         version = saved["format_version"]
-    except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
+    except UNREADABLE as error:
         raise ModelError(
             f"cannot read the checkpoint '{path}'",
             found=str(error)[:200],

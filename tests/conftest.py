@@ -1,0 +1,84 @@
+"""What several tests need: tiny models, tiny datasets, a model that lets everything through."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from auralflow.audio import write_audio
+from auralflow.config import SOURCES, ModelConfig
+from auralflow.models import MaskEstimate, SpectrogramMaskModel, create_model_folder, save_weights
+from auralflow.models.folder import WEIGHTS_FILE
+
+RATE = 8000
+
+# Nets this small gain nothing from threads, and on a busy machine threads wait for each other.
+torch.set_num_threads(1)
+
+
+class ConstantMask(nn.Module):
+    """A net whose masks are constants, one per target."""
+
+    def __init__(self, *levels: float) -> None:
+        super().__init__()
+        self.register_buffer("levels", torch.tensor(levels).reshape(1, -1, 1, 1, 1))
+
+    def forward(self, magnitudes: Tensor) -> MaskEstimate:
+        return MaskEstimate(self.levels.expand(len(magnitudes), -1, *magnitudes.shape[1:]))
+
+
+def tiny_config(**settings) -> ModelConfig:
+    defaults = {
+        "targets": ("vocals", "drums"),
+        "num_hidden_channels": 2,
+        "sample_rate": RATE,
+        "sample_length": 0.5,
+        "num_fft": 256,
+        "window_size": 256,
+        "hop_length": 128,
+        "dropout_p": 0.0,
+    }
+    return ModelConfig(**{**defaults, **settings})
+
+
+def constant_model(*levels: float, **settings) -> SpectrogramMaskModel:
+    targets = ("vocals", "drums", "bass", "other")[: len(levels)]
+    model = SpectrogramMaskModel(tiny_config(targets=targets, **settings)).eval()
+    model.net = ConstantMask(*levels)
+    return model
+
+
+def write_track(
+    folder: Path, *, seconds: float = 2.0, seed: int = 0, stems=SOURCES, rate=RATE, channels=2
+) -> None:
+    generator = np.random.default_rng(seed)
+    for stem in stems:
+        audio = 0.1 * generator.standard_normal((channels, round(seconds * rate))).astype(np.float32)
+        write_audio(folder / f"{stem}.wav", audio, rate)
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    """Three training tracks, one for validation, one for testing, of noise."""
+    for index, name in enumerate(("train/a", "train/b", "train/c", "valid/d", "test/e")):
+        write_track(tmp_path / "data" / name, seed=index)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def model_folder(tmp_path: Path) -> Callable[..., Path]:
+    """Makes a model folder, with random weights unless told otherwise."""
+
+    def make(*, weights: bool = True, name: str = "model", **settings) -> Path:
+        folder = tmp_path / name
+        config = tiny_config(**settings)
+        create_model_folder(folder, config)
+        if weights:
+            torch.manual_seed(0)
+            save_weights(SpectrogramMaskModel(config), folder / WEIGHTS_FILE)
+        return folder
+
+    return make

@@ -1,0 +1,332 @@
+"""The command line, as a person meets it: every command, its errors and its exit codes."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from conftest import RATE
+
+from auralflow.audio import probe, write_audio
+from auralflow.cli import main
+from auralflow.cli.config_command import ModelOptions
+from auralflow.config import NETS, RecurrentModelConfig, TrainConfig
+
+PARAMETERS = dict(zip(NETS, ("7,782,423", "32,451,095", "39,527,511"), strict=True))
+
+REFERENCE_CONFIG = [
+    "--display",
+    "--vocals",
+    "--num-channels",
+    "1",
+    "--num-hidden-channels",
+    "16",
+    "--sample-length",
+    "3",
+    "--sample-rate",
+    "44100",
+    "--dropout-p",
+    "0.4",
+    "--leak-factor",
+    "0",
+    "--normalize-input",
+    "--normalize-output",
+    "--recurrent-depth",
+    "3",
+    "--hidden-size",
+    "1024",
+    "--input-axis",
+    "1",
+    "--mask-act-fn",
+    "sigmoid",
+    "--num-fft",
+    "2048",
+    "--window-size",
+    "2048",
+    "--hop-length",
+    "1024",
+]
+TINY_CONFIG = [
+    "--vocals",
+    "--drums",
+    "--num-hidden-channels",
+    "2",
+    "--sample-length",
+    "0.5",
+    "--sample-rate",
+    "8000",
+    "--num-fft",
+    "256",
+    "--window-size",
+    "256",
+    "--hop-length",
+    "128",
+]
+TINY_TRAIN = [
+    "--max-samples",
+    "4",
+    "--batch-size",
+    "2",
+    "--max-epochs",
+    "2",
+    "--num-workers",
+    "0",
+    "--valid-samples",
+    "2",
+]
+
+
+def run(capsys, *arguments):
+    code = main([str(argument) for argument in arguments])
+    output = capsys.readouterr()
+    assert "Traceback" not in output.err + output.out
+    return code, output.out, output.err
+
+
+def error_line(capsys, code, *arguments):
+    """Run a command that must fail with one line, and return that line."""
+    found, out, err = run(capsys, *arguments)
+    assert (found, out) == (code, "")
+    lines = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    assert err.splitlines()[-1] == lines[0]
+    return lines[0]
+
+
+@pytest.fixture
+def trained(tmp_path, dataset, capsys):
+    folder = tmp_path / "m"
+    assert run(capsys, "config", NETS[0], "--save", folder, *TINY_CONFIG)[0] == 0
+    assert run(capsys, "train", folder, dataset, *TINY_TRAIN)[0] == 0
+    return folder
+
+
+@pytest.mark.parametrize(("net", "millions"), PARAMETERS.items())
+def test_the_reference_command_line_runs_with_each_net(capsys, tmp_path, net, millions):
+    code, out, err = run(capsys, "config", net, "--save", tmp_path / "m", *REFERENCE_CONFIG)
+    assert code == 0
+    assert millions in out
+    stored = json.loads((tmp_path / "m" / "model.json").read_text())
+    assert ("hidden_size" in stored) == (net != "SpectrogramNetSimple")
+    if net == "SpectrogramNetSimple":
+        note = "note: --recurrent-depth, --hidden-size, --input-axis: no effect on SpectrogramNetSimple"
+        assert note in err
+    else:
+        assert err == ""
+
+
+def test_options_are_exactly_those_of_the_reference():
+    assert set(ModelOptions.model_fields) == {
+        "num_channels",
+        "num_hidden_channels",
+        "sample_length",
+        "sample_rate",
+        "dropout_p",
+        "leak_factor",
+        "normalize_input",
+        "normalize_output",
+        "mask_act_fn",
+        "num_fft",
+        "window_size",
+        "hop_length",
+        "recurrent_depth",
+        "hidden_size",
+        "input_axis",
+    }
+    fields = RecurrentModelConfig.model_fields
+    assert all(
+        ModelOptions.model_fields[name].default == fields[name].default for name in ModelOptions.model_fields
+    )
+
+
+def test_underscores_are_as_good_as_hyphens(capsys, tmp_path):
+    arguments = ("--save", tmp_path / "m", "--bass", "--num_channels", 2, "--mask_act_fn", "leaky-relu")
+    assert run(capsys, "config", NETS[0], *arguments)[0] == 0
+    stored = json.loads((tmp_path / "m" / "model.json").read_text())
+    assert (stored["num_channels"], stored["mask_act_fn"]) == (2, "leaky_relu")
+
+
+def test_targets_are_stored_in_one_order(capsys, tmp_path):
+    run(capsys, "config", NETS[0], "--save", tmp_path / "m", "--other", "--drums", "--vocals")
+    assert json.loads((tmp_path / "m" / "model.json").read_text())["targets"] == ["vocals", "drums", "other"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["config", NETS[0]],
+            "no target was chosen: expected one or more of --vocals --drums --bass --other",
+        ),
+        (["config", "Nope", "--vocals"], '"Nope".*"SpectrogramNetSimple"'),
+        (["config", NETS[0], "--vocals", "--num-channels", "99"], "--num-channels is 99: must be less than"),
+        (["config", NETS[0], "--vocals", "--num_chanels", "1"], "Did you mean --num-channels"),
+        (["config", NETS[0], "--vocals", "--hop-length", "999"], "--hop-length is 999: at most half"),
+        (["config", NETS[0], "--vocals", "--mask-act-fn", "x"], "--mask-act-fn is x: must be 'sigmoid'"),
+        (["config", NETS[0], "--no-vocals"], "--no-vocals"),
+        (["train", "nowhere", "data"], "no model 'nowhere'"),
+        (["train", "nowhere", "data", "--lr", "-1"], "--lr is -1: must be greater than 0"),
+        (["train", "nowhere", "data", "--criterion", "x"], "--criterion is x: must be 'component'"),
+        (["separate", "nowhere"], "no song was given"),
+        (["separate", "nowhere", "song.wav"], "no such file or folder: 'song.wav'"),
+        (["evaluate", "nowhere", "data"], "no model 'nowhere'"),
+        (
+            ["evaluate", "nowhere", "data", "--subset", "all"],
+            "--subset is all: must be 'train', 'valid' or 'test'",
+        ),
+        (["synth", "songs", "--tracks", "0"], "--tracks is 0: must be greater than or equal to 1"),
+        (["nonsense"], 'Unknown command "nonsense"'),
+        (["train"], "MODEL"),
+    ],
+)
+def test_a_wrong_request_is_one_line_and_exit_code_2(capsys, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    assert re.search(message, error_line(capsys, 2, *arguments))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_model_is_kept_unless_forced(capsys, tmp_path):
+    run(capsys, "config", NETS[0], "--save", tmp_path / "m", "--vocals")
+    before = (tmp_path / "m" / "model.json").read_bytes()
+    line = error_line(capsys, 2, "config", NETS[0], "--save", tmp_path / "m", "--drums")
+    assert "--force" in line
+    assert (tmp_path / "m" / "model.json").read_bytes() == before
+    code, _, err = run(capsys, "config", NETS[0], "--save", tmp_path / "m", "--drums", "--force")
+    assert code == 0
+    assert "previous-" in err
+
+
+def test_from_settings_to_scores(capsys, tmp_path, dataset, trained):
+    song = dataset / "test" / "e"
+    code, out, _ = run(capsys, "evaluate", trained, dataset, "--save", tmp_path / "scores.json")
+    assert code == 0
+    assert "SI-SDR improvement over the mixture, dB" in out
+    report = json.loads((tmp_path / "scores.json").read_text())
+    assert [track["track"] for track in report["tracks"]] == ["e"]
+    assert set(report["mean"]) == {"vocals", "drums"}
+
+    write_audio(song / "mixture.wav", np.zeros((2, 5000), np.float32), 11025)
+    code, out, _ = run(capsys, "separate", trained, song, "--residual", "--save", tmp_path / "out")
+    assert code == 0
+    stems = tmp_path / "out" / "separated_audio" / "e"
+    assert str(stems) in out
+    assert {path.stem for path in stems.iterdir()} == {"original", "vocals", "drums", "residual"}
+    assert probe(stems / "vocals.wav").frames == 5000
+
+
+def test_a_folder_with_a_broken_file_separates_the_others_and_exits_1(capsys, tmp_path, trained):
+    for name in ("a", "c"):
+        write_audio(tmp_path / "in" / f"{name}.wav", np.zeros((1, 5000), np.float32), RATE)
+    (tmp_path / "in" / "b.mp3").write_text("no audio")
+    code, out, err = run(capsys, "separate", trained, tmp_path / "in", "--save", tmp_path)
+    assert code == 1
+    assert len(out.splitlines()) == 2
+    assert "error: 1 of 3 songs failed" in err
+    assert "b.mp3" in err
+
+
+def test_work_that_fails_exits_1(capsys, tmp_path, dataset, trained):
+    (trained / "model.safetensors").write_bytes(b"rubbish")
+    assert "cannot read the weights" in error_line(capsys, 1, "evaluate", trained, dataset)
+    (trained / "model.json").write_text("{")
+    assert "model.json" in error_line(capsys, 1, "separate", trained, dataset / "test")
+    (tmp_path / "empty").mkdir()
+    assert "model.json" in error_line(capsys, 1, "train", trained, tmp_path / "empty")
+
+
+def test_a_dataset_that_cannot_be_used_exits_1(capsys, tmp_path, dataset, model_folder):
+    folder = model_folder(weights=False)
+    (tmp_path / "empty").mkdir()
+    assert "no training track" in error_line(capsys, 1, "train", folder, tmp_path / "empty")
+    write_audio(dataset / "train" / "a" / "bass.wav", np.zeros((2, 9), np.float32), RATE)
+    assert "differ" in error_line(capsys, 1, "train", folder, dataset)
+    assert not (folder / "trainer.json").exists()
+
+
+def test_training_twice_needs_resume_or_force(capsys, dataset, trained):
+    line = error_line(capsys, 2, "train", trained, dataset, *TINY_TRAIN)
+    assert "--resume" in line
+    code, _, err = run(capsys, "train", trained, dataset, "--resume", "--max-epochs", 3)
+    assert code == 0
+    assert "epoch 3:" in err
+    assert "epoch 2:" not in err
+    # What was not typed again comes from the run before.
+    assert json.loads((trained / "trainer.json").read_text())["batch_size"] == 2
+    code, _, err = run(capsys, "train", trained, dataset, *TINY_TRAIN, "--force", "--silent")
+    assert code == 0
+    assert "moved to" in err
+    assert "saved" not in err
+
+
+def test_display_and_silent(capsys, tmp_path, dataset, model_folder):
+    folder = model_folder(weights=False)
+    code, out, err = run(capsys, "train", folder, dataset, *TINY_TRAIN, "--display")
+    assert code == 0
+    assert "max_grad_norm" in out
+    assert "saved" in err
+    assert "best validation loss" in out
+
+
+def test_resume_without_a_checkpoint_starts_from_the_beginning_and_says_so(capsys, dataset, model_folder):
+    folder = model_folder(weights=False)
+    code, _, err = run(capsys, "train", folder, dataset, *TINY_TRAIN, "--resume")
+    assert code == 0
+    assert "note: --resume: there is no checkpoint, training starts from the beginning" in err
+
+
+def test_synth_writes_a_dataset_that_can_be_trained_on(capsys, tmp_path, model_folder):
+    songs = tmp_path / "songs"
+    arguments = ("--tracks", 3, "--seconds", 2, "--sample-rate", RATE, "--seed", 1)
+    assert run(capsys, "synth", songs, *arguments)[0] == 0
+    assert sorted(path.name for path in songs.iterdir()) == ["test", "train", "valid"]
+    assert run(capsys, "train", model_folder(weights=False), songs, *TINY_TRAIN)[0] == 0
+
+
+def test_ctrl_c_saves_exits_130_and_can_be_resumed(tmp_path, dataset, model_folder):
+    folder = model_folder(weights=False)
+    arguments = ["train", folder, dataset, *TINY_TRAIN[2:], "--max-samples", 4000]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "auralflow", *map(str, arguments)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    deadline = time.monotonic() + 60
+    while not (folder / "trainer.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(5)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert "Traceback" not in err
+    assert process.returncode == 130
+    assert "go on with --resume" in err
+    assert (folder / "checkpoint" / "last").is_file()
+
+
+def test_help_and_version_load_no_torch_and_answer_at_once():
+    code = (
+        "import sys, auralflow.cli\n"
+        "for arguments in (['--help'], ['config', '--help'], ['train', '--help'], ['--version']):\n"
+        "    assert auralflow.cli.main(arguments) == 0\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    for word in ("config", "train", "separate", "evaluate", "synth", "--hop-length", "--stop-patience"):
+        assert word in result.stdout
+
+
+def test_the_module_can_be_run():
+    result = subprocess.run([sys.executable, "-m", "auralflow", "nonsense"], capture_output=True, check=False)
+    assert result.returncode == 2
+
+
+def test_every_training_setting_is_an_option(capsys):
+    assert main(["train", "--help"]) == 0
+    out = capsys.readouterr().out
+    for name in TrainConfig.model_fields:
+        assert f"--{name.replace('_', '-')}" in out

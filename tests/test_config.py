@@ -1,0 +1,168 @@
+"""Settings: defaults, bounds, one-line errors, spelling."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from pydantic import ValidationError
+
+from auralflow.config import (
+    NETS,
+    EvaluateConfig,
+    ModelConfig,
+    RecurrentModelConfig,
+    SeparateConfig,
+    TrainConfig,
+    model_config_type,
+    parse_settings,
+    read_settings,
+)
+from auralflow.errors import NotFoundError, SettingsError
+
+ALL = [ModelConfig, RecurrentModelConfig, TrainConfig, SeparateConfig, EvaluateConfig]
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_every_setting_has_a_description(kind):
+    assert [name for name, field in kind.model_fields.items() if not field.description] == []
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_json_round_trip_gives_equal_settings(kind):
+    settings = kind()
+    assert parse_settings(kind, json.loads(settings.model_dump_json())) == settings
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_settings_are_frozen(kind):
+    settings = kind()
+    name = next(iter(kind.model_fields))
+    with pytest.raises(ValidationError, match="frozen"):
+        setattr(settings, name, getattr(settings, name))
+
+
+def test_defaults_are_those_of_the_reference():
+    assert RecurrentModelConfig().model_dump(exclude={"format_version", "net", "targets"}) == {
+        "num_channels": 1,
+        "num_hidden_channels": 16,
+        "sample_length": 3,
+        "sample_rate": 44100,
+        "dropout_p": 0.4,
+        "leak_factor": 0,
+        "normalize_input": False,
+        "normalize_output": False,
+        "mask_act_fn": "sigmoid",
+        "num_fft": 1024,
+        "window_size": 1024,
+        "hop_length": 512,
+        "recurrent_depth": 3,
+        "hidden_size": 1024,
+        "input_axis": 1,
+    }
+    reference = {
+        "max_tracks": 80,
+        "max_samples": 10000,
+        "batch_size": 32,
+        "num_workers": 8,
+        "pre_fetch": 4,
+        "max_epochs": 100,
+        "lr": 0.01,
+        "lr_lstm": 0.00001,
+        "criterion": "si_sdr",
+        "construction_loss": "l2",
+        "max_grad_norm": 1000,
+        "init_scale": 2.0**16,
+        "stop_patience": 5,
+        "max_plateaus": 5,
+        "min_delta": 0.01,
+        "reduction": "mean",
+        "alpha": 0.2,
+        "beta": 0.8,
+    }
+    settings = TrainConfig().model_dump()
+    assert {name: settings[name] for name in reference} == reference
+
+
+def test_unknown_key_is_refused_with_a_suggestion():
+    with pytest.raises(SettingsError, match=r"unknown setting 'num_chanels'\. Did you mean 'num_channels'\?"):
+        parse_settings(ModelConfig, {"num_chanels": 2})
+
+
+def test_unknown_key_without_a_likeness_lists_what_is_known():
+    with pytest.raises(SettingsError, match=r"Known: .*hop_length"):
+        parse_settings(ModelConfig, {"zzz": 2})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"num_channels": 99}, "num_channels is 99: must be less than or equal to 8"),
+        ({"dropout_p": 1}, "dropout_p is 1: must be less than 1"),
+        ({"sample_rate": "many"}, "sample_rate is many: must be a valid integer"),
+        ({"mask_act_fn": "sigmoyd"}, "must be 'sigmoid'"),
+        ({"num_fft": 1023, "window_size": 512, "hop_length": 256}, "num_fft is 1023: .*multiple of 2"),
+        ({"window_size": 2048}, r"--window-size is 2048: at most --num-fft \(1024\)"),
+        ({"hop_length": 513}, r"--hop-length is 513: at most half of --window-size \(512\)"),
+        ({"sample_length": 0.001}, "--sample-length is 0.001 s: at least --num-fft"),
+        ({"targets": []}, "targets is .*at least 1"),
+        ({"targets": ["vocals", "vocals"]}, "targets is .*holds a target twice"),
+        ({"targets": ["../vocals"]}, "cannot be the name of a stem"),
+        ({"targets": ["residual"]}, "cannot be the name of a stem"),
+        ({"mask_act_fn": "softmax"}, "softmax over one target"),
+        ({"num_fft": float("nan")}, "num_fft"),
+    ],
+)
+def test_values_out_of_range_give_one_line_that_names_the_setting(values, message):
+    with pytest.raises(SettingsError, match=message) as caught:
+        parse_settings(ModelConfig, values)
+    assert "\n" not in str(caught.value)
+    assert "pydantic" not in str(caught.value)
+
+
+@pytest.mark.parametrize("spelling", ["si_sdr", "si-sdr"])
+def test_hyphen_and_underscore_name_the_same_choice(spelling):
+    assert parse_settings(TrainConfig, {"criterion": spelling}).criterion == "si_sdr"
+
+
+def test_numeric_choices_can_be_typed():
+    assert parse_settings(RecurrentModelConfig, {"input_axis": "0"}).input_axis == 0
+
+
+def test_only_recurrent_nets_have_recurrent_settings():
+    fields = {net: set(model_config_type(net).model_fields) for net in NETS}
+    assert "hidden_size" not in fields["SpectrogramNetSimple"]
+    assert fields["SpectrogramNetLSTM"] == fields["SpectrogramNetVAE"]
+    assert {"recurrent_depth", "hidden_size", "input_axis"} <= fields["SpectrogramNetVAE"]
+
+
+def test_unknown_net_is_refused_with_a_suggestion():
+    with pytest.raises(SettingsError, match="did you mean 'SpectrogramNetSimple'"):
+        model_config_type("SpectrogramNetSimpel")
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:1", "mps"])
+def test_devices_are_accepted(device):
+    assert SeparateConfig(device=device).device == device
+
+
+def test_unknown_device_is_refused_with_the_choices():
+    with pytest.raises(SettingsError, match="device is gpu: must be auto, cpu, cuda, cuda:N or mps"):
+        parse_settings(SeparateConfig, {"device": "gpu"})
+
+
+def test_reading_tells_a_missing_file_from_a_broken_one(tmp_path):
+    path = tmp_path / "model.json"
+    with pytest.raises(NotFoundError, match="no such file"):
+        read_settings(path)
+    path.write_text("{")
+    with pytest.raises(SettingsError, match=r"cannot read .*expected a JSON object"):
+        read_settings(path)
+    path.write_text("[1]")
+    with pytest.raises(SettingsError, match="found a JSON list"):
+        read_settings(path)
+
+
+def test_settings_load_without_torch():
+    code = "import sys, auralflow.config, auralflow.cli; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,423 @@
+"""The trainer: it learns, stops, resumes exactly and refuses what does not fit."""
+
+import dataclasses
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import tiny_config, write_track
+
+from auralflow.config import TrainConfig, model_config_type
+from auralflow.errors import DatasetError, ModelError, SettingsError, TrainingError, UsageError
+from auralflow.losses import ComplexL1Loss
+from auralflow.metrics import pool_channels, si_sdr
+from auralflow.models import SpectrogramMaskModel, create_model_folder, load, read_model_config
+from auralflow.models.folder import WEIGHTS_FILE
+from auralflow.trainer import Callback, Trainer, prepare_folder, train
+from auralflow.trainer.checkpoint import CHECKPOINT_FILE
+from auralflow.trainer.objective import ScoreSum
+from auralflow.trainer.run import TRAINER_FILE, explain_no_effect
+
+QUICK = TrainConfig(
+    max_samples=6, batch_size=2, max_epochs=2, num_workers=0, valid_samples=2, lr=1e-3, criterion="complex_l1"
+)
+
+
+def quick(**values):
+    return QUICK.model_copy(update=values)
+
+
+def tones(config, *, seed=0, batch=2):
+    """A batch whose targets are tones far apart, which a mask can tell apart."""
+    time = torch.arange(config.chunk_samples) / config.sample_rate
+    generator = torch.Generator().manual_seed(seed)
+    frequencies = torch.tensor([300.0, 2500.0])[: len(config.targets)]
+    phases = 6.28 * torch.rand(batch, len(frequencies), 1, 1, generator=generator)
+    targets = 0.3 * torch.sin(6.2832 * frequencies[:, None, None] * time + phases)
+    return targets.sum(1), targets
+
+
+def make_model(seed=0, **values):
+    torch.manual_seed(seed)
+    return SpectrogramMaskModel(tiny_config(**values))
+
+
+def timeless(history):
+    return [dataclasses.replace(record, seconds=0) for record in history]
+
+
+def same_weights(first, second):
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_overfitting_one_chunk_separates_it():
+    model = make_model(num_hidden_channels=4)
+    batch = tones(model.config)
+    settings = TrainConfig(max_epochs=60, lr=0.01, criterion="complex_l1")
+    Trainer(model, settings).fit([batch], [batch])
+    mixture, targets = batch
+    estimate = model.eval().separate(mixture)
+    scores = si_sdr(pool_channels(estimate), pool_channels(targets))
+    assert scores.min() > 15
+
+
+@pytest.mark.parametrize("criterion", ["component", "l1", "l2", "mask", "si_sdr", "rmse", "complex_l1"])
+def test_every_criterion_lowers_its_own_loss(criterion):
+    model = make_model()
+    batch = tones(model.config)
+    state = Trainer(model, TrainConfig(max_epochs=12, lr=3e-3, criterion=criterion)).fit([batch], [batch])
+    losses = [record.train_loss for record in state.history]
+    assert losses[-1] < losses[0]
+    assert all(math.isfinite(loss) for loss in losses)
+
+
+def vae_config():
+    values = tiny_config().model_dump(exclude={"net", "format_version"})
+    return model_config_type("SpectrogramNetVAE")(net="SpectrogramNetVAE", hidden_size=8, **values)
+
+
+def test_kl_divergence_needs_a_variational_net():
+    with pytest.raises(SettingsError, match="kl_div needs a variational net: found SpectrogramNetSimple"):
+        Trainer(make_model(), TrainConfig(criterion="kl_div"))
+    Trainer(SpectrogramMaskModel(vae_config()), TrainConfig(criterion="kl_div"))
+
+
+def test_the_kl_term_is_added_to_any_criterion_of_a_variational_net():
+    losses = []
+    for kl_weight in (0.0, 10.0):
+        torch.manual_seed(0)
+        model = SpectrogramMaskModel(vae_config())
+        batch = tones(model.config)
+        settings = TrainConfig(max_epochs=1, criterion="l1", kl_weight=kl_weight)
+        losses.append(Trainer(model, settings).fit([batch], [batch]).history[0].train_loss)
+    assert losses[1] > losses[0] + 0.1
+
+
+def test_lstm_layers_have_a_learning_rate_of_their_own():
+    trainer = Trainer(SpectrogramMaskModel(vae_config()), TrainConfig(lr=0.5, lr_lstm=0.25))
+    rates = [group["initial_lr"] for group in trainer.optimizer.param_groups]
+    sizes = [len(group["params"]) for group in trainer.optimizer.param_groups]
+    assert rates == [0.5, 0.25]
+    assert sizes[1] == 3 * 2 * 4  # layers, directions, weights and biases
+
+
+def test_clipping_bounds_the_norm_of_the_gradients():
+    norms = []
+
+    class Watch(Callback):
+        def on_batch_end(self, state, loss, num_chunks):
+            gradients = [p.grad.norm() for p in model.parameters()]
+            norms.append(torch.stack(gradients).norm().item())
+
+    for clip in (False, True):
+        model = make_model()
+        batch = tones(model.config)
+        settings = TrainConfig(max_epochs=1, clip_grad=clip, max_grad_norm=1e-3)
+        Trainer(model, settings, callbacks=[Watch()]).fit([batch], [batch])
+    assert norms[0] > 1e-2
+    assert norms[1] == pytest.approx(1e-3, rel=0.01)
+
+
+def test_warm_up_raises_the_learning_rate_step_by_step():
+    rates = []
+
+    class Watch(Callback):
+        def on_batch_end(self, state, loss, num_chunks):
+            rates.append(trainer.optimizer.param_groups[0]["lr"])
+
+    model = make_model()
+    batch = tones(model.config)
+    trainer = Trainer(model, TrainConfig(max_epochs=1, lr=1.0, warmup_steps=4), callbacks=[Watch()])
+    assert trainer.optimizer.param_groups[0]["lr"] == pytest.approx(0.2)
+    trainer.fit([batch] * 6, [batch])
+    assert rates == pytest.approx([0.4, 0.6, 0.8, 1.0, 1.0, 1.0])
+
+
+def test_the_learning_rate_drops_on_plateaus_and_training_halts_after_the_last():
+    model = make_model()
+    batch = tones(model.config)
+    # No improvement counts, so every two epochs are a plateau.
+    settings = TrainConfig(max_epochs=50, stop_patience=2, max_plateaus=3, min_delta=1e9, lr=1e-4)
+    state = Trainer(model, settings).fit([batch], [batch])
+    assert state.plateaus == 3
+    assert [record.lr for record in state.history] == pytest.approx(
+        [1e-4, 1e-4, 5e-5, 5e-5, 2.5e-5, 2.5e-5, 1.25e-5]
+    )
+
+
+def test_the_average_of_the_weights_is_what_is_validated_and_kept(tmp_path):
+    model = make_model()
+    batch = tones(model.config)
+    create_model_folder(tmp_path, model.config)
+    trainer = Trainer(model, TrainConfig(max_epochs=2, ema_decay=0.9, lr=0.01), folder=tmp_path)
+    trainer.fit([batch] * 3, [batch])
+    kept = load(tmp_path).state_dict()
+    assert not same_weights(kept, model.state_dict())
+    assert same_weights(kept, trainer.trained_model.state_dict())
+
+
+def test_bad_batches_are_skipped_counted_and_stop_the_run_after_a_row():
+    model = make_model()
+    mixture, targets = tones(model.config)
+    bad = (mixture * math.nan, targets)
+    trainer = Trainer(model, TrainConfig(max_epochs=1))
+    state = trainer.fit([(mixture, targets), bad, (mixture, targets)], [(mixture, targets)])
+    assert (state.skipped, state.step) == (1, 2)
+    assert all(parameter.isfinite().all() for parameter in model.parameters())
+    with pytest.raises(TrainingError, match=r"not finite in 10 batches in a row.*Lower --lr"):
+        Trainer(model, TrainConfig(max_epochs=1)).fit([bad] * 20, [(mixture, targets)])
+
+
+def test_own_criterion_optimizer_and_callbacks_are_used():
+    seen = []
+
+    class Watch(Callback):
+        def on_train_start(self, state, num_batches):
+            seen.append(("start", num_batches))
+
+        def on_epoch_end(self, state, record):
+            seen.append(("epoch", record.epoch))
+
+        def on_train_end(self, state):
+            seen.append(("end", state.epoch))
+
+    model = make_model()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items() if "running" not in name}
+    batch = tones(model.config)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    settings = TrainConfig(max_epochs=2, criterion="mask")
+    trainer = Trainer(model, settings, criterion=ComplexL1Loss(), optimizer=optimizer, callbacks=[Watch()])
+    trainer.fit([batch, batch], [batch])
+    assert seen == [("start", 2), ("epoch", 1), ("epoch", 2), ("end", 2)]
+    assert all(torch.equal(before[n], model.state_dict()[n]) for n in before if "num_batches" not in n)
+
+
+def test_empty_iterables_are_refused():
+    model = make_model()
+    with pytest.raises(TrainingError, match="no training batch"):
+        Trainer(model, TrainConfig()).fit([], [])
+    with pytest.raises(TrainingError, match="no validation batch"):
+        Trainer(model, TrainConfig()).fit([tones(model.config)], [])
+
+
+def test_scores_are_means_over_chunks_whose_target_sounds():
+    model = make_model()
+    mixture, targets = tones(model.config)
+    scores = ScoreSum(2, torch.device("cpu"))
+    silent = targets.clone()
+    silent[0, 1] = 0
+    scores.add(torch.tensor(1.0), mixture, 0.5 * targets + 0.01 * torch.randn_like(targets), silent)
+    assert scores.loss == 1.0
+    gains = scores.means(0, ("vocals", "drums"))
+    expected = si_sdr(pool_channels(mixture), pool_channels(targets[:, 0]))
+    assert gains["vocals"] > 10
+    assert expected.isfinite().all()
+    scores = ScoreSum(1, torch.device("cpu"))
+    scores.add(torch.tensor(2.0), mixture, targets[:, :1], torch.zeros_like(targets[:, :1]))
+    assert scores.means(0, ("vocals",)) == {"vocals": None}
+
+
+# --- whole runs on a folder ---
+
+
+def test_a_run_leaves_a_model_that_separates(dataset, model_folder):
+    folder = model_folder(weights=False)
+    prepare_folder(folder, dataset, QUICK, resume=False)
+    trainer = train(folder, dataset, QUICK)
+    assert trainer.state.epoch == 2
+    assert load(folder).separate(torch.zeros(1, 1, 5000)).shape == (1, 2, 1, 5000)
+    assert json.loads((folder / TRAINER_FILE).read_text())["batch_size"] == 2
+    summary = json.loads((folder / "summary.json").read_text())
+    assert [record["epoch"] for record in summary["epochs"]] == [1, 2]
+    best = min(summary["epochs"], key=lambda record: record["valid_loss"])
+    assert best["improved"]
+
+
+def test_the_best_weights_are_those_of_the_best_epoch(tmp_path):
+    kept = []
+
+    class Keep(Callback):
+        def on_epoch_end(self, state, record):
+            weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+            kept.append((record.valid_loss, weights))
+
+    model = make_model()
+    batch = tones(model.config)
+    create_model_folder(tmp_path, model.config)
+    # A learning rate this high makes some epochs worse than the ones before.
+    Trainer(model, TrainConfig(max_epochs=5, lr=0.3), folder=tmp_path, callbacks=[Keep()]).fit(
+        [batch], [batch]
+    )
+    losses = [loss for loss, _ in kept]
+    assert min(losses) < losses[-1]
+    assert same_weights(load(tmp_path).state_dict(), min(kept, key=lambda pair: pair[0])[1])
+
+
+def test_the_same_command_makes_the_same_model(dataset, model_folder):
+    weights = []
+    for name in ("one", "two"):
+        folder = model_folder(weights=False, name=name, dropout_p=0.3)
+        train(folder, dataset, QUICK)
+        weights.append(load(folder).state_dict())
+    assert same_weights(*weights)
+
+
+class StopAfter(Callback):
+    """Presses Ctrl-C after some batches."""
+
+    def __init__(self, batches):
+        self.left = batches
+
+    def on_batch_end(self, state, loss, num_chunks):
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize("batches", [1, 3, 5])
+@pytest.mark.parametrize("ema_decay", [0.0, 0.9])
+def test_a_stopped_run_resumes_to_the_very_same_weights(dataset, model_folder, batches, ema_decay):
+    """Stopped within an epoch, at its end, and in a later one; with dropout, which needs the RNG."""
+    settings = quick(ema_decay=ema_decay, warmup_steps=2)
+    whole = model_folder(weights=False, name="whole", dropout_p=0.3)
+    expected = train(whole, dataset, settings)
+
+    folder = model_folder(weights=False, name="stopped", dropout_p=0.3)
+    stopped = train(folder, dataset, settings, callbacks=[StopAfter(batches)])
+    assert stopped.was_stopped
+    assert stopped.state.step == batches
+    resumed = train(folder, dataset, settings, resume=True)
+    assert same_weights(expected.model.state_dict(), resumed.model.state_dict())
+    assert same_weights(load(whole).state_dict(), load(folder).state_dict())
+    without_time = [
+        [dataclasses.replace(record, seconds=0) for record in run.state.history]
+        for run in (expected, resumed)
+    ]
+    assert without_time[0] == without_time[1]
+
+
+def test_ctrl_c_saves_and_the_handlers_are_put_back(dataset, model_folder):
+    before = signal.getsignal(signal.SIGINT)
+    folder = model_folder(weights=False)
+    train(folder, dataset, QUICK, callbacks=[StopAfter(1)])
+    assert (folder / CHECKPOINT_FILE).is_file()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_resuming_a_finished_run_changes_nothing(dataset, model_folder):
+    folder = model_folder(weights=False)
+    first = train(folder, dataset, QUICK)
+    again = train(folder, dataset, QUICK, resume=True)
+    assert again.state.history == first.state.history
+    assert same_weights(first.model.state_dict(), again.model.state_dict())
+
+
+def test_a_run_can_be_prolonged(dataset, model_folder):
+    folder = model_folder(weights=False)
+    train(folder, dataset, QUICK)
+    assert train(folder, dataset, quick(max_epochs=3), resume=True).state.epoch == 3
+
+
+def test_a_trained_folder_is_neither_overwritten_nor_lost(dataset, model_folder):
+    folder = model_folder(weights=False)
+    prepare_folder(folder, dataset, QUICK, resume=False)
+    train(folder, dataset, QUICK)
+    weights = (folder / WEIGHTS_FILE).read_bytes()
+    with pytest.raises(UsageError, match=r"already holds a training .*--resume.*--force"):
+        prepare_folder(folder, dataset, QUICK, resume=False)
+    assert prepare_folder(folder, dataset, QUICK, resume=True) is None
+    assert (folder / WEIGHTS_FILE).read_bytes() == weights
+    previous = prepare_folder(folder, dataset, QUICK, resume=False, force=True)
+    assert (previous / WEIGHTS_FILE).read_bytes() == weights
+    assert (previous / CHECKPOINT_FILE).is_file()
+    assert not (folder / WEIGHTS_FILE).exists()
+    assert read_model_config(folder) == tiny_config()
+
+
+def test_a_bad_dataset_changes_nothing_in_the_folder(tmp_path, model_folder):
+    folder = model_folder()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetError):
+        prepare_folder(folder, tmp_path / "empty", QUICK, resume=False, force=True)
+    assert (folder / WEIGHTS_FILE).exists()
+
+
+def test_a_checkpoint_of_another_model_or_dataset_is_refused(dataset, model_folder):
+    folder = model_folder(weights=False)
+    train(folder, dataset, QUICK)
+    write_track(dataset / "train" / "new")
+    with pytest.raises(TrainingError, match="belongs to another dataset"):
+        train(folder, dataset, QUICK, resume=True)
+    create_model_folder(folder, tiny_config(num_fft=512), force=True)
+    previous = next(folder.glob("previous-*"))
+    (previous / CHECKPOINT_FILE.parts[0]).rename(folder / CHECKPOINT_FILE.parts[0])
+    with pytest.raises(TrainingError, match="belongs to another model"):
+        train(folder, dataset, QUICK, resume=True)
+
+
+@pytest.mark.parametrize("damage", [b"", b"rubbish", None])
+def test_a_damaged_checkpoint_is_refused_in_one_line(dataset, model_folder, damage):
+    folder = model_folder(weights=False)
+    train(folder, dataset, quick(max_epochs=1))
+    path = folder / CHECKPOINT_FILE
+    path.write_bytes(path.read_bytes()[:5000] if damage is None else damage)
+    with pytest.raises(ModelError, match="cannot read the checkpoint") as caught:
+        train(folder, dataset, QUICK, resume=True)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(dataset, model_folder, tmp_path):
+    folder = model_folder(weights=False)
+    (folder / CHECKPOINT_FILE).parent.mkdir()
+    torch.save({"format_version": 1, "purpose": Path("x"), "content": print}, folder / CHECKPOINT_FILE)
+    with pytest.raises(ModelError, match="cannot read the checkpoint"):
+        train(folder, dataset, QUICK, resume=True)
+
+
+def test_max_tracks_limits_the_tracks_that_are_drawn_from(dataset, model_folder):
+    trainer = train(model_folder(weights=False), dataset, quick(max_tracks=2, max_epochs=1))
+    assert len(trainer.purpose["dataset"]) == 2
+
+
+def test_settings_without_effect_are_explained(model_folder, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    settings = TrainConfig(use_amp=True, scale_grad=True, pin_memory=True, num_workers=999)
+    lines = explain_no_effect(model_folder(), settings, resume=True)
+    assert [line.split()[0].rstrip(":") for line in lines] == [
+        "--num-workers",
+        "--use-amp",
+        "--scale-grad",
+        "--pin-memory",
+        "--resume",
+    ]
+    assert explain_no_effect(model_folder(name="other"), TrainConfig(num_workers=0)) == []
+
+
+def test_a_killed_run_resumes_from_its_last_checkpoint(dataset, model_folder):
+    """kill -9 leaves whole files only, and the run goes on to the weights of an undisturbed one."""
+    settings = quick(max_epochs=4)
+    whole = model_folder(weights=False, name="whole")
+    expected = train(whole, dataset, settings)
+    folder = model_folder(weights=False, name="killed")
+    code = (
+        "import sys, os, signal\n"
+        "from pathlib import Path\n"
+        "from auralflow.config import TrainConfig\n"
+        "from auralflow.trainer import Callback, train\n"
+        "class Die(Callback):\n"
+        "    def on_batch_end(self, state, loss, num_chunks):\n"
+        "        if state.step == 8: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "settings = TrainConfig.model_validate_json(sys.argv[3])\n"
+        "train(Path(sys.argv[1]), Path(sys.argv[2]), settings, callbacks=[Die()])\n"
+    )
+    arguments = [str(folder), str(dataset), settings.model_dump_json()]
+    result = subprocess.run([sys.executable, "-c", code, *arguments], check=False)
+    assert result.returncode == -signal.SIGKILL
+    resumed = train(folder, dataset, settings, resume=True)
+    assert same_weights(expected.model.state_dict(), resumed.model.state_dict())
