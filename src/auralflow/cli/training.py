@@ -68,6 +68,10 @@ class ProgressCallback(Callback):
         )
         self._begin_epoch(state)
 
+    def on_train_end(self, state: TrainingState) -> None:
+        """Take the bar away."""
+        self.progress.update(self.task, visible=False)
+
     def on_checkpoint(self, state: TrainingState, path: Path) -> None:
         """Say where something was written."""
         if not self.silent:

@@ -1,0 +1,52 @@
+# Everything a developer needs: `make demo`, `make test`. The environment is made on first use.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+
+.PHONY: demo test slow lint format bench readme clean
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+# Makes songs, trains a small model on them, separates a song it never heard and scores the result.
+demo: $(READY)
+	rm -rf demo
+	$(BIN)/auralflow synth demo/songs --tracks 6 --seconds 40
+	$(BIN)/auralflow config SpectrogramNetSimple --save demo/model --vocals --drums --bass --other \
+	  --num-hidden-channels 8 --dropout-p 0.1 --num-fft 2048 --window-size 2048 --hop-length 1024
+	$(BIN)/auralflow train demo/model demo/songs --criterion complex-l1 --lr 0.005 --warmup-steps 10 \
+	  --ema-decay 0.95 --batch-size 4 --max-samples 80 --max-epochs 8 --valid-samples 10 --min-delta 0.0001 \
+	  --num-workers 1 --silent
+	$(BIN)/auralflow separate demo/model demo/songs/test --residual --save demo
+	$(BIN)/auralflow evaluate demo/model demo/songs
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+slow: $(READY)
+	$(BIN)/python -m pytest -m slow
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY)
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+# Writes the option tables of the README anew from the settings.
+readme: $(READY)
+	$(BIN)/python docs/option_tables.py
+
+clean:
+	rm -rf $(VENV) demo dist

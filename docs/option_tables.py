@@ -1,0 +1,85 @@
+"""Writes the option tables of the README from the settings, between its markers.
+
+Run ``make readme``, or ``python docs/option_tables.py --check`` to only compare.
+"""
+
+import re
+import sys
+from pathlib import Path
+from typing import get_args
+
+from pydantic.fields import FieldInfo
+
+from auralflow.config import (
+    EvaluateConfig,
+    ModelConfig,
+    RecurrentModelConfig,
+    SeparateConfig,
+    Settings,
+    SynthConfig,
+    TrainConfig,
+    option_name,
+)
+
+README = Path(__file__).parent.parent / "README.md"
+NOT_OPTIONS = {"format_version", "net", "targets"}
+TABLES: dict[str, tuple[type[Settings], set[str]]] = {
+    "config": (ModelConfig, NOT_OPTIONS),
+    "config-recurrent": (RecurrentModelConfig, set(ModelConfig.model_fields)),
+    "train": (TrainConfig, set()),
+    "separate": (SeparateConfig, set()),
+    "evaluate": (EvaluateConfig, set()),
+    "synth": (SynthConfig, set()),
+}
+
+
+def default_text(field: FieldInfo) -> str:
+    """The default as it would be typed."""
+    if field.default is True or field.default is False:
+        return "on" if field.default else "off"
+    if field.default is None:
+        return ""
+    return f"`{field.default}`"
+
+
+def table(kind: type[Settings], leave_out: set[str]) -> str:
+    """One Markdown row per option: name, default, meaning."""
+    rows = ["| option | default | meaning |", "|---|---|---|"]
+    for name, field in kind.model_fields.items():
+        if name in leave_out:
+            continue
+        choices = [str(choice) for choice in get_args(field.annotation) if isinstance(choice, str | int)]
+        meaning = field.description or ""
+        if choices:
+            meaning += f" One of {', '.join(f'`{choice}`' for choice in choices)}."
+        rows.append(f"| `{option_name(name)}` | {default_text(field)} | {meaning} |")
+    return "\n".join(rows)
+
+
+def filled(text: str) -> str:
+    """The README with every table written anew.
+
+    Raises:
+        ValueError: If a table has no place in the README.
+    """
+    for name, (kind, leave_out) in TABLES.items():
+        pattern = re.compile(f"(<!-- options: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+        if not pattern.search(text):
+            raise ValueError(f"README.md has no place for the options of {name}")
+        body = table(kind, leave_out)
+        text = pattern.sub(lambda found, body=body: f"{found[1]}\n{body}\n\n{found[2]}", text)
+    return text
+
+
+def main() -> int:
+    """Write the README, or with ``--check`` only tell whether it is up to date."""
+    text = README.read_text(encoding="utf-8")
+    wanted = filled(text)
+    if "--check" in sys.argv[1:]:
+        return int(text != wanted)
+    README.write_text(wanted, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
