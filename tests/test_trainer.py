@@ -408,6 +408,7 @@ def test_a_killed_run_resumes_from_its_last_checkpoint(dataset, model_folder):
     code = (
         "import sys, os, signal\n"
         "from pathlib import Path\n"
+        "import torch; torch.set_num_threads(1)\n"
         "from auralflow.config import TrainConfig\n"
         "from auralflow.trainer import Callback, train\n"
         "class Die(Callback):\n"
