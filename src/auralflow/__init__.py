@@ -6,6 +6,7 @@ The parts load when they are first used, so that ``import auralflow`` costs noth
 - `auralflow.separation`: separate signals, streams, files and folders
 - `auralflow.trainer`: train a model
 - `auralflow.evaluation`: score a model
+- `auralflow.visualizer`: pictures of audio and trainings
 - `auralflow.datasets`: chunks of music, generated songs
 - `auralflow.losses`, `auralflow.metrics`, `auralflow.transforms`, `auralflow.audio`
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         separation,
         trainer,
         transforms,
+        visualizer,
     )
 
 __version__ = "0.1.0"
@@ -51,6 +53,7 @@ __all__ = [
     "separation",
     "trainer",
     "transforms",
+    "visualizer",
 ]
 
 

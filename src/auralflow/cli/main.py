@@ -11,6 +11,7 @@ from auralflow import __version__
 from auralflow.cli.config_command import config
 from auralflow.cli.console import stderr
 from auralflow.cli.evaluate_command import evaluate
+from auralflow.cli.plot_command import plot
 from auralflow.cli.separate_command import separate
 from auralflow.cli.synth_command import synth
 from auralflow.cli.train_command import INTERRUPTED, train
@@ -26,7 +27,7 @@ app = App(
     version_flags=["--version"],
     help_flags=["--help", "-h"],
 )
-for command in (config, train, separate, evaluate, synth):
+for command in (config, train, separate, evaluate, plot, synth):
     app.command(command)
 
 

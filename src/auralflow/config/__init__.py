@@ -31,6 +31,7 @@ from auralflow.config.model import (
     RecurrentModelConfig,
     model_config_type,
 )
+from auralflow.config.plot import PlotConfig
 from auralflow.config.separation import SeparateConfig
 from auralflow.config.training import CriterionName, TrainConfig
 
@@ -44,6 +45,7 @@ __all__ = [
     "MaskActivation",
     "ModelConfig",
     "NetName",
+    "PlotConfig",
     "RecurrentModelConfig",
     "SeparateConfig",
     "Settings",

@@ -1,0 +1,39 @@
+"""``auralflow plot``."""
+
+from pathlib import Path
+from typing import Annotated
+
+from auralflow.cli.console import results
+from auralflow.cli.parameters import Flatten
+from auralflow.config import PlotConfig
+from auralflow.errors import UsageError
+
+__all__ = ["plot"]
+
+
+def plot(
+    *paths: Path,
+    options: Annotated[PlotConfig, Flatten] = PlotConfig(),  # noqa: B008 - frozen
+) -> None:
+    """Draw audio files, or the training of a model, to pictures.
+
+    Parameters
+    ----------
+    paths
+        Audio files, model folders, or summary.json of a training.
+    """
+    if not paths:
+        raise UsageError("no file was given", expected="auralflow plot FILE ...")
+    from auralflow.visualizer import plot_files
+
+    pictures = plot_files(
+        paths,
+        kind=options.kind,
+        save=options.save,
+        picture=options.picture,
+        num_fft=options.num_fft,
+        start=options.start,
+        duration=options.duration,
+    )
+    for picture in pictures:
+        results.print(f"wrote {picture}", markup=False)
