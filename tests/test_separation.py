@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from auralflow.audio import probe, read_audio, write_audio
 from auralflow.errors import AudioError, NotFoundError, UsageError
 from auralflow.models import SpectrogramMaskModel
-from auralflow.separation import Separator, choose_device, find_songs, separate_file, separate_files
+from auralflow.models.devices import check_device
+from auralflow.separation import Separator, find_songs, separate_file, separate_files
 
 
 def noise(channels, samples, seed=0):
@@ -94,9 +95,9 @@ def test_no_samples_give_no_samples():
 
 def test_a_device_that_is_not_there_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    assert choose_device("cuda:0").type == "cuda"
+    assert check_device("cuda:0").type == "cuda"
     with pytest.raises(UsageError, match="--device is cuda:7: this machine has no such device"):
-        choose_device("cuda:7")
+        check_device("cuda:7")
 
 
 # --- files ---

@@ -21,8 +21,8 @@ from auralflow.models import SpectrogramMaskModel, create_model_folder, load, re
 from auralflow.models.folder import WEIGHTS_FILE
 from auralflow.trainer import Callback, Trainer, prepare_folder, train
 from auralflow.trainer.checkpoint import CHECKPOINT_FILE
-from auralflow.trainer.objective import ScoreSum
 from auralflow.trainer.run import TRAINER_FILE, explain_no_effect
+from auralflow.trainer.validation import ScoreSum
 
 QUICK = TrainConfig(
     max_samples=6, batch_size=2, max_epochs=2, num_workers=0, valid_samples=2, lr=1e-3, criterion="complex_l1"

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Annotated
 
+from cyclopts import Parameter
+
 from auralflow.cli.console import note, results, show_settings
 from auralflow.cli.parameters import Flatten, switch
 from auralflow.config import TrainConfig, parse_settings, read_settings
@@ -23,6 +25,7 @@ def train(
     force: Annotated[
         bool, switch("Start anew; an earlier training moves to a folder previous-TIME.")
     ] = False,
+    init: Annotated[Path | None, Parameter(help="Folder of a model whose weights are the start.")] = None,
     options: Annotated[TrainConfig, Flatten] = TrainConfig(),  # noqa: B008 - frozen
 ) -> int:
     """Train a model on a MUSDB-shaped dataset.
@@ -53,7 +56,7 @@ def train(
     from auralflow.trainer import train as run_training
 
     with ProgressCallback(settings.max_epochs, silent=settings.silent) as progress:
-        trainer = run_training(model, dataset, settings, resume=resume, callbacks=[progress])
+        trainer = run_training(model, dataset, settings, resume=resume, initial=init, callbacks=[progress])
     if trainer.was_stopped:
         note(f"stopped in epoch {trainer.state.epoch + 1}; go on with --resume")
         return INTERRUPTED

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from auralflow.config.base import Settings
+from auralflow.config.base import DEVICE_PATTERN, Settings
 
 __all__ = ["CriterionName", "TrainConfig"]
 
@@ -56,9 +56,30 @@ class TrainConfig(Settings):
         5, ge=1, description="Epochs without improvement before the learning rate drops: a plateau."
     )
     max_plateaus: int = Field(5, ge=1, description="Plateaus before training stops.")
-    min_delta: float = Field(0.01, ge=0, description="Smallest drop of the validation loss that counts.")
+    min_delta: float = Field(
+        0.01, ge=0, description="Smallest improvement of what --select names that counts."
+    )
     remix: float = Field(
         1, ge=0, le=1, description="Share of chunks mixed from stems of different tracks, level-matched."
     )
+    select: Literal["loss", "si_sdr"] = Field(
+        "loss",
+        description="What patience and the best weights follow: validation loss or SI-SDR gain.",
+    )
+    checkpoint_minutes: float = Field(
+        10, gt=0, description="Minutes between checkpoints within an epoch; there is one after every epoch."
+    )
+    device: str = Field("auto", pattern=DEVICE_PATTERN, description="auto, cpu, cuda, cuda:N or mps.")
+    tensorboard: bool = Field(False, description="Write TensorBoard logs to the model's folder runs/.")
+    view_iter: bool = Field(False, description="Log the loss of every batch to TensorBoard.")
+    view_epoch: bool = Field(False, description="Log losses, scores and learning rate of every epoch.")
+    view_weights: bool = Field(False, description="Log histograms of the weights, layer by layer.")
+    view_grad: bool = Field(False, description="Log histograms of the gradients, layer by layer.")
+    view_norm: bool = Field(False, description="Log the 2-norm of every weight and gradient.")
+    play_estimate: bool = Field(False, description="Log the estimates of fixed validation chunks as audio.")
+    play_residual: bool = Field(False, description="Log mixture minus estimates as audio.")
+    view_spec: bool = Field(False, description="Log spectrograms, estimate beside truth, as images.")
+    view_wav: bool = Field(False, description="Log waveforms, estimate beside truth, as images.")
+    image_freq: int = Field(5, ge=1, description="Epochs between images, audio and histograms.")
     seed: int = Field(0, ge=0, description="Seed of weights and chunks.")
     silent: bool = Field(False, description="Do not report checkpoints.")

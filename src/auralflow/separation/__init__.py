@@ -1,14 +1,13 @@
 """Separation of signals, streams, files and folders."""
 
 from auralflow.separation.files import Outcome, Song, find_songs, separate_file, separate_files
-from auralflow.separation.stream import SeparatedBlock, Separator, choose_device
+from auralflow.separation.stream import SeparatedBlock, Separator
 
 __all__ = [
     "Outcome",
     "SeparatedBlock",
     "Separator",
     "Song",
-    "choose_device",
     "find_songs",
     "separate_file",
     "separate_files",

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from auralflow.audio import Audio, StreamResampler
-from auralflow.errors import UsageError
 from auralflow.models import SpectrogramMaskModel
+from auralflow.models.devices import check_device
 from auralflow.models.separator import chunk_step
 from auralflow.transforms import overlap_add
 
-__all__ = ["SeparatedBlock", "Separator", "choose_device"]
+__all__ = ["SeparatedBlock", "Separator"]
 
 
 class SeparatedBlock(NamedTuple):
@@ -31,29 +31,6 @@ class SeparatedBlock(NamedTuple):
 
     original: Audio
     targets: Audio
-
-
-def choose_device(name: str = "auto") -> torch.device:
-    """The device that a name stands for; ``auto`` is CUDA where there is one, then MPS, then the CPU.
-
-    Raises:
-        UsageError: If the machine has no such device.
-
-    Example:
-        >>> choose_device("cpu")
-        device(type='cpu')
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    available = {
-        "cpu": 1,
-        "mps": int(torch.backends.mps.is_available()),
-        "cuda": torch.cuda.device_count(),
-    }
-    device = torch.device(name)
-    if (device.index or 0) >= available.get(device.type, 0):
-        raise UsageError(f"--device is {name}: this machine has no such device", advice="Use --device auto.")
-    return device
 
 
 class Separator:
@@ -81,7 +58,7 @@ class Separator:
         batch_size: int = 4,
         device: str = "auto",
     ) -> None:
-        self.model = model.eval().to(choose_device(device))
+        self.model = model.eval().to(check_device(device))
         self.overlap = overlap
         self.batch_size = batch_size
 

@@ -19,7 +19,7 @@ class EpochRecord:
         snr: SNR in dB by target: unlike SI-SDR it shows a wrong level.
         lr: Learning rate at its end.
         seconds: How long it took, validation included.
-        improved: Whether the validation loss was the best so far.
+        improved: Whether the validation was the best so far.
     """
 
     epoch: int
@@ -41,7 +41,7 @@ class TrainingState:
         batch: Batches done in the epoch under way.
         step: Optimizer steps since the beginning.
         loss_sum: Sum of the losses of the epoch under way.
-        best_loss: Lowest validation loss so far.
+        best: Best validation so far: the lowest loss, or minus the highest SI-SDR improvement.
         plateaus: How often the learning rate dropped.
         skipped: Batches left out because their loss or gradient was not finite.
         history: A record of each finished epoch.
@@ -51,7 +51,7 @@ class TrainingState:
     batch: int = 0
     step: int = 0
     loss_sum: float = 0.0
-    best_loss: float = float("inf")
+    best: float = float("inf")
     plateaus: int = 0
     skipped: int = 0
     history: list[EpochRecord] = field(default_factory=list)

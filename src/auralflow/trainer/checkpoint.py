@@ -1,7 +1,6 @@
-"""The state of a training on disk: enough to go on as if nothing had happened."""
+"""The state of a training on disk: whole, checked, and read without running any code in it."""
 
 import pickle
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +8,8 @@ import torch
 
 from auralflow.errors import ModelError, TrainingError
 from auralflow.storage import atomic_path
-from auralflow.trainer.callbacks import EpochRecord, TrainingState
 
-__all__ = ["CHECKPOINT_FILE", "pack_state", "read_checkpoint", "unpack_state", "write_checkpoint"]
+__all__ = ["CHECKPOINT_FILE", "read_checkpoint", "write_checkpoint"]
 
 CHECKPOINT_FILE = Path("checkpoint") / "last"
 FORMAT_VERSION = 1
@@ -80,19 +78,3 @@ def read_checkpoint(path: Path, *, purpose: dict[str, Any]) -> dict[str, Any]:
                 advice="Resume with what it was trained with, or start anew with --force.",
             )
     return dict(saved["content"])
-
-
-def pack_state(state: TrainingState) -> dict[str, Any]:
-    """The training state as plain numbers, lists and dictionaries."""
-    return asdict(state)
-
-
-def unpack_state(values: dict[str, Any]) -> TrainingState:
-    """The opposite of `pack_state`.
-
-    Example:
-        >>> unpack_state(pack_state(TrainingState(epoch=3))).epoch
-        3
-    """
-    history = [EpochRecord(**record) for record in values["history"]]
-    return TrainingState(**{**values, "history": history})

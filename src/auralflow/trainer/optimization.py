@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import GradScalerKwargs
+from accelerate.utils import GradScalerKwargs, broadcast
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -12,8 +12,19 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from auralflow.config import TrainConfig
 from auralflow.losses import Criterion, create_criterion
 from auralflow.models import SpectrogramMaskModel
+from auralflow.models.devices import check_device
 
-__all__ = ["WeightAverage", "create_accelerator", "create_optimizer", "criterion_of"]
+__all__ = [
+    "LR_DROP",
+    "WeightAverage",
+    "create_accelerator",
+    "create_optimizer",
+    "criterion_of",
+    "share_buffers",
+]
+
+LR_DROP = 0.5
+"""Factor of the learning rate at a plateau."""
 
 
 class WeightAverage:
@@ -66,10 +77,28 @@ def criterion_of(settings: TrainConfig) -> Criterion:
 
 
 def create_accelerator(settings: TrainConfig) -> Accelerator:
-    """The one place that decides device, precision and distribution."""
-    mixed = settings.use_amp and torch.cuda.is_available()
+    """The one place that decides device, precision and distribution.
+
+    Raises:
+        UsageError: If the machine does not have the device.
+    """
+    device = check_device(settings.device)
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)
+    mixed = settings.use_amp and device.type == "cuda"
     scaler = GradScalerKwargs(init_scale=settings.init_scale, enabled=settings.scale_grad)
-    return Accelerator(mixed_precision="fp16" if mixed else "no", kwargs_handlers=[scaler] if mixed else [])
+    return Accelerator(
+        cpu=device.type == "cpu",
+        mixed_precision="fp16" if mixed else "no",
+        kwargs_handlers=[scaler] if mixed else [],
+    )
+
+
+def share_buffers(model: SpectrogramMaskModel, accelerator: Accelerator) -> None:
+    """Give every process the first one's statistics, so that all validate the same model."""
+    if accelerator.num_processes > 1:
+        for buffer in model.buffers():
+            broadcast(buffer, from_process=0)
 
 
 def create_optimizer(model: SpectrogramMaskModel, settings: TrainConfig) -> Optimizer:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from auralflow.config import TrainConfig
+from auralflow.config import TrainConfig, option_name
 from auralflow.datasets import (
     EpochSampler,
     Track,
@@ -18,16 +18,28 @@ from auralflow.datasets import (
 )
 from auralflow.datasets.loader import usable_workers
 from auralflow.errors import UsageError
-from auralflow.models import SpectrogramMaskModel, read_model_config
+from auralflow.models import SpectrogramMaskModel, load_weights, read_model_config
 from auralflow.models.folder import WEIGHTS_FILE, set_aside
 from auralflow.storage import write_json
 from auralflow.trainer.callbacks import Callback
 from auralflow.trainer.checkpoint import CHECKPOINT_FILE
-from auralflow.trainer.loop import SUMMARY_FILE, Trainer
+from auralflow.trainer.loop import Trainer
+from auralflow.trainer.summary import IMAGE_FOLDER, SUMMARY_FILE, SUMMARY_PICTURE, RunSummary
+from auralflow.trainer.tensorboard import LOG_FOLDER, VIEWS, TensorBoardLogger, pick_examples
 
 __all__ = ["TRAINER_FILE", "explain_no_effect", "prepare_folder", "train"]
 
 TRAINER_FILE = "trainer.json"
+RUN_FILES = (
+    WEIGHTS_FILE,
+    CHECKPOINT_FILE.parts[0],
+    TRAINER_FILE,
+    SUMMARY_FILE,
+    SUMMARY_PICTURE,
+    IMAGE_FOLDER,
+    LOG_FOLDER,
+)
+"""What one training leaves in a model folder."""
 
 
 def prepare_folder(
@@ -56,7 +68,7 @@ def prepare_folder(
     trained = [name for name in (WEIGHTS_FILE, str(CHECKPOINT_FILE)) if (folder / name).exists()]
     previous = None
     if trained and force:
-        previous = set_aside(folder, (WEIGHTS_FILE, CHECKPOINT_FILE.parts[0], SUMMARY_FILE, TRAINER_FILE))
+        previous = set_aside(folder, RUN_FILES)
     elif trained and not resume:
         raise UsageError(
             f"'{folder}' already holds a training ({', '.join(trained)})",
@@ -76,6 +88,7 @@ def explain_no_effect(folder: Path, settings: TrainConfig, *, resume: bool = Fal
     """
     workers = usable_workers(settings.num_workers)
     cuda = torch.cuda.is_available()
+    views = [option_name(name) for name in VIEWS if getattr(settings, name)]
     reasons = {
         f"--num-workers {settings.num_workers}: this machine has {workers} cores, so {workers} workers": (
             workers < settings.num_workers
@@ -85,6 +98,7 @@ def explain_no_effect(folder: Path, settings: TrainConfig, *, resume: bool = Fal
         and not (cuda and settings.use_amp),
         "--pin-memory: no effect without CUDA": settings.pin_memory and not cuda,
         "--persistent-workers: no effect without workers": settings.persistent_workers and not workers,
+        f"{', '.join(views)}: no effect without --tensorboard": bool(views) and not settings.tensorboard,
         "--resume: there is no checkpoint, training starts from the beginning": (
             resume and not (folder / CHECKPOINT_FILE).is_file()
         ),
@@ -98,6 +112,7 @@ def train(
     settings: TrainConfig,
     *,
     resume: bool = False,
+    initial: Path | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> Trainer:
     """Train the model in a folder on a dataset.
@@ -107,6 +122,8 @@ def train(
         dataset: A MUSDB-shaped dataset.
         settings: Settings of the training.
         resume: Continue from the folder's checkpoint, if there is one.
+        initial: Folder of a model of the same settings whose weights are the start; a checkpoint that is
+            resumed counts more.
         callbacks: Who else is told.
 
     Returns:
@@ -119,6 +136,8 @@ def train(
     # Before the weights are drawn, so that the same command makes the same model.
     torch.manual_seed(settings.seed)
     model = SpectrogramMaskModel(config)
+    if initial:
+        load_weights(model, initial / WEIGHTS_FILE)
     trainer = Trainer(model, settings, folder=folder, callbacks=callbacks)
     rank, world_size = trainer.accelerator.process_index, trainer.accelerator.num_processes
     # Each process drops out units of its own.
@@ -131,6 +150,9 @@ def train(
         trainer.load_checkpoint()
     train_chunks = TrainingChunks(train_tracks, config, remix=settings.remix, seed=settings.seed)
     valid_chunks = ValidationChunks(valid_tracks, config, max_chunks=settings.valid_samples)
+    trainer.callbacks.append(RunSummary(folder))
+    if settings.tensorboard and trainer.accelerator.is_main_process:
+        trainer.callbacks.append(TensorBoardLogger(trainer, pick_examples(valid_chunks), folder))
     sampler = EpochSampler(settings.max_samples, rank=rank, world_size=world_size)
     trainer.fit(
         train_loader(train_chunks, sampler, settings),

@@ -1,0 +1,72 @@
+"""Everything that a training would need to go on as if nothing had happened."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from auralflow.trainer.callbacks import EpochRecord, TrainingState
+
+if TYPE_CHECKING:
+    from auralflow.trainer.loop import Trainer
+
+__all__ = ["restore", "snapshot", "unpack_state"]
+
+
+def snapshot(trainer: "Trainer") -> dict[str, Any]:
+    """Collect the state of a training.
+
+    Args:
+        trainer: The trainer, between two batches.
+
+    Returns:
+        Tensors, numbers, strings, and lists and dictionaries of them.
+    """
+    scaler = trainer.accelerator.scaler
+    return {
+        "state": asdict(trainer.state),
+        "model": trainer.model.state_dict(),
+        "optimizer": trainer.optimizer.state_dict(),
+        "scheduler": trainer.scheduler.state_dict(),
+        "plateau": trainer.plateau.state_dict(),
+        "average": trainer.average.state_dict() if trainer.average else None,
+        "scaler": scaler.state_dict() if scaler else None,
+        "random": torch.get_rng_state(),
+        "random_cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+    }
+
+
+def restore(trainer: "Trainer", content: dict[str, Any]) -> None:
+    """Put a training into a state that was collected earlier.
+
+    Args:
+        trainer: A trainer of the same model and settings.
+        content: What `snapshot` returned.
+    """
+    trainer.state = unpack_state(content["state"])
+    trainer.model.load_state_dict(content["model"])
+    trainer.optimizer.load_state_dict(content["optimizer"])
+    trainer.scheduler.load_state_dict(content["scheduler"])
+    trainer.plateau.load_state_dict(content["plateau"])
+    if trainer.average and content["average"]:
+        trainer.average.load_state_dict(content["average"])
+    if trainer.accelerator.scaler and content["scaler"]:
+        trainer.accelerator.scaler.load_state_dict(content["scaler"])
+    if trainer.accelerator.is_main_process:
+        torch.set_rng_state(content["random"])
+        if content["random_cuda"] is not None and torch.cuda.is_available():
+            torch.cuda.set_rng_state(content["random_cuda"])
+    else:
+        # The state is that of the first process; the others must not drop out the same units as it does.
+        torch.manual_seed(trainer.settings.seed + trainer.accelerator.process_index + trainer.state.step)
+
+
+def unpack_state(values: dict[str, Any]) -> TrainingState:
+    """Make a training state of plain values.
+
+    Example:
+        >>> unpack_state(asdict(TrainingState(epoch=3))).epoch
+        3
+    """
+    history = [EpochRecord(**record) for record in values["history"]]
+    return TrainingState(**{**values, "history": history})
