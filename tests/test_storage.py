@@ -3,7 +3,7 @@
 import pytest
 
 from auralflow.errors import AudioError, AuralflowError, ModelError, SettingsError, UsageError
-from auralflow.storage import PART_SUFFIX, atomic_path, write_json, write_text
+from auralflow.storage import PART_SUFFIX, atomic_path, remove_leftovers, write_json, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -51,3 +51,11 @@ def test_a_message_has_all_its_parts_on_one_line():
 def test_exit_codes_tell_usage_from_failure():
     assert (UsageError("x").exit_code, SettingsError("x").exit_code) == (2, 2)
     assert (ModelError("x").exit_code, AuralflowError("x").exit_code) == (1, 1)
+
+
+def test_only_left_overs_are_removed(tmp_path):
+    kept = [tmp_path / "a.part", tmp_path / ".hidden", tmp_path / "song.part.wav", tmp_path / ".mine.part"]
+    for path in (*kept, tmp_path / f".0123456789ab{PART_SUFFIX}"):
+        path.touch()
+    remove_leftovers(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted(kept)

@@ -4,26 +4,30 @@ import dataclasses
 import json
 import math
 import os
+import random
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import torch
 from conftest import tiny_config, write_track
+from golden.record_loss_curve import loss_curve
 
 from auralflow.config import TrainConfig, model_config_type
 from auralflow.errors import DatasetError, ModelError, SettingsError, TrainingError, UsageError
 from auralflow.losses import ComplexL1Loss
 from auralflow.metrics import pool_channels, si_sdr
-from auralflow.models import SpectrogramMaskModel, create_model_folder, load, read_model_config
+from auralflow.models import MaskEstimate, SpectrogramMaskModel, create_model_folder, load, read_model_config
 from auralflow.models.folder import WEIGHTS_FILE
 from auralflow.trainer import Callback, Trainer, prepare_folder, train
 from auralflow.trainer.checkpoint import CHECKPOINT_FILE
 from auralflow.trainer.run import TRAINER_FILE, explain_no_effect
 from auralflow.trainer.validation import ScoreSum
 
+GOLDEN = Path(__file__).parent / "golden"
 QUICK = TrainConfig(
     max_samples=6, batch_size=2, max_epochs=2, num_workers=0, valid_samples=2, lr=1e-3, criterion="complex_l1"
 )
@@ -399,26 +403,148 @@ def test_settings_without_effect_are_explained(model_folder, monkeypatch):
     assert explain_no_effect(model_folder(name="other"), TrainConfig(num_workers=0)) == []
 
 
-def test_a_killed_run_resumes_from_its_last_checkpoint(dataset, model_folder):
-    """kill -9 leaves whole files only, and the run goes on to the weights of an undisturbed one."""
-    settings = quick(max_epochs=4)
-    whole = model_folder(weights=False, name="whole")
-    expected = train(whole, dataset, settings)
-    folder = model_folder(weights=False, name="killed")
-    code = (
-        "import sys, os, signal\n"
-        "from pathlib import Path\n"
-        "import torch; torch.set_num_threads(1)\n"
-        "from auralflow.config import TrainConfig\n"
-        "from auralflow.trainer import Callback, train\n"
-        "class Die(Callback):\n"
-        "    def on_batch_end(self, state, loss, num_chunks):\n"
-        "        if state.step == 8: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "settings = TrainConfig.model_validate_json(sys.argv[3])\n"
-        "train(Path(sys.argv[1]), Path(sys.argv[2]), settings, callbacks=[Die()])\n"
-    )
-    arguments = [str(folder), str(dataset), settings.model_dump_json()]
-    result = subprocess.run([sys.executable, "-c", code, *arguments], check=False)
-    assert result.returncode == -signal.SIGKILL
-    resumed = train(folder, dataset, settings, resume=True)
-    assert same_weights(expected.model.state_dict(), resumed.model.state_dict())
+def test_training_can_start_from_the_weights_of_another_model(dataset, model_folder):
+    source = model_folder(name="source")
+    folder = model_folder(weights=False, name="fine")
+    tuned = train(folder, dataset, quick(lr=1e-12, weight_decay=0.0, max_epochs=1), initial=source)
+    before = load(source).state_dict()
+    for name, tensor in tuned.model.state_dict().items():
+        if "running" not in name and "num_batches" not in name:
+            assert torch.allclose(tensor, before[name], atol=1e-8), name
+
+
+def test_weights_of_another_net_are_no_start(dataset, model_folder):
+    source = model_folder(name="source", num_hidden_channels=3)
+    with pytest.raises(ModelError, match="weights of another net"):
+        train(model_folder(weights=False), dataset, QUICK, initial=source)
+
+
+def test_a_resumed_checkpoint_counts_more_than_the_start(dataset, model_folder):
+    folder = model_folder(weights=False)
+    first = train(folder, dataset, QUICK)
+    again = train(folder, dataset, QUICK, resume=True, initial=model_folder(name="source"))
+    assert same_weights(first.model.state_dict(), again.model.state_dict())
+
+
+def test_the_best_can_follow_the_improvement_instead_of_the_loss(tmp_path):
+    """Two made-up validations: the second has the higher loss and the higher improvement."""
+    for select, kept in (("loss", 1), ("si_sdr", 2)):
+        model = make_model()
+        trainer = Trainer(model, TrainConfig(max_epochs=2, select=select))
+        batch = tones(model.config)
+        outcomes = iter([(1.0, 3.0), (2.0, 5.0)])
+
+        def validate(_, outcomes=outcomes):
+            loss, gain = next(outcomes)
+            scores = ScoreSum(2, torch.device("cpu"))
+            scores.sums[0] = torch.tensor([gain, gain, loss])
+            scores.sums[1] = 1
+            return scores
+
+        trainer._validate = validate
+        history = trainer.fit([batch], [batch]).history
+        assert [record.epoch for record in history if record.improved][-1] == kept
+
+
+def test_checkpoints_come_within_an_epoch_when_it_is_long(tmp_path):
+    written = []
+
+    class Watch(Callback):
+        def on_checkpoint(self, state, path):
+            written.append((path.name, state.epoch, state.batch))
+
+    for minutes, within in ((1e-9, 3), (60, 0)):
+        model = make_model()
+        folder = tmp_path / str(within)
+        create_model_folder(folder, model.config)
+        batch = tones(model.config)
+        settings = TrainConfig(max_epochs=1, checkpoint_minutes=minutes)
+        written.clear()
+        Trainer(model, settings, folder=folder, callbacks=[Watch()]).fit([batch] * 3, [batch])
+        assert len([entry for entry in written if entry[0] == "last" and entry[1] == 0]) == within
+
+
+def test_running_out_of_memory_says_what_to_lower(monkeypatch):
+    model = make_model()
+
+    def fail(_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    trainer = Trainer(model, TrainConfig())
+    monkeypatch.setattr(trainer, "wrapped", torch.nn.Module())
+    monkeypatch.setattr(trainer.wrapped, "forward", fail)
+    with pytest.raises(TrainingError, match=r"out of memory\. Lower --batch-size"):
+        trainer.fit([tones(model.config)], [tones(model.config)])
+
+
+def test_an_own_net_can_be_trained():
+    """The example of the documentation: a net of one's own behind the same model, data and loop."""
+
+    class BandNet(torch.nn.Module):
+        def __init__(self, bins, targets):
+            super().__init__()
+            self.logits = torch.nn.Parameter(torch.zeros(targets, 1, bins, 1))
+
+        def forward(self, magnitudes):
+            mask = self.logits.sigmoid().expand(len(magnitudes), -1, -1, -1, magnitudes.shape[-1])
+            return MaskEstimate(mask)
+
+    model = make_model()
+    model.net = BandNet(model.config.num_bins, len(model.targets))
+    batch = tones(model.config)
+    Trainer(model, TrainConfig(max_epochs=40, lr=0.5, criterion="l1")).fit([batch], [batch])
+    estimate = model.eval().separate(batch[0])
+    assert si_sdr(pool_channels(estimate), pool_channels(batch[1])).min() > 10
+
+
+def test_the_loss_follows_the_recorded_curve():
+    """A change that should not alter results must not alter these."""
+    recorded = [float(line) for line in (GOLDEN / "loss_curve.txt").read_text().split()]
+    assert len(recorded) == 30
+    assert loss_curve() == pytest.approx(recorded, rel=2e-3)
+
+
+# --- kill -9 ---
+
+COMMAND = [sys.executable, "-m", "auralflow", "train"]
+# The same number of threads in every process: sums in another order are other sums.
+ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+LONG = ["--max-samples", "24", "--batch-size", "2", "--max-epochs", "4", "--num-workers", "0"]
+LONG += ["--valid-samples", "2", "--lr", "0.001", "--checkpoint-minutes", "0.0001", "--ema-decay", "0.9"]
+
+
+def kill_and_resume(folder, dataset, kills, seed):
+    """Kill a run at random moments and start it again until it ends; returns how often it was killed."""
+    generator = random.Random(seed)
+    command = [*COMMAND, str(folder), str(dataset), *LONG, "--resume"]
+    killed = 0
+    while True:
+        process = subprocess.Popen(command, env=ONE_THREAD, stderr=subprocess.PIPE, text=True)
+        if killed < kills:
+            checkpoint = folder / CHECKPOINT_FILE
+            before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+            while process.poll() is None and (
+                not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before
+            ):
+                time.sleep(0.01)
+            time.sleep(generator.uniform(0, 0.3))
+            process.kill()
+        _, err = process.communicate(timeout=120)
+        if process.returncode == 0:
+            return killed
+        assert process.returncode == -signal.SIGKILL, err
+        killed += 1
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
+def test_a_run_killed_again_and_again_ends_with_the_very_same_weights(dataset, model_folder, kills):
+    whole = model_folder(weights=False, name="whole", dropout_p=0.3)
+    command = [*COMMAND, str(whole), str(dataset), *LONG]
+    subprocess.run(command, env=ONE_THREAD, check=True, capture_output=True)
+    folder = model_folder(weights=False, name="killed", dropout_p=0.3)
+    assert kill_and_resume(folder, dataset, kills, seed=kills) > 0
+    expected = torch.load(whole / CHECKPOINT_FILE, weights_only=True)["content"]["model"]
+    found = torch.load(folder / CHECKPOINT_FILE, weights_only=True)["content"]["model"]
+    assert same_weights(expected, found)
+    assert same_weights(load(whole).state_dict(), load(folder).state_dict())
+    assert not list(folder.rglob("*.part"))

@@ -6,16 +6,18 @@ renamed, so that a reader sees the old file or the new one and never a part of i
 
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PART_SUFFIX", "atomic_path", "write_json", "write_text"]
+__all__ = ["PART_SUFFIX", "atomic_path", "remove_leftovers", "write_json", "write_text"]
 
 PART_SUFFIX = ".part"
 """Ending of a file that is still being written; a left-over of it is never a result."""
+LEFTOVER = re.compile(rf"\.[0-9a-f]{{12}}{re.escape(PART_SUFFIX)}")
 
 
 @contextmanager
@@ -48,6 +50,19 @@ def atomic_path(path: Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove temporary files that a killed process left in a folder and below it.
+
+    Only for a folder that no other process writes to: there every temporary file is a left-over.
+
+    Args:
+        folder: The folder.
+    """
+    for path in folder.rglob(f".*{PART_SUFFIX}"):
+        if LEFTOVER.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def _flush(path: Path) -> None:

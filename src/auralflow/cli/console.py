@@ -1,5 +1,6 @@
 """What a person sees: notes, tables and progress in the terminal."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -21,17 +22,31 @@ from rich.table import Table
 if TYPE_CHECKING:
     from auralflow.evaluation import Report
 
-__all__ = ["batch_progress", "file_progress", "note", "results", "show_report", "show_settings", "stderr"]
+__all__ = [
+    "batch_progress",
+    "file_progress",
+    "note",
+    "progress_console",
+    "results",
+    "show_report",
+    "show_settings",
+    "stderr",
+]
 
-results = Console(highlight=False, soft_wrap=True)
+IS_FIRST_PROCESS = os.environ.get("RANK", "0") == "0"
+"""Of several processes of one training, which torchrun numbers, only the first one talks."""
+
+results = Console(highlight=False, soft_wrap=True, quiet=not IS_FIRST_PROCESS)
 """Standard output: what the command was asked for."""
+progress_console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=not IS_FIRST_PROCESS)
+"""Standard error: notes and progress."""
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
-"""Standard error: everything else."""
+"""Standard error: errors, of whichever process."""
 
 
 def note(text: str) -> None:
     """Say something in one line that is no result."""
-    stderr.print(f"note: {text}", markup=False)
+    progress_console.print(f"note: {text}", markup=False)
 
 
 def show_settings(title: str, settings: Mapping[str, Any]) -> None:
@@ -54,7 +69,7 @@ def batch_progress() -> Progress:
         TextColumn("{task.fields[loss]}"),
         TextColumn("{task.fields[speed]}"),
         TimeRemainingColumn(),
-        console=stderr,
+        console=progress_console,
     )
 
 
@@ -66,7 +81,7 @@ def file_progress() -> Progress:
         TaskProgressColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        console=stderr,
+        console=progress_console,
     )
 
 

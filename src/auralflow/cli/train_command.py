@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from auralflow.cli.console import note, results, show_settings
+from auralflow.cli.console import IS_FIRST_PROCESS, note, results, show_settings
 from auralflow.cli.parameters import Flatten, switch
 from auralflow.config import TrainConfig, parse_settings, read_settings
 
@@ -44,9 +44,11 @@ def train(
     stored = read_settings(model / TRAINER_FILE) if (model / TRAINER_FILE).is_file() else {}
     typed = options.model_dump(include=options.model_fields_set)
     settings = parse_settings(TrainConfig, stored | typed, source=str(model / TRAINER_FILE))
-    previous = prepare_folder(model, dataset, settings, resume=resume, force=force)
-    if previous:
-        note(f"the earlier training was moved to {previous}")
+    # Of several processes one writes.
+    if IS_FIRST_PROCESS:
+        previous = prepare_folder(model, dataset, settings, resume=resume, force=force)
+        if previous:
+            note(f"the earlier training was moved to {previous}")
     if display:
         show_settings(str(model / TRAINER_FILE), settings.model_dump(mode="json"))
     for line in explain_no_effect(model, settings, resume=resume):

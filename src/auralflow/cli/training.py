@@ -6,7 +6,7 @@ from typing import Self
 
 from rich.progress import TaskID
 
-from auralflow.cli.console import batch_progress, decibels, stderr
+from auralflow.cli.console import batch_progress, decibels, progress_console
 from auralflow.trainer import Callback, EpochRecord, TrainingState
 
 __all__ = ["ProgressCallback"]
@@ -59,7 +59,7 @@ class ProgressCallback(Callback):
         """Print the line."""
         gains = " ".join(f"{name} {decibels(gain)}" for name, gain in record.si_sdr_improvement.items())
         levels = " ".join(f"{name} {decibels(level)}" for name, level in record.snr.items())
-        stderr.print(
+        progress_console.print(
             f"epoch {record.epoch}: loss {record.train_loss:.4g}, "
             f"validation {record.valid_loss:.4g}{' (best)' if record.improved else ''}, "
             f"SI-SDR improvement {gains} dB, SNR {levels} dB, lr {record.lr:.2g}, {record.seconds:.0f} s"
@@ -75,4 +75,4 @@ class ProgressCallback(Callback):
     def on_checkpoint(self, state: TrainingState, path: Path) -> None:
         """Say where something was written."""
         if not self.silent:
-            stderr.print(f"  saved {path}", markup=False)
+            progress_console.print(f"  saved {path}", markup=False)

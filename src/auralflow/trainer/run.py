@@ -20,7 +20,7 @@ from auralflow.datasets.loader import usable_workers
 from auralflow.errors import UsageError
 from auralflow.models import SpectrogramMaskModel, load_weights, read_model_config
 from auralflow.models.folder import WEIGHTS_FILE, set_aside
-from auralflow.storage import write_json
+from auralflow.storage import remove_leftovers, write_json
 from auralflow.trainer.callbacks import Callback
 from auralflow.trainer.checkpoint import CHECKPOINT_FILE
 from auralflow.trainer.loop import Trainer
@@ -140,6 +140,8 @@ def train(
         load_weights(model, initial / WEIGHTS_FILE)
     trainer = Trainer(model, settings, folder=folder, callbacks=callbacks)
     rank, world_size = trainer.accelerator.process_index, trainer.accelerator.num_processes
+    if trainer.accelerator.is_main_process:
+        remove_leftovers(folder)
     # Each process drops out units of its own.
     torch.manual_seed(settings.seed + rank)
 
