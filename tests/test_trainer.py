@@ -548,3 +548,27 @@ def test_a_run_killed_again_and_again_ends_with_the_very_same_weights(dataset, m
     assert same_weights(expected, found)
     assert same_weights(load(whole).state_dict(), load(folder).state_dict())
     assert not list(folder.rglob("*.part"))
+
+
+# --- devices ---
+
+
+def test_a_device_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(UsageError, match="--device is cuda: this machine has no such device"):
+        Trainer(make_model(), TrainConfig(device="cuda"))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("precise", [True, False])
+def test_training_on_a_gpu_learns_what_training_on_the_cpu_learns(precise):
+    losses = {}
+    for device in ("cpu", "cuda"):
+        model = make_model()
+        batch = tones(model.config)
+        settings = TrainConfig(
+            max_epochs=5, criterion="complex_l1", device=device, use_amp=not precise, scale_grad=not precise
+        )
+        losses[device] = [r.train_loss for r in Trainer(model, settings).fit([batch], [batch]).history]
+    assert losses["cuda"] == pytest.approx(losses["cpu"], rel=0.02 if precise else 0.1)
