@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from auralflow import __version__
 from auralflow.cli.config_command import config
 from auralflow.cli.console import stderr
+from auralflow.cli.data_command import data
 from auralflow.cli.evaluate_command import evaluate
 from auralflow.cli.plot_command import plot
 from auralflow.cli.separate_command import separate
@@ -27,7 +28,7 @@ app = App(
     version_flags=["--version"],
     help_flags=["--help", "-h"],
 )
-for command in (config, train, separate, evaluate, plot, synth):
+for command in (config, train, separate, evaluate, plot, synth, data):
     app.command(command)
 
 

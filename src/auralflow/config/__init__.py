@@ -18,7 +18,7 @@ from auralflow.config.base import (
     read_settings,
     settings_error,
 )
-from auralflow.config.data import SynthConfig
+from auralflow.config.data import AugmentConfig, CheckConfig, ImportConfig, PrepareConfig, SynthConfig
 from auralflow.config.evaluation import EvaluateConfig
 from auralflow.config.model import (
     FORMAT_VERSION,
@@ -40,12 +40,16 @@ __all__ = [
     "NETS",
     "RECURRENT_NETS",
     "SOURCES",
+    "AugmentConfig",
+    "CheckConfig",
     "CriterionName",
     "EvaluateConfig",
+    "ImportConfig",
     "MaskActivation",
     "ModelConfig",
     "NetName",
     "PlotConfig",
+    "PrepareConfig",
     "RecurrentModelConfig",
     "SeparateConfig",
     "Settings",

@@ -4,14 +4,15 @@ from typing import Literal
 
 from pydantic import Field
 
-from auralflow.config.base import DEVICE_PATTERN, Settings
+from auralflow.config.base import DEVICE_PATTERN
+from auralflow.config.data import AugmentConfig
 
 __all__ = ["CriterionName", "TrainConfig"]
 
 CriterionName = Literal["component", "kl_div", "l1", "l2", "mask", "si_sdr", "rmse", "complex_l1"]
 
 
-class TrainConfig(Settings):
+class TrainConfig(AugmentConfig):
     """Settings of a training run: ``trainer.json``."""
 
     max_tracks: int = Field(80, ge=1, description="Number of tracks that chunks are drawn from.")
@@ -58,9 +59,6 @@ class TrainConfig(Settings):
     max_plateaus: int = Field(5, ge=1, description="Plateaus before training stops.")
     min_delta: float = Field(
         0.01, ge=0, description="Smallest improvement of what --select names that counts."
-    )
-    remix: float = Field(
-        1, ge=0, le=1, description="Share of chunks mixed from stems of different tracks, level-matched."
     )
     select: Literal["loss", "si_sdr"] = Field(
         "loss",

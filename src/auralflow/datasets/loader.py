@@ -3,14 +3,17 @@
 import os
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from auralflow.config import TrainConfig
-from auralflow.datasets.chunks import Chunk, TrainingChunks, ValidationChunks
+from auralflow.datasets.chunks import Chunk, ValidationChunks
+from auralflow.datasets.remix import TrainingChunks
+from auralflow.errors import AuralflowError
 
-__all__ = ["EpochSampler", "train_loader", "usable_workers", "valid_loader"]
+__all__ = ["ChunkLoader", "EpochSampler", "train_loader", "usable_workers", "valid_loader"]
 
 
 class EpochSampler(Sampler[int]):
@@ -51,6 +54,44 @@ class EpochSampler(Sampler[int]):
             yield first + place * self.world_size + self.rank
 
 
+class _Guarded(Dataset[Chunk | AuralflowError]):
+    """A dataset that hands its errors over instead of raising them."""
+
+    def __init__(self, chunks: Dataset[Chunk]) -> None:
+        self.chunks = chunks
+
+    def __getitem__(self, index: int) -> Chunk | AuralflowError:
+        try:
+            return self.chunks[index]
+        except AuralflowError as error:
+            return error
+
+
+def _collate(items: list[Chunk | AuralflowError]) -> Any:
+    return next((item for item in items if isinstance(item, AuralflowError)), None) or default_collate(items)
+
+
+class ChunkLoader(DataLoader[Any]):
+    """A loader whose errors are those of the dataset.
+
+    PyTorch raises an error of a worker process again with a traceback for its message. Here it comes as it
+    was: one line that names the file.
+
+    Args:
+        chunks: The dataset.
+        options: Those of ``DataLoader``.
+    """
+
+    def __init__(self, chunks: Dataset[Chunk], **options: Any) -> None:
+        super().__init__(_Guarded(chunks), collate_fn=_collate, **options)
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # PyTorch names its own class
+        for batch in super().__iter__():
+            if isinstance(batch, AuralflowError):
+                raise batch
+            yield batch
+
+
 def usable_workers(wanted: int) -> int:
     """Number of worker processes: what is wanted, but not more than the machine has cores."""
     return min(
@@ -69,7 +110,7 @@ def _idle_generator() -> torch.Generator:
     return torch.Generator()
 
 
-def train_loader(chunks: TrainingChunks, sampler: EpochSampler, settings: TrainConfig) -> DataLoader[Chunk]:
+def train_loader(chunks: TrainingChunks, sampler: EpochSampler, settings: TrainConfig) -> ChunkLoader:
     """Batches of training chunks, in the sampler's order.
 
     Args:
@@ -78,7 +119,7 @@ def train_loader(chunks: TrainingChunks, sampler: EpochSampler, settings: TrainC
         settings: Batch size, workers and what they read ahead.
     """
     workers = usable_workers(settings.num_workers)
-    return DataLoader(
+    return ChunkLoader(
         chunks,
         batch_size=settings.batch_size,
         sampler=sampler,
@@ -93,7 +134,7 @@ def train_loader(chunks: TrainingChunks, sampler: EpochSampler, settings: TrainC
 
 def valid_loader(
     chunks: ValidationChunks, settings: TrainConfig, *, rank: int = 0, world_size: int = 1
-) -> DataLoader[Chunk]:
+) -> ChunkLoader:
     """Batches of validation chunks, always in the same order; rank ``r`` of ``W`` takes every ``W``-th.
 
     Args:
@@ -103,7 +144,7 @@ def valid_loader(
         world_size: Number of processes.
     """
     workers = usable_workers(settings.num_workers)
-    return DataLoader(
+    return ChunkLoader(
         chunks,
         batch_size=settings.batch_size,
         sampler=range(rank, len(chunks), world_size),

@@ -5,8 +5,12 @@ A dataset has the shape of MUSDB18,
 decodes. ``val`` is accepted for ``valid``. A stem whose file is missing is *unknown*, not silent.
 """
 
+import logging
+import os
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -15,37 +19,44 @@ from auralflow.config import SOURCES
 from auralflow.errors import DatasetError, NotFoundError
 
 __all__ = [
+    "LENGTH_TOLERANCE",
     "MIXTURE",
+    "SPLITS",
     "Split",
     "Track",
     "find_mixture",
+    "find_tracks",
     "index_split",
+    "list_folder",
     "read_track",
     "sources_of",
-    "training_tracks",
+    "split_of",
+    "stem_files",
 ]
+
+logger = logging.getLogger(__name__)
 
 MIXTURE = "mixture"
 Split = Literal["train", "valid", "test"]
-SPLIT_FOLDERS: dict[Split, tuple[str, ...]] = {
-    "train": ("train",),
-    "valid": ("valid", "val"),
-    "test": ("test",),
-}
-HELD_OUT_EVERY = 7
-"""Without a validation folder one training track in this many is held out."""
+SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+SPLIT_NAMES: dict[str, Split] = {"train": "train", "valid": "valid", "val": "valid", "test": "test"}
+LENGTH_TOLERANCE = 0.1
+"""Seconds by which the files of a track may differ: codecs pad and cut. The shortest counts."""
 
 
 @dataclass(frozen=True)
 class Track:
-    """One song of a dataset.
+    """One song of a dataset, in files or in a prepared cache.
 
     Attributes:
         name: Name of its folder.
         stems: File of each stem that is known.
         mixture: File of the mixture, None when it is the sum of the stems.
-        sample_rate: In hertz, of every file.
-        num_samples: Length of every file.
+        sample_rate: In hertz, of most of the files; times and lengths are counted at this rate.
+        num_samples: Length of the shortest file.
+        rates: Sample rate of the files, by stem, that have another one.
+        scales: What the samples of a cached stem are to be multiplied with, where it is not 1.
+        variants: The song at other pitches and tempos, in a cache prepared with them.
     """
 
     name: str
@@ -53,11 +64,19 @@ class Track:
     mixture: Path | None
     sample_rate: int
     num_samples: int
+    rates: Mapping[str, int] = field(default_factory=dict)
+    scales: Mapping[str, float] = field(default_factory=dict)
+    variants: tuple["Track", ...] = ()
 
     @property
     def seconds(self) -> float:
         """Length in seconds."""
         return self.num_samples / self.sample_rate
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """All files, by stem, that of the mixture among them."""
+        return dict(self.stems) | ({MIXTURE: self.mixture} if self.mixture else {})
 
     def knows(self, targets: Iterable[str], sources: Iterable[str]) -> bool:
         """Whether the mixture and all of ``targets`` are known.
@@ -71,18 +90,64 @@ class Track:
         )
 
 
+def list_folder(folder: Path) -> list[os.DirEntry[str]]:
+    """List what is in a folder and not hidden, sorted by name.
+
+    Args:
+        folder: Any folder.
+
+    Raises:
+        NotFoundError: If there is no such folder.
+        DatasetError: If it may not be read.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return sorted((e for e in entries if not e.name.startswith(".")), key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotFoundError(f"no such folder: '{folder}'") from None
+    except OSError as error:
+        raise DatasetError(
+            f"cannot read the folder '{folder}'",
+            found=f"'{error.strerror}'",
+            expected="a folder that may be read",
+            advice="Check its permissions and the disk.",
+        ) from error
+
+
 def find_mixture(folder: Path) -> Path | None:
     """The mixture's file in a track folder, None if there is none.
 
     Args:
         folder: A folder of audio files.
     """
-    found = sorted(path for path in folder.iterdir() if path.stem.lower() == MIXTURE and _is_sound(path))
-    return found[0] if found else None
+    return next((path for path in _sounds(folder) if path.stem.lower() == MIXTURE), None)
 
 
-def _is_sound(path: Path) -> bool:
-    return not path.name.startswith(".") and is_audio(path) and path.is_file()
+def _sounds(folder: Path) -> list[Path]:
+    return [Path(e.path) for e in list_folder(folder) if e.is_file() and is_audio(Path(e.name))]
+
+
+def stem_files(folder: Path) -> dict[str, Path]:
+    """The audio files in a track folder by the stem's name in lower case, that of the mixture among them.
+
+    Args:
+        folder: A folder of stems. Hidden files and files that are no audio are passed over.
+
+    Raises:
+        DatasetError: If two files claim the same stem, or the folder may not be read.
+    """
+    files: dict[str, Path] = {}
+    for path in _sounds(folder):
+        stem = path.stem.lower()
+        if stem in files:
+            raise DatasetError(
+                f"'{folder}' has two files for {stem}",
+                found=f"{files[stem].name} and {path.name}",
+                expected="one",
+                advice="Remove one of them.",
+            )
+        files[stem] = path
+    return files
 
 
 def read_track(folder: Path) -> Track | None:
@@ -95,41 +160,70 @@ def read_track(folder: Path) -> Track | None:
         The track, None if the folder holds no audio.
 
     Raises:
-        DatasetError: If two files claim the same stem, or files differ in length or sample rate.
+        DatasetError: If two files claim the same stem, or files differ in length.
         AudioError: If a file is no audio.
     """
-    files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if not _is_sound(path):
-            continue
-        stem = path.stem.lower()
-        if stem in files:
-            raise DatasetError(
-                f"'{folder}' has two files for {stem}",
-                found=f"{files[stem].name} and {path.name}",
-                expected="one",
-                advice="Remove one of them.",
-            )
-        files[stem] = path
+    files = stem_files(folder)
     if not files:
         return None
     headers = {stem: probe(path) for stem, path in files.items()}
-    _check_alike(folder, headers, "sample_rate", "Hz")
-    _check_alike(folder, headers, "frames", "samples")
-    first = next(iter(headers.values()))
+    _check_lengths(folder, headers)
+    counted = Counter(header.sample_rate for header in headers.values())
+    # The most frequent rate; of equally frequent ones the highest, which loses nothing.
+    rate = max(counted, key=lambda rate: (counted[rate], rate))
+    rates = {stem: header.sample_rate for stem, header in headers.items() if header.sample_rate != rate}
+    for stem, other in rates.items():
+        _warn_once(f"'{files[stem]}' has {other} Hz, its track {rate} Hz: it will be resampled")
+    num_samples = min(header.frames * rate // header.sample_rate for header in headers.values())
+    if num_samples == 0:
+        raise DatasetError(f"a file in '{folder}' holds no samples", expected="at least one")
     mixture = files.pop(MIXTURE, None)
-    return Track(folder.name, files, mixture, first.sample_rate, first.frames)
+    return Track(folder.name, files, mixture, rate, num_samples, rates)
 
 
-def _check_alike(folder: Path, headers: Mapping[str, AudioInfo], attribute: str, unit: str) -> None:
-    values = {stem: getattr(header, attribute) for stem, header in headers.items()}
-    if len(set(values.values())) > 1:
+@cache
+def _warn_once(text: str) -> None:
+    logger.warning("%s", text)
+
+
+def _check_lengths(folder: Path, headers: Mapping[str, AudioInfo]) -> None:
+    seconds = [header.seconds for header in headers.values()]
+    if max(seconds) - min(seconds) > LENGTH_TOLERANCE:
         raise DatasetError(
-            f"the stems in '{folder}' differ",
-            found=", ".join(f"{stem} with {value} {unit}" for stem, value in values.items()),
-            expected="all stems of a track alike",
-            advice="Bring the files to one length and sample rate.",
+            f"the stems in '{folder}' differ in length",
+            found=", ".join(f"{stem} with {header.seconds:.2f} s" for stem, header in headers.items()),
+            expected="all stems of a track equally long",
+            advice="Bring the files to one length.",
         )
+
+
+def split_of(name: str) -> Split | None:
+    """The part of a dataset that a folder's name stands for, None if it stands for none.
+
+    Example:
+        >>> split_of("val"), split_of("Train"), split_of("extra")
+        ('valid', 'train', None)
+    """
+    return SPLIT_NAMES.get(name.lower())
+
+
+def find_tracks(dataset: Path, split: Split) -> list[Path]:
+    """List the folders of one part of a dataset, sorted by path; none if it has no such part.
+
+    Args:
+        dataset: The dataset folder.
+        split: ``"train"``, ``"valid"`` or ``"test"``.
+
+    Raises:
+        NotFoundError: If ``dataset`` is no folder.
+        DatasetError: If a folder may not be read.
+    """
+    if not dataset.is_dir():
+        raise NotFoundError(
+            f"no dataset '{dataset}'", expected="a folder with train/, valid/ and test/ in it"
+        )
+    parts = [e.path for e in list_folder(dataset) if e.is_dir() and split_of(e.name) == split]
+    return [Path(entry.path) for part in parts for entry in list_folder(Path(part)) if entry.is_dir()]
 
 
 def index_split(dataset: Path, split: Split) -> list[Track]:
@@ -148,54 +242,7 @@ def index_split(dataset: Path, split: Split) -> list[Track]:
         DatasetError: If a track's files contradict each other.
         AudioError: If a file is no audio.
     """
-    if not dataset.is_dir():
-        raise NotFoundError(
-            f"no dataset '{dataset}'", expected="a folder with train/, valid/ and test/ in it"
-        )
-    folders = sorted(
-        folder
-        for name in SPLIT_FOLDERS[split]
-        if (dataset / name).is_dir()
-        for folder in (dataset / name).iterdir()
-        if folder.is_dir() and not folder.name.startswith(".")
-    )
-    return [track for track in map(read_track, folders) if track is not None]
-
-
-def training_tracks(dataset: Path) -> tuple[list[Track], list[Track]]:
-    """List the tracks for training and for validation.
-
-    Without a validation folder, one training track in seven is held out, at least one: always the same.
-
-    Args:
-        dataset: The dataset folder.
-
-    Returns:
-        Training tracks and validation tracks.
-
-    Raises:
-        NotFoundError: If ``dataset`` is no folder.
-        DatasetError: If there is nothing to train on or nothing left to validate on.
-        AudioError: If a file is no audio.
-    """
-    train, valid = index_split(dataset, "train"), index_split(dataset, "valid")
-    if not train:
-        inside = sorted(path.name for path in dataset.iterdir() if not path.name.startswith("."))
-        raise DatasetError(
-            f"'{dataset}' has no training track",
-            found=", ".join(inside[:8]) or "an empty folder",
-            expected="train/<track>/vocals.wav and so on",
-        )
-    if valid:
-        return train, valid
-    if len(train) == 1:
-        raise DatasetError(
-            f"'{dataset}' has one training track and no validation track",
-            advice="Add a second track, or a folder valid/ with one.",
-        )
-    # The first of every seven rather than the last: with fewer than seven tracks one is held out too.
-    held_out = train[::HELD_OUT_EVERY]
-    return [track for track in train if track not in held_out], held_out
+    return [track for track in map(read_track, find_tracks(dataset, split)) if track is not None]
 
 
 def sources_of(tracks: Iterable[Track], targets: Iterable[str]) -> tuple[str, ...]:

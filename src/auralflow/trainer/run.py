@@ -17,7 +17,7 @@ from auralflow.datasets import (
     valid_loader,
 )
 from auralflow.datasets.loader import usable_workers
-from auralflow.errors import UsageError
+from auralflow.errors import AudioError, DatasetError, NotFoundError, UsageError
 from auralflow.models import SpectrogramMaskModel, load_weights, read_model_config
 from auralflow.models.folder import WEIGHTS_FILE, set_aside
 from auralflow.storage import remove_leftovers, write_json
@@ -119,7 +119,7 @@ def train(
 
     Args:
         folder: A folder with a ``model.json``; the best weights and the training state are written there.
-        dataset: A MUSDB-shaped dataset.
+        dataset: A MUSDB-shaped dataset, or a cache that was prepared from one.
         settings: Settings of the training.
         resume: Continue from the folder's checkpoint, if there is one.
         initial: Folder of a model of the same settings whose weights are the start; a checkpoint that is
@@ -150,16 +150,21 @@ def train(
     trainer.purpose["dataset"] = [[track.name, track.num_samples] for track in train_tracks]
     if resume:
         trainer.load_checkpoint()
-    train_chunks = TrainingChunks(train_tracks, config, remix=settings.remix, seed=settings.seed)
+    train_chunks = TrainingChunks(train_tracks, config, settings, seed=settings.seed)
     valid_chunks = ValidationChunks(valid_tracks, config, max_chunks=settings.valid_samples)
     trainer.callbacks.append(RunSummary(folder))
     if settings.tensorboard and trainer.accelerator.is_main_process:
         trainer.callbacks.append(TensorBoardLogger(trainer, pick_examples(valid_chunks), folder))
     sampler = EpochSampler(settings.max_samples, rank=rank, world_size=world_size)
-    trainer.fit(
-        train_loader(train_chunks, sampler, settings),
-        valid_loader(valid_chunks, settings, rank=rank, world_size=world_size),
-    )
+    try:
+        trainer.fit(
+            train_loader(train_chunks, sampler, settings),
+            valid_loader(valid_chunks, settings, rank=rank, world_size=world_size),
+        )
+    except (AudioError, DatasetError, NotFoundError):
+        # A file that went bad, or the whole dataset that went away, shall not cost what was learned so far.
+        trainer.save_checkpoint()
+        raise
     return trainer
 
 

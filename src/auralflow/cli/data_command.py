@@ -1,0 +1,159 @@
+"""``auralflow data``: check, prepare and import datasets."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App
+from rich.table import Table
+
+from auralflow.cli.console import decibels, file_progress, results, stderr
+from auralflow.cli.parameters import Flatten
+from auralflow.config import CheckConfig, ImportConfig, PrepareConfig
+
+if TYPE_CHECKING:
+    from auralflow.datasets.check import DatasetReport
+
+__all__ = ["data"]
+
+data = App(name="data", help="Check, prepare and import datasets.")
+FAILED = 1
+
+
+@data.command
+def check(
+    dataset: Path,
+    /,
+    *,
+    options: Annotated[CheckConfig, Flatten] = CheckConfig(),  # noqa: B008 - frozen
+) -> int:
+    """Read a dataset to the end and report what is in it and what is wrong with it.
+
+    The exit code is 1 when training would fail, 0 otherwise, warnings or not.
+
+    Parameters
+    ----------
+    dataset
+        Folder with train/<track>/vocals.wav and so on.
+    """
+    from auralflow.datasets.check import check_dataset
+    from auralflow.storage import write_json
+
+    with file_progress() as progress:
+        task = progress.add_task("tracks", total=None)
+        report = check_dataset(
+            dataset,
+            options,
+            on_track=lambda done, total, _: progress.update(task, completed=done, total=total),
+        )
+    _show_check(report)
+    if options.save:
+        write_json(options.save, report.as_json())
+        results.print(f"wrote {options.save}", markup=False)
+    return 0 if report.can_train else FAILED
+
+
+def _show_check(report: "DatasetReport") -> None:
+    table = Table(title=f"{report.dataset}", title_justify="left")
+    for heading in ("split", "tracks", "minutes", "Hz", "channels", "formats"):
+        table.add_column(heading)
+    for split in report.tracks:
+        facts = report.summary(split)
+        table.add_row(
+            split,
+            str(facts["tracks"]),
+            "\n".join(f"{stem} {minutes:.1f}" for stem, minutes in facts["minutes"].items()),
+            *("\n".join(map(str, facts[name])) for name in ("sample_rates", "channels", "formats")),
+            end_section=True,
+        )
+    results.print(table)
+    residuals = [track.residual for tracks in report.tracks.values() for track in tracks]
+    known = [residual for residual in residuals if residual is not None]
+    if known:
+        results.print(f"mixture - sum of stems: {decibels(max(known))} dB of the mixture at worst")
+    for finding in report.findings:
+        colour = "red" if finding.severity == "error" else "yellow"
+        results.print(f"{finding.severity}:", style=colour, end=" ")
+        results.print(f"{finding.place}: {finding.text}", markup=False)
+    errors = sum(finding.severity == "error" for finding in report.findings)
+    results.print(f"{errors} errors, {len(report.findings) - errors} warnings", end="; ")
+    can = f"can be trained: {', '.join(report.targets)}" if report.can_train else "training would fail"
+    results.print(can, markup=False)
+
+
+@data.command
+def prepare(
+    dataset: Path,
+    cache: Path,
+    /,
+    *,
+    options: Annotated[PrepareConfig, Flatten] = PrepareConfig(),  # noqa: B008 - frozen
+) -> int:
+    """Decode and resample a dataset once, into a cache that training reads much faster.
+
+    Run it again to go on after an interruption, or after the dataset has changed: what is right is kept.
+
+    Parameters
+    ----------
+    dataset
+        Folder with train/<track>/vocals.wav and so on.
+    cache
+        Folder of the cache, which auralflow train takes in place of the dataset.
+    """
+    from auralflow.datasets.prepare import prepare as prepare_cache
+
+    with file_progress() as progress:
+        task = progress.add_task("tracks", total=None)
+        report = prepare_cache(
+            dataset,
+            cache,
+            options,
+            on_track=lambda done, total, _: progress.update(task, completed=done, total=total),
+        )
+    for text in report.failed.values():
+        stderr.print(f"error: {text}", markup=False)
+    counts = {
+        "prepared": report.made,
+        "kept": report.kept,
+        "removed": report.removed,
+        "failed": report.failed,
+    }
+    done = ", ".join(f"{len(names)} {word}" for word, names in counts.items() if names)
+    results.print(f"{cache}: {done or 'nothing to do'}", markup=False)
+    return FAILED if report.failed else 0
+
+
+@data.command(name="import")
+def import_(
+    source: Path,
+    folder: Path,
+    /,
+    *,
+    options: Annotated[ImportConfig, Flatten] = ImportConfig(),  # noqa: B008 - frozen
+) -> int:
+    """Make a dataset of MUSDB18, MUSDB18-HQ or, with a mapping file, any multitrack collection.
+
+    Run it again to go on after an interruption: tracks that are there are kept.
+
+    Parameters
+    ----------
+    source
+        Folder of the collection.
+    folder
+        Folder of the dataset to be made.
+    """
+    from auralflow.datasets.importers import import_dataset
+
+    with file_progress() as progress:
+        task = progress.add_task("tracks", total=None)
+        report = import_dataset(
+            source,
+            folder,
+            options,
+            on_track=lambda done, total, _: progress.update(task, completed=done, total=total),
+        )
+    for text in report.failed.values():
+        stderr.print(f"error: {text}", markup=False)
+    counts = {"imported": report.made, "kept": report.kept, "failed": report.failed}
+    done = ", ".join(f"{len(names)} {word}" for word, names in counts.items() if names)
+    results.print(f"{folder}: {done}", markup=False)
+    return FAILED if report.failed else 0

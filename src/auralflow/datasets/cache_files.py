@@ -1,0 +1,115 @@
+"""Writing the files of a cache: decoded once, at one rate, as numpy arrays."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auralflow.audio import Audio, StreamResampler, probe, stream_audio
+from auralflow.datasets.cache import StemRecord
+
+__all__ = ["checksum", "store_file", "write_samples"]
+
+BLOCK = 1 << 18
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def store_file(
+    path: Path, target: Path, *, sample_rate: int, num_samples: int, sample_type: Literal["int16", "float32"]
+) -> StemRecord:
+    """Decode an audio file into a cache file.
+
+    Args:
+        path: The audio file.
+        target: The file to be written.
+        sample_rate: Rate of the cache in hertz.
+        num_samples: Length to be written; what is missing is zero, what is more is cut.
+        sample_type: Type of the samples. Where 16-bit samples would clip, all are scaled down, and the
+            record says by how much.
+
+    Returns:
+        What was written.
+
+    Raises:
+        AudioError: If the file cannot be decoded to its end.
+    """
+    info = probe(path)
+    scale = 1.0
+    while True:
+        peak = write_samples(
+            target,
+            _decode(path, info.sample_rate, sample_rate, info.channels),
+            shape=(info.channels, num_samples),
+            sample_type=sample_type,
+            scale=scale,
+        )
+        if sample_type == "float32" or peak <= scale:
+            break
+        scale = peak
+    return StemRecord(file=target.name, size=target.stat().st_size, sha256=checksum(target), scale=scale)
+
+
+def _decode(path: Path, rate: int, target_rate: int, channels: int) -> Iterator[Audio]:
+    resampler = StreamResampler(rate, target_rate, channels)
+    for block in stream_audio(path, block=BLOCK):
+        yield resampler.push(block)
+    yield resampler.finish()
+
+
+def write_samples(
+    target: Path,
+    blocks: Iterable[Audio],
+    *,
+    shape: tuple[int, int],
+    sample_type: Literal["int16", "float32"],
+    scale: float = 1.0,
+) -> float:
+    """Write a stream of audio as a numpy file ``[C, N]``; memory does not grow with its length.
+
+    Args:
+        target: The file to be written.
+        blocks: Pieces ``[C, n]``.
+        shape: ``(C, N)``; what is missing is zero, what is more is left out.
+        sample_type: Type of the samples.
+        scale: What full scale of 16-bit samples stands for.
+
+    Returns:
+        The largest absolute sample.
+    """
+    channels, length = shape
+    dtype = np.dtype(sample_type)
+    peak, position = 0.0, 0
+    with target.open("wb") as file:
+        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        offset = file.tell()
+        # The whole size at once: what is never written, the zeros at the end, is then there already.
+        file.truncate(offset + channels * length * dtype.itemsize)
+        for block in blocks:
+            piece = block[:, : length - position]
+            peak = max(peak, float(np.abs(piece).max(initial=0.0)))
+            samples = (
+                _encode(piece, scale) if sample_type == "int16" else piece.astype(np.float32, copy=False)
+            )
+            for channel, row in enumerate(samples):
+                file.seek(offset + (channel * length + position) * dtype.itemsize)
+                file.write(row.tobytes())
+            position += piece.shape[1]
+        file.flush()
+        os.fsync(file.fileno())
+    return peak
+
+
+def _encode(audio: Audio, scale: float) -> NDArray[np.int16]:
+    # 32768 rather than 32767: samples that were 16-bit integers come back to the bit.
+    steps = np.rint(audio * np.float32(32768 / scale))
+    return np.asarray(np.clip(steps, -32768, 32767), dtype=np.int16)

@@ -1,0 +1,49 @@
+"""Which tracks a model is trained on and which it is validated on."""
+
+from pathlib import Path
+
+from auralflow.datasets.cache import cached_tracks, is_cache
+from auralflow.datasets.tracks import Track, index_split, list_folder
+from auralflow.errors import DatasetError
+
+__all__ = ["training_tracks"]
+
+HELD_OUT_EVERY = 7
+"""Without a validation folder one training track in this many is held out."""
+
+
+def training_tracks(dataset: Path) -> tuple[list[Track], list[Track]]:
+    """List the tracks for training and for validation.
+
+    Without a validation folder, one training track in seven is held out, at least one: always the same.
+
+    Args:
+        dataset: The dataset folder, or a cache that was prepared from one.
+
+    Returns:
+        Training tracks and validation tracks.
+
+    Raises:
+        NotFoundError: If ``dataset`` is no folder.
+        DatasetError: If there is nothing to train on or nothing left to validate on, or a cache is stale.
+        AudioError: If a file is no audio.
+    """
+    index = cached_tracks if is_cache(dataset) else index_split
+    train, valid = index(dataset, "train"), index(dataset, "valid")
+    if not train:
+        inside = [entry.name for entry in list_folder(dataset)]
+        raise DatasetError(
+            f"'{dataset}' has no training track",
+            found=", ".join(inside[:8]) or "an empty folder",
+            expected="train/<track>/vocals.wav and so on",
+        )
+    if valid:
+        return train, valid
+    if len(train) == 1:
+        raise DatasetError(
+            f"'{dataset}' has one training track and no validation track",
+            advice="Add a second track, or a folder valid/ with one.",
+        )
+    # The first of every seven rather than the last: with fewer than seven tracks one is held out too.
+    held_out = train[::HELD_OUT_EVERY]
+    return [track for track in train if track not in held_out], held_out
