@@ -24,6 +24,10 @@ HIGHEST_SHARE = 0.4
 SLOPES = (0.541196100146197, 1.306562964876377)
 """Quality of the two biquads of a fourth-order Butterworth low-pass: 1 / (2 cos(k pi / 8)), k = 1, 3."""
 
+BREATH = 1e-20
+"""Added before a filter, 400 dB below full scale: decaying to true silence, it would come to numbers so small
+that the processor takes sixty times as long for each (measured)."""
+
 
 @dataclass(frozen=True)
 class Band:
@@ -119,7 +123,9 @@ def apply_change(audio: Audio, change: Change, sample_rate: int) -> Audio:
     if change.low_pass is not None:
         sections += low_pass_sections(change.low_pass, sample_rate)
     if sections:
-        audio = sosfilt(np.array(sections, dtype=audio.dtype), audio, axis=-1)
+        # In double precision: measured, single precision leaves noise at -49 dB in a narrow low bell.
+        filtered = sosfilt(np.array(sections), audio.astype(np.float64) + BREATH, axis=-1)
+        audio = filtered.astype(np.float32)
     factor = 10 ** (change.gain / 20) * (-1 if change.flip_sign else 1)
     if factor != 1:
         audio = audio * np.float32(factor)
@@ -138,7 +144,7 @@ def peak_section(band: Band, sample_rate: int) -> NDArray[np.float64]:
 
     Example:
         >>> peak_section(Band(1000, 0.0, 1.0), 44100)[:3].round(3).tolist()
-        [1.0, -1.852, 0.867]
+        [1.0, -1.848, 0.867]
     """
     angle = 2 * math.pi * band.frequency / sample_rate
     alpha = math.sin(angle) / (2 * band.quality)

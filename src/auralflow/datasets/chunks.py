@@ -67,12 +67,12 @@ def read_moment(
         AuralflowError: If a file cannot be read.
     """
     names = config.targets if track.mixture else tuple(dict.fromkeys((*config.targets, *sources)))
-    stems = {name: read_chunk(track, name, position, config) for name in names}
+    stems = np.stack([read_chunk(track, name, position, config) for name in names])
     if track.mixture:
-        mixture = read_chunk(track, MIXTURE, position, config)
-    else:
-        mixture = np.sum([stems[name] for name in sources], axis=0, dtype=np.float32)
-    return mixture, np.stack([stems[name] for name in config.targets])
+        return read_chunk(track, MIXTURE, position, config), stems
+    # The targets come first; views and one sum, because copies of a chunk cost as much as reading it.
+    summed = stems if set(names) == set(sources) else stems[[names.index(name) for name in sources]]
+    return summed.sum(axis=0), stems[: len(config.targets)]
 
 
 def to_tensors(mixture: Audio, targets: Audio) -> Chunk:
