@@ -19,13 +19,14 @@ __all__ = ["ContainerSource"]
 
 
 class ContainerSource:
-    """The first audio stream of one open file, decoded by FFmpeg.
+    """One audio stream of one open file, decoded by FFmpeg.
 
     The delay that an encoder put before the sound is removed where the container tells it (MPEG-4, WebM,
     Matroska); raw AAC, AC-3 and WMA do not tell, so that their sound is a codec frame off.
 
     Args:
         path: The file to be read.
+        stream: Which of its audio streams. Default: the first.
 
     Attributes:
         sample_rate: Samples per second.
@@ -37,15 +38,16 @@ class ContainerSource:
         AudioError: If the file is not audio, or has no audio stream.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, stream: int = 0) -> None:
         import av  # noqa: PLC0415 - see the module's docstring
 
         self._path = path
+        self._number = stream
         # An open file and this list keep FFmpeg from taking a file's name or its content for an address.
         self._file = path.open("rb")
         try:
             self._container = av.open(self._file, mode="r", options={"protocol_whitelist": "file"})
-            self._stream = self._first_stream()
+            self._stream = self._chosen_stream()
         except (av.error.FFmpegError, AudioError) as error:
             self._file.close()
             if isinstance(error, AudioError):
@@ -70,7 +72,7 @@ class ContainerSource:
         Raises:
             AudioError: If the file is damaged.
         """
-        with ContainerSource(self._path) as fresh:
+        with ContainerSource(self._path, self._number) as fresh:
             return sum(chunk.shape[1] for chunk in fresh.chunks("float32"))
 
     def blocks(self, start: int, frames: int | None, block: int, dtype: SampleType) -> Iterator[Audio]:
@@ -182,12 +184,16 @@ class ContainerSource:
                 advice="Convert it to one rate and layout, for example to WAV.",
             )
 
-    def _first_stream(self) -> "AudioStream":
+    def _chosen_stream(self) -> "AudioStream":
         streams = self._container.streams.audio
         if not streams:
             self._container.close()
             raise self._unreadable("no audio stream")
-        return streams[0]
+        if self._number >= len(streams):
+            found = len(streams)
+            self._container.close()
+            raise self._unreadable(f"{found} audio streams where number {self._number + 1} was wanted")
+        return streams[self._number]
 
     def _unreadable(self, found: str) -> AudioError:
         return AudioError(

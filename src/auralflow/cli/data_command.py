@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App
 from rich.table import Table
 
-from auralflow.cli.console import decibels, file_progress, results, stderr
+from auralflow.cli.console import decibels, file_progress, note, results, stderr
 from auralflow.cli.parameters import Flatten
 from auralflow.config import CheckConfig, ImportConfig, PrepareConfig
 
@@ -151,6 +151,8 @@ def import_(
             options,
             on_track=lambda done, total, _: progress.update(task, completed=done, total=total),
         )
+    for text in report.notes:
+        note(text)
     for text in report.failed.values():
         stderr.print(f"error: {text}", markup=False)
     counts = {"imported": report.made, "kept": report.kept, "failed": report.failed}
