@@ -1,0 +1,286 @@
+"""How fast training chunks come: from files, from a cache, remixed and changed, beside others.
+
+Run ``python benchmarks/data.py``; ``--help`` lists the options. Everything is measured in one run on one
+machine, the variants in turn, several times; what is printed is the median, and the ratio to plain soundfile
+reads of the same chunks from WAV is paired by round. ``--large 100`` measures instead how long it takes to
+index a sparse dataset of that many GB and what memory its training chunks take.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import soundfile
+import torch
+
+from auralflow.config import SOURCES, AugmentConfig, ModelConfig, PrepareConfig, TrainConfig
+from auralflow.datasets import EpochSampler, Track, TrainingChunks, train_loader, training_tracks
+from auralflow.datasets.chunks import read_chunk
+from auralflow.datasets.prepare import prepare
+from auralflow.datasets.synth import write_dataset
+
+CONFIG = ModelConfig(targets=SOURCES, num_channels=2, num_fft=2048, window_size=2048, hop_length=1024)
+FORMATS = {
+    "wav": ("WAV", "PCM_16", ".wav"),
+    "flac": ("FLAC", "PCM_16", ".flac"),
+    "vorbis": ("OGG", "VORBIS", ".ogg"),
+}
+UNCHANGED = AugmentConfig(gain=0, channel_swap=0, sign_flip=0, equalizer=0, low_pass=0, repitch=0)
+REFERENCE = "soundfile wav"
+PIECE = 1 << 16
+BATCH = 4
+
+Place = tuple[Any, str, float]
+Result = tuple[float, float | None]
+Case = tuple[str, Callable[[], Result]]
+
+
+def make_data(root: Path, *, tracks: int, seconds: float) -> dict[str, Path]:
+    """The same songs in every format, and caches of them."""
+    write_dataset(root / "wav", tracks=tracks, seed=0, seconds=seconds)
+    for name in ("flac", "vorbis"):
+        form, subtype, suffix = FORMATS[name]
+        for path in (root / "wav").rglob("*.wav"):
+            copy = (root / name / path.relative_to(root / "wav")).with_suffix(suffix)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            audio, rate = soundfile.read(path, dtype="float32")
+            with soundfile.SoundFile(copy, "w", rate, 2, subtype=subtype, format=form) as file:
+                for start in range(0, len(audio), PIECE):
+                    file.write(audio[start : start + PIECE])
+    for sample_type in ("int16", "float32"):
+        prepare(root / "wav", root / f"cache {sample_type}", PrepareConfig(sample_type=sample_type))
+    return {path.name: path for path in sorted(root.iterdir())}
+
+
+def draw_places(tracks: list[Track], count: int) -> list[Place]:
+    """Random chunks of single stems."""
+    generator = np.random.default_rng(0)
+    return [
+        (tracks[generator.integers(len(tracks))], str(generator.choice(SOURCES)), float(generator.random()))
+        for _ in range(count)
+    ]
+
+
+def timed(read: Callable[[], None], count: int) -> Callable[[], Result]:
+    """Chunks a second, and CPU milliseconds a chunk."""
+
+    def run() -> Result:
+        wall, cpu = time.perf_counter(), time.process_time()
+        read()
+        return count / (time.perf_counter() - wall), 1000 * (time.process_time() - cpu) / count
+
+    return run
+
+
+def read_ours(places: list[Place]) -> None:
+    """Chunks as auralflow reads them."""
+    for track, stem, position in places:
+        torch.from_numpy(read_chunk(track, stem, position, CONFIG))
+
+
+def read_plainly(places: list[Place]) -> None:
+    """The same chunks with soundfile alone."""
+    for track, stem, position in places:
+        with soundfile.SoundFile(track.stems[stem]) as file:
+            file.seek(int(position * (file.frames - CONFIG.chunk_samples)))
+            audio = file.read(CONFIG.chunk_samples, dtype="float32", always_2d=True)
+        torch.from_numpy(np.ascontiguousarray(audio.T))
+
+
+def readers(data: dict[str, Path], count: int) -> Iterator[Case]:
+    """Chunks of one stem in float32, contiguous, as [C, N]."""
+    for name, folder in data.items():
+        places = draw_places(training_tracks(folder)[0], count)
+        if name in FORMATS:
+            yield f"soundfile {name}", timed(partial(read_plainly, places), count)
+        yield f"auralflow {name}", timed(partial(read_ours, places), count)
+    yield from musdb_reader(data["wav"], count)
+
+
+def musdb_reader(folder: Path, count: int) -> Iterator[Case]:
+    """The chunk reader of the ``musdb`` package, where it can be imported."""
+    try:
+        import musdb  # noqa: PLC0415
+    except (ImportError, RuntimeError) as error:
+        print(f"musdb cannot be imported: {error}", file=sys.stderr)
+        return
+    places = draw_places(list(musdb.DB(root=str(folder), is_wav=True, subsets="train")), count)
+
+    def read() -> None:
+        for track, stem, position in places:
+            track.chunk_duration = CONFIG.sample_length
+            track.chunk_start = position * (track.duration - CONFIG.sample_length)
+            audio = track.targets[stem].audio
+            torch.from_numpy(np.ascontiguousarray(audio.T, dtype=np.float32))
+
+    yield "musdb wav", timed(read, count)
+
+
+def pipelines(data: dict[str, Path], count: int, workers: list[int]) -> Iterator[Case]:
+    """Whole training chunks: mixture and four targets."""
+    kinds = {
+        "one moment": UNCHANGED.model_copy(update={"remix": 0, "time_shift": 0}),
+        "remixed": UNCHANGED,
+        "remixed and changed": AugmentConfig(),
+    }
+    for name, folder in data.items():
+        tracks = training_tracks(folder)[0]
+        for kind, augment in kinds.items():
+            chunks = TrainingChunks(tracks, CONFIG, augment)
+            yield f"{kind}, {name}, no loader", timed(partial(read_numbers, chunks, count), count)
+            for number in workers:
+                yield f"{kind}, {name}, {number} workers", partial(run_loader, chunks, count, number)
+
+
+def read_numbers(chunks: TrainingChunks, count: int) -> None:
+    """The first chunks of an epoch, one by one."""
+    for number in range(count):
+        chunks[number]
+
+
+def run_loader(chunks: TrainingChunks, count: int, workers: int) -> Result:
+    """Chunks a second in batches, from the first batch on: what the start of workers takes is left out."""
+    settings = TrainConfig(batch_size=BATCH, num_workers=workers)
+    batches = iter(train_loader(chunks, EpochSampler(count), settings))
+    next(batches)
+    start = time.perf_counter()
+    rest = sum(len(mixture) for mixture, _ in batches)
+    return rest / (time.perf_counter() - start), None
+
+
+def training_step() -> float:
+    """Chunks a second that a training step of SpectrogramNetSimple takes."""
+    from auralflow.models import SpectrogramMaskModel  # noqa: PLC0415
+    from auralflow.trainer import Trainer  # noqa: PLC0415
+
+    config = CONFIG.model_copy(update={"targets": ("vocals",)})
+    batch = (
+        torch.randn(BATCH, 2, config.chunk_samples),
+        torch.randn(BATCH, 1, 2, config.chunk_samples),
+    )
+    trainer = Trainer(SpectrogramMaskModel(config), TrainConfig(max_epochs=1))
+    trainer._step(*batch)
+    start = time.perf_counter()
+    trainer._step(*batch)
+    return BATCH / (time.perf_counter() - start)
+
+
+def measure(cases: list[Case], rounds: int) -> dict[str, list[Result]]:
+    """Every case in turn, several times, after a round that does not count."""
+    found: dict[str, list[Result]] = {name: [] for name, _ in cases}
+    for number in range(rounds + 1):
+        for name, run in cases:
+            result = run()
+            if number:
+                found[name].append(result)
+    return found
+
+
+def show(found: dict[str, list[Result]]) -> None:
+    """Print medians, and the ratio to soundfile paired by round."""
+    reference = found.get(REFERENCE)
+    print(f"{'':50}{'chunks/s':>10}{'CPU ms':>9}{'x soundfile wav' if reference else '':>17}")
+    for name, results in found.items():
+        ratios = [ours[0] / theirs[0] for ours, theirs in zip(results, reference or [], strict=False)]
+        cpu = [milliseconds for _, milliseconds in results if milliseconds is not None]
+        cells = (f"{median(cpu):.2f}" if cpu else "", f"{median(ratios):.2f}" if ratios else "")
+        print(f"{name:50}{median(speed for speed, _ in results):10.0f}{cells[0]:>9}{cells[1]:>17}")
+
+
+def write_sparse(path: Path, seconds: int) -> None:
+    """A stereo WAV file of silence that takes no space on the disk."""
+    soundfile.write(path, np.zeros((1, 2)), 44100)
+    header = bytearray(path.read_bytes())
+    size = seconds * 44100 * 4
+    place = header.index(b"data") + 4
+    header[place : place + 4] = size.to_bytes(4, "little")
+    header[4:8] = (place + 4 + size - 8).to_bytes(4, "little")
+    path.write_bytes(header)
+    os.truncate(path, place + 4 + size)
+
+
+def measure_large(root: Path, gigabytes: int) -> dict[str, float]:
+    """Index a sparse dataset and read training chunks of it."""
+    seconds = 240
+    tracks = max(2, round(gigabytes * 1e9 / (len(SOURCES) * seconds * 44100 * 4)))
+    for number in range(tracks):
+        folder = root / ("valid" if number == 0 else "train") / f"{number:05d}"
+        folder.mkdir(parents=True)
+        for source in SOURCES:
+            write_sparse(folder / f"{source}.wav", seconds)
+    start = time.perf_counter()
+    train, _ = training_tracks(root)
+    indexed = time.perf_counter() - start
+    chunks = TrainingChunks(train, CONFIG)
+    chunks[0]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for number in range(300):
+        chunks[number]
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "gigabytes": sum(path.stat().st_size for path in root.rglob("*.wav")) / 1e9,
+        "tracks": tracks,
+        "index_seconds": indexed,
+        "memory_mb": after / 1024,
+        "memory_growth_mb": (after - before) / 1024,
+    }
+
+
+def main() -> None:
+    """Measure what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tracks", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--chunks", type=int, default=100, help="chunks a round")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--workers", type=int, nargs="*", default=[0, 1, 2])
+    parser.add_argument("--no-step", action="store_true", help="leave out the training step")
+    parser.add_argument(
+        "--large", type=int, metavar="GB", help="measure a sparse dataset of this size instead"
+    )
+    parser.add_argument("--save", type=Path, help="JSON file for the numbers")
+    options = parser.parse_args()
+    root = Path(tempfile.mkdtemp(prefix="auralflow-data-"))
+    try:
+        result = run(root, options)
+    finally:
+        shutil.rmtree(root)
+    if options.save:
+        options.save.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def run(root: Path, options: argparse.Namespace) -> dict[str, object]:
+    """Measure in a temporary folder."""
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    print(f"{machine}, torch {torch.__version__}, soundfile {soundfile.__version__}")
+    if options.large:
+        large = measure_large(root, options.large)
+        print(", ".join(f"{name} {value:.3g}" for name, value in large.items()))
+        return {"machine": machine, "large": large}
+    data = make_data(root, tracks=options.tracks, seconds=options.seconds)
+    single = measure(list(readers(data, options.chunks)), options.rounds)
+    print("one stem, 3 s, stereo")
+    show(single)
+    whole = measure(list(pipelines(data, options.chunks, options.workers)), options.rounds)
+    print("mixture and four targets")
+    show(whole)
+    step = 0.0 if options.no_step else training_step()
+    if step:
+        print(f"a training step of SpectrogramNetSimple (stereo, vocals, batch 4): {step:.2f} chunks/s")
+    return {"machine": machine, "single": single, "whole": whole, "training_step_chunks_per_second": step}
+
+
+if __name__ == "__main__":
+    main()
