@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 import soundfile
+import torch
 from dataset_makers import RATE, SOURCES, noise, write_dataset, write_track
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -216,6 +217,21 @@ def test_drawing_reads_no_file_and_rendering_draws_nothing(dataset):
         stem.unlink()
     assert chunks.draw(5) == first
     assert rendered[0].shape == (2, 4000)
+
+
+@pytest.mark.parametrize("remix", [0.0, 1.0])
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("targets", [("vocals",), ("bass", "drums"), SOURCES])
+def test_chunks_are_contiguous_tensors_whatever_the_model_wants(dataset, remix, channels, targets):
+    config = CONFIG.model_copy(update={"num_channels": channels, "targets": targets})
+    always = {"channel_swap": 1, "sign_flip": 1, "equalizer": 1, "low_pass": 1}
+    for augment in (AugmentConfig(remix=remix, **always), AugmentConfig(remix=remix, time_shift=0, **always)):
+        mixture, stems = make_chunks(dataset, augment, config)[0]
+        assert mixture.shape == (channels, 4000)
+        assert stems.shape == (len(targets), channels, 4000)
+        assert mixture.is_contiguous()
+        assert stems.is_contiguous()
+        assert mixture.dtype == stems.dtype == torch.float32
 
 
 @pytest.mark.parametrize("remix", [0.0, 0.5, 1.0])

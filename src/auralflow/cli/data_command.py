@@ -33,7 +33,7 @@ def check(
     Parameters
     ----------
     dataset
-        Folder with train/<track>/vocals.wav and so on.
+        Folder with train/TRACK/vocals.wav and so on.
     """
     from auralflow.datasets.check import check_dataset
     from auralflow.storage import write_json
@@ -95,7 +95,7 @@ def prepare(
     Parameters
     ----------
     dataset
-        Folder with train/<track>/vocals.wav and so on.
+        Folder with train/TRACK/vocals.wav and so on.
     cache
         Folder of the cache, which auralflow train takes in place of the dataset.
     """

@@ -37,7 +37,7 @@ def train(
     model
         Folder of the model.
     dataset
-        Folder with train/<track>/vocals.wav and so on, and valid/ likewise, or its prepared cache.
+        Folder with train/TRACK/vocals.wav and so on, and valid/ likewise, or its prepared cache.
     """
     from auralflow.trainer.run import TRAINER_FILE, explain_no_effect, prepare_folder
 

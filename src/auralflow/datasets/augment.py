@@ -129,7 +129,7 @@ def apply_change(audio: Audio, change: Change, sample_rate: int) -> Audio:
     factor = 10 ** (change.gain / 20) * (-1 if change.flip_sign else 1)
     if factor != 1:
         audio = audio * np.float32(factor)
-    return audio[::-1] if change.swap_channels else audio
+    return audio[::-1] if change.swap_channels and len(audio) > 1 else audio
 
 
 def peak_section(band: Band, sample_rate: int) -> NDArray[np.float64]:
