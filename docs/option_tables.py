@@ -11,8 +11,11 @@ from typing import get_args
 from pydantic.fields import FieldInfo
 
 from auralflow.config import (
+    CheckConfig,
     EvaluateConfig,
+    ImportConfig,
     ModelConfig,
+    PrepareConfig,
     RecurrentModelConfig,
     SeparateConfig,
     Settings,
@@ -30,6 +33,9 @@ TABLES: dict[str, tuple[type[Settings], set[str]]] = {
     "separate": (SeparateConfig, set()),
     "evaluate": (EvaluateConfig, set()),
     "synth": (SynthConfig, set()),
+    "data-check": (CheckConfig, set()),
+    "data-prepare": (PrepareConfig, set()),
+    "data-import": (ImportConfig, set()),
 }
 
 

@@ -147,7 +147,7 @@ class Delete(Callback):
         self.dataset = dataset
         self.left = after
 
-    def on_batch_end(self, state, loss, num_chunks):  # noqa: ARG002
+    def on_batch_end(self, state, loss, num_chunks):
         self.left -= 1
         if self.left == 0:
             shutil.rmtree(self.dataset)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auralflow.audio import write_audio
-from auralflow.config import SOURCES, TrainConfig
+from auralflow.config import SOURCES, AugmentConfig, TrainConfig
 from auralflow.datasets import (
     EpochSampler,
     TrainingChunks,
@@ -74,13 +74,13 @@ def test_a_dataset_without_tracks_says_what_was_found(tmp_path):
         training_tracks(tmp_path / "missing")
 
 
-def test_stems_of_different_length_or_rate_are_refused(dataset):
+def test_stems_of_different_length_are_refused(dataset):
     path = dataset / "train" / "a" / "bass.wav"
     write_audio(path, np.zeros((2, 100), dtype=np.float32), RATE)
-    with pytest.raises(DatasetError, match=r"differ: found bass with 100 samples, drums with 16000 samples"):
+    with pytest.raises(DatasetError, match=r"differ in length: found bass with 0\.01 s, drums with 2\.00 s"):
         index_split(dataset, "train")
     write_audio(path, np.zeros((2, 16000), dtype=np.float32), 2 * RATE)
-    with pytest.raises(DatasetError, match="bass with 16000 Hz"):
+    with pytest.raises(DatasetError, match=r"bass with 1\.00 s"):
         index_split(dataset, "train")
 
 
@@ -133,7 +133,7 @@ def test_other_targets_take_every_stem_as_a_source(tmp_path):
 @pytest.mark.parametrize("channels", [1, 2])
 def test_the_mixture_is_the_sum_of_all_sources(dataset, remix, channels):
     config = tiny_config(targets=SOURCES, num_channels=channels)
-    chunks = TrainingChunks(index_split(dataset, "train"), config, remix=remix)
+    chunks = TrainingChunks(index_split(dataset, "train"), config, AugmentConfig(remix=remix))
     for position in range(5):
         mixture, targets = chunks[position]
         assert mixture.shape == (channels, config.chunk_samples)
@@ -160,7 +160,8 @@ def test_whole_chunks_come_from_one_moment_of_one_track(dataset):
     for name in "abc":
         for factor, stem in enumerate(SOURCES, start=1):
             write_audio(dataset / "train" / name / f"{stem}.wav", np.tile(ramp / factor, (2, 1)), RATE)
-    chunks = TrainingChunks(index_split(dataset, "train"), tiny_config(targets=SOURCES), remix=0.0)
+    moments = AugmentConfig(remix=0, time_shift=0)
+    chunks = TrainingChunks(index_split(dataset, "train"), tiny_config(targets=SOURCES), moments)
     for position in range(5):
         _, targets = chunks[position]
         for index in range(1, 4):
@@ -174,10 +175,7 @@ def test_remixed_stems_come_from_several_tracks(dataset):
             audio[:, ::2] *= -1
             write_audio(dataset / "train" / name / f"{stem}.wav", audio, RATE)
     chunks = TrainingChunks(index_split(dataset, "train"), tiny_config(targets=SOURCES))
-    drawn = [
-        {chunks.draw(source, np.random.default_rng((position, 0))).places[0][0] for source in SOURCES}
-        for position in range(20)
-    ]
+    drawn = [{stem.places[0].track for stem in chunks.draw(position).values()} for position in range(20)]
     assert set().union(*drawn) == {0, 1, 2}
 
 
@@ -209,7 +207,8 @@ def test_silence_is_mostly_passed_over(dataset):
 
 def test_short_tracks_are_padded(tmp_path):
     write_track(tmp_path / "train" / "a", seconds=0.1)
-    mixture, _ = TrainingChunks(index_split(tmp_path, "train"), tiny_config())[0]
+    unfiltered = AugmentConfig(equalizer=0, low_pass=0)
+    mixture, _ = TrainingChunks(index_split(tmp_path, "train"), tiny_config(), unfiltered)[0]
     assert mixture.shape == (1, 4000)
     assert mixture[:, 800:].abs().max() == 0
 
@@ -220,7 +219,8 @@ def test_other_sample_rates_are_resampled_in_place(tmp_path):
     tone = np.tile(0.3 * np.sin(2 * np.pi * 440 * time), (1, 1)).astype(np.float32)
     for stem in SOURCES:
         write_audio(tmp_path / "train" / "a" / f"{stem}.wav", tone, 2 * RATE)
-    _, targets = TrainingChunks(index_split(tmp_path, "train"), tiny_config(), remix=0.0)[0]
+    moments = AugmentConfig(remix=0, time_shift=0)
+    _, targets = TrainingChunks(index_split(tmp_path, "train"), tiny_config(), moments)[0]
     spectrum = torch.fft.rfft(targets[0, 0] * torch.hann_window(4000)).abs()
     assert spectrum.argmax().item() == 440 * 4000 // RATE
 

@@ -124,7 +124,8 @@ def _check_place(dataset: Path, cache: Path) -> None:
     inside, outside = cache.resolve(), dataset.resolve()
     if inside.is_relative_to(outside):
         raise UsageError(f"the cache '{cache}' would lie in the dataset", advice="Name another folder.")
-    if cache.exists() and not is_cache(cache) and (not cache.is_dir() or any(cache.iterdir())):
+    # Hidden files do not count: another preparation may be about to write its manifest.
+    if cache.exists() and not is_cache(cache) and (not cache.is_dir() or list_folder(cache)):
         raise UsageError(
             f"'{cache}' is not a cache",
             found="other files",

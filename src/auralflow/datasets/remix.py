@@ -8,7 +8,7 @@ Shape letters: ``S`` source, ``C`` channel, ``N`` sample.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,8 +79,11 @@ class _Pool:
         self.tracks = list(tracks)
         self._ends = np.cumsum([track.seconds for track in tracks])
 
-    def __bool__(self) -> bool:
-        return bool(self.tracks)
+    def __len__(self) -> int:
+        return len(self.tracks)
+
+    def __iter__(self) -> Iterator[Track]:
+        return iter(self.tracks)
 
     def draw(self, generator: np.random.Generator) -> tuple[Place, ...]:
         """Draw the candidates for a chunk."""
