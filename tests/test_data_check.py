@@ -13,8 +13,10 @@ import soundfile
 from dataset_makers import RATE, SOURCES, noise, write_dataset, write_track
 
 from auralflow.cli import main
+from auralflow.config import PrepareConfig
 from auralflow.datasets.check import check_dataset
-from auralflow.errors import NotFoundError
+from auralflow.datasets.prepare import prepare
+from auralflow.errors import NotFoundError, UsageError
 
 
 def found(report, severity=None):
@@ -257,6 +259,12 @@ def test_a_folder_that_may_not_be_read_is_named():
 def test_a_dataset_that_does_not_exist_is_an_error(tmp_path):
     with pytest.raises(NotFoundError):
         check_dataset(tmp_path / "nowhere")
+
+
+def test_a_prepared_cache_is_not_taken_for_a_dataset(dataset, tmp_path):
+    prepare(dataset, tmp_path / "cache", PrepareConfig(sample_rate=RATE))
+    with pytest.raises(UsageError, match="is a prepared cache"):
+        check_dataset(tmp_path / "cache")
 
 
 def test_the_command_exits_with_1_when_training_would_fail_and_writes_json(dataset, tmp_path, capsys):

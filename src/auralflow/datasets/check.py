@@ -1,6 +1,5 @@
 """Checking a dataset before a training meets its faults."""
 
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +9,9 @@ from typing import Any, Literal
 
 from auralflow.audio import is_audio
 from auralflow.config import SOURCES, CheckConfig, ModelConfig
+from auralflow.datasets.cache import is_cache, read_manifest
 from auralflow.datasets.chunks import ValidationChunks
+from auralflow.datasets.loader import usable_workers
 from auralflow.datasets.measure import StemReport, TrackReport, measure_track
 from auralflow.datasets.remix import TrainingChunks
 from auralflow.datasets.splits import training_tracks
@@ -24,7 +25,7 @@ from auralflow.datasets.tracks import (
     split_of,
     stem_files,
 )
-from auralflow.errors import AuralflowError, DatasetError, SettingsError
+from auralflow.errors import AuralflowError, DatasetError, SettingsError, UsageError
 
 __all__ = ["DatasetReport", "Finding", "check_dataset"]
 
@@ -136,12 +137,19 @@ def check_dataset(
     Raises:
         NotFoundError: If there is no such folder.
         DatasetError: If the folder itself may not be read.
+        UsageError: If it is a prepared cache.
     """
     settings = settings or CheckConfig()
+    if is_cache(dataset):
+        raise UsageError(
+            f"'{dataset}' is a prepared cache",
+            expected="a dataset",
+            advice=f"Check '{read_manifest(dataset).source}', or bring it up to date with data prepare.",
+        )
     report = DatasetReport(dataset)
     report.findings += _look_around(dataset)
     folders = [(split, folder) for split in SPLITS for folder in _find(dataset, split, report)]
-    with ThreadPoolExecutor(min(settings.num_workers, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(usable_workers(settings.num_workers)) as pool:
         measured = pool.map(lambda item: _measure(item[1]), folders)
         for done, ((split, folder), track) in enumerate(zip(folders, measured, strict=True), start=1):
             report.findings += _judge(track, split, settings)

@@ -4,7 +4,6 @@ Every track is written to a hidden folder and then renamed. So an interrupted pr
 was, and two at the same time do no harm: of two equal tracks one wins.
 """
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from auralflow.config import PrepareConfig
 from auralflow.datasets.cache import MANIFEST_FILE, TRACK_FILE, Manifest, Recipe, is_cache, read_manifest
+from auralflow.datasets.loader import usable_workers
 from auralflow.datasets.prepare_track import Outcome, prepare_track
 from auralflow.datasets.tracks import SPLITS, Split, find_tracks, list_folder, stem_files
 from auralflow.errors import AuralflowError, DatasetError, UsageError
@@ -153,8 +153,7 @@ def _remove(cache: Path, names: set[str]) -> list[str]:
 def _prepare_all(
     dataset: Path, cache: Path, names: list[tuple[Split, str]], recipe: Recipe, settings: PrepareConfig
 ) -> Iterator[tuple[str, Outcome | Exception]]:
-    workers = min(settings.num_workers, os.cpu_count() or 1)
-    with ThreadPoolExecutor(max_workers=workers) as pool:
+    with ThreadPoolExecutor(max_workers=usable_workers(settings.num_workers)) as pool:
         running = {
             pool.submit(
                 prepare_track,
