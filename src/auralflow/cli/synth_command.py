@@ -23,6 +23,7 @@ def synth(
     folder
         The dataset's folder. Songs that are already there stay.
     """
+    from auralflow.datasets.loader import usable_workers
     from auralflow.datasets.synth import write_dataset
 
     with file_progress() as progress:
@@ -33,6 +34,7 @@ def synth(
             seed=options.seed,
             seconds=options.seconds,
             sample_rate=options.sample_rate,
+            num_workers=usable_workers(options.num_workers),
             on_track=lambda done, _: progress.update(task, completed=done),
         )
     results.print(f"wrote {folder}", markup=False)

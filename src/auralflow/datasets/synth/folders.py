@@ -3,7 +3,10 @@
 import os
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +33,11 @@ SECOND_WORDS = (
 SPLITS = ("train", "valid", "test")
 FULL_SCALE = 32767
 
+Song = tuple[int, int, int]
+"""Number of the split, number in the split, seed."""
 
-def write_dataset(
+
+def write_dataset(  # noqa: PLR0913 - all but the first are options
     folder: Path,
     *,
     tracks: int,
@@ -40,6 +46,7 @@ def write_dataset(
     sample_rate: int = 44100,
     valid: int | None = None,
     test: int | None = None,
+    num_workers: int = 1,
     on_track: Callable[[int, int], None] | None = None,
 ) -> None:
     """Write ``folder/{train,valid,test}/<track>/{mixture,vocals,drums,bass,other}.wav`` in 16-bit PCM.
@@ -56,6 +63,8 @@ def write_dataset(
         sample_rate: Samples per second. Default 44100.
         valid: Songs for validation. Default: a tenth, at least one when there are three songs or more.
         test: Songs for testing. Default: as ``valid``.
+        num_workers: Processes that make songs at the same time; the songs do not depend on it. With more than
+            one, a script needs the ``if __name__ == "__main__"`` that ``multiprocessing`` asks for.
         on_track: Called after each song with the number of finished songs and the number of all.
 
     Raises:
@@ -70,19 +79,40 @@ def write_dataset(
     """
     if seed < 0:
         raise SettingsError("cannot write a dataset", found=f"seed {seed}", expected="a seed of 0 or more")
-    done = 0
-    for split, count in enumerate(_split_counts(tracks, valid, test)):
-        for number in range(count):
-            # Seeds of their own for every split: no song can move from one to another when a dataset grows.
-            sequence = np.random.SeedSequence(seed, spawn_key=(split, number))
-            song_seed = int(sequence.generate_state(1, np.uint64)[0])
-            track = folder / SPLITS[split] / _track_name(number, song_seed)
-            if not track.exists():
-                song = generate_song(song_seed, seconds=seconds, sample_rate=sample_rate)
-                _write_track(track, song, sample_rate)
-            done += 1
-            if on_track is not None:
-                on_track(done, tracks)
+    songs = [
+        (split, number, _song_seed(seed, split, number))
+        for split, count in enumerate(_split_counts(tracks, valid, test))
+        for number in range(count)
+    ]
+    make = partial(_make_track, folder, seconds=seconds, sample_rate=sample_rate)
+    for done, _ in enumerate(_each(make, songs, num_workers), start=1):
+        if on_track is not None:
+            on_track(done, tracks)
+
+
+def _song_seed(seed: int, split: int, number: int) -> int:
+    # Seeds of their own for every split: no song can move from one to another when a dataset grows.
+    sequence = np.random.SeedSequence(seed, spawn_key=(split, number))
+    return int(sequence.generate_state(1, np.uint64)[0])
+
+
+def _each(make: Callable[[Song], None], songs: list[Song], num_workers: int) -> Iterator[None]:
+    if num_workers <= 1:
+        yield from map(make, songs)
+        return
+    # Not forked: a thread that draws a progress bar could hold a lock at that moment.
+    with ProcessPoolExecutor(num_workers, mp_context=get_context("spawn")) as pool:
+        try:
+            yield from pool.map(make, songs)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _make_track(folder: Path, song: Song, *, seconds: float, sample_rate: int) -> None:
+    split, number, seed = song
+    track = folder / SPLITS[split] / _track_name(number, seed)
+    if not track.exists():
+        _write_track(track, generate_song(seed, seconds=seconds, sample_rate=sample_rate), sample_rate)
 
 
 def _split_counts(tracks: int, valid: int | None, test: int | None) -> tuple[int, int, int]:
