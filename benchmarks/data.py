@@ -112,7 +112,7 @@ def readers(data: dict[str, Path], count: int) -> Iterator[Case]:
 def musdb_reader(folder: Path, count: int) -> Iterator[Case]:
     """The chunk reader of the ``musdb`` package, where it can be imported."""
     try:
-        import musdb  # noqa: PLC0415
+        import musdb
     except (ImportError, RuntimeError) as error:
         print(f"musdb cannot be imported: {error}", file=sys.stderr)
         return
@@ -162,8 +162,8 @@ def run_loader(chunks: TrainingChunks, count: int, workers: int) -> Result:
 
 def training_step() -> float:
     """Chunks a second that a training step of SpectrogramNetSimple takes."""
-    from auralflow.models import SpectrogramMaskModel  # noqa: PLC0415
-    from auralflow.trainer import Trainer  # noqa: PLC0415
+    from auralflow.models import SpectrogramMaskModel
+    from auralflow.trainer import Trainer
 
     config = CONFIG.model_copy(update={"targets": ("vocals",)})
     batch = (

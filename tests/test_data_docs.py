@@ -45,18 +45,6 @@ def test_the_commands_run_in_the_order_of_the_page(tmp_path, monkeypatch, capsys
         assert index_split(tmp_path / folder, "train")
 
 
-def test_the_python_example_runs(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for split in ("train", "valid"):
-        write_track(
-            tmp_path / "cache" / split / "A", rates=dict.fromkeys(("vocals", "drums", "bass", "other"), 8000)
-        )
-    names = {}
-    (code,) = blocks("python")
-    exec(compile(code, "data.md", "exec"), names)
-    assert names["targets"].shape == (1, 1, 132300)
-
-
 def test_the_defaults_on_the_page_are_those_of_the_settings():
     table = PAGE[PAGE.index("| change | how often") : PAGE.index("In a chunk that is not remixed and")]
     told = dict(re.findall(r"`(--[a-z-]+) (-?[\d.]+)`", table))

@@ -34,6 +34,7 @@ def synth(
             seed=options.seed,
             seconds=options.seconds,
             sample_rate=options.sample_rate,
+            samples=options.samples,
             num_workers=usable_workers(options.num_workers),
             on_track=lambda done, _: progress.update(task, completed=done),
         )

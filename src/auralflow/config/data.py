@@ -17,6 +17,9 @@ class SynthConfig(Settings):
     seed: int = Field(0, ge=0, description="Seed of the songs.")
     seconds: float = Field(30, gt=0, le=3600, description="Length of a song in seconds.")
     sample_rate: int = Field(44100, ge=8000, le=192000, description="Sample rate in hertz.")
+    samples: Path | None = Field(
+        None, description="Folder of recorded notes and strokes that play most parts but the voice."
+    )
     num_workers: int = Field(
         1, ge=1, description="Processes that make songs at the same time, at most one a core."
     )

@@ -1,6 +1,6 @@
 """Bass and accompaniment: who plays which notes, on which instrument, with how much drive and width."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,7 +83,14 @@ def bass_notes(score: Score, rng: np.random.Generator) -> list[Note]:
     return notes
 
 
-def render_bass(notes: list[Note], samples: int, sample_rate: int, rng: np.random.Generator) -> Signal:
+def render_bass(
+    notes: list[Note],
+    samples: int,
+    sample_rate: int,
+    rng: np.random.Generator,
+    *,
+    recorded: Instrument | None = None,
+) -> Signal:
     """Play a bass line on a string or synthesiser bass.
 
     Args:
@@ -91,6 +98,7 @@ def render_bass(notes: list[Note], samples: int, sample_rate: int, rng: np.rando
         samples: Length N of the song.
         sample_rate: Samples per second.
         rng: Source of the randomness.
+        recorded: An instrument of recordings, to be played in the place of a synthesised one.
 
     Returns:
         The dry bass [2, N], in the centre.
@@ -100,7 +108,9 @@ def render_bass(notes: list[Note], samples: int, sample_rate: int, rng: np.rando
         (2, 4000)
     """
     kind = rng.integers(4)
-    if kind <= 1:
+    if recorded:
+        sound = play(notes, recorded, samples, sample_rate)
+    elif kind <= 1:
         string = plucked(sample_rate, rng, damping=rng.uniform(0.6, 2.0), brightness=rng.uniform(0.0, 0.1))
         sound = play(notes, string, samples, sample_rate)
     else:
@@ -120,7 +130,14 @@ def render_bass(notes: list[Note], samples: int, sample_rate: int, rng: np.rando
     return np.asarray(np.tanh(drive * sound) / drive, dtype=np.float32)
 
 
-def render_other(score: Score, samples: int, sample_rate: int, rng: np.random.Generator) -> Signal:
+def render_other(
+    score: Score,
+    samples: int,
+    sample_rate: int,
+    rng: np.random.Generator,
+    *,
+    recorded: Callable[[], Instrument | None] = lambda: None,
+) -> Signal:
     """Write and play chords, arpeggios and a lead.
 
     Args:
@@ -128,6 +145,7 @@ def render_other(score: Score, samples: int, sample_rate: int, rng: np.random.Ge
         samples: Length N of the song.
         sample_rate: Samples per second.
         rng: Source of the randomness.
+        recorded: Is asked for an instrument of recordings for each layer but pads.
 
     Returns:
         The dry accompaniment [2, N].
@@ -143,7 +161,9 @@ def render_other(score: Score, samples: int, sample_rate: int, rng: np.random.Ge
     for index, kind in enumerate(kinds):
         layer = _draw_layer(kind, -0.6 if index == 0 and len(kinds) > 1 else 0.6, sample_rate, rng)
         notes = _layer_notes(score, layer, rng, sparse=index > 0)
-        sound = play(notes, layer.instrument, samples, sample_rate)
+        # Recordings end by themselves, and a pad must not.
+        instrument = (recorded() if kind != "pad" else None) or layer.instrument
+        sound = play(notes, instrument, samples, sample_rate)
         level = np.sqrt(np.mean(sound**2)) + 1e-6
         drive = np.float32(layer.drive / level)
         sound = np.tanh(sound * drive) if layer.drive > 0.05 else sound / np.float32(level)

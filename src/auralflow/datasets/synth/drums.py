@@ -1,12 +1,14 @@
 """Drums: grooves of several styles, and a kit that is synthesised anew for every song."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from auralflow.datasets.synth.composition import BEATS_PER_BAR, Score, Section
+from auralflow.datasets.synth.samples import load
 from auralflow.datasets.synth.signals import Frequencies, Signal, add_at, exponential_decay, shaped_noise
 
 __all__ = ["Hit", "drum_hits", "render_drums"]
@@ -108,7 +110,14 @@ def _section_hits(
                 yield start + step / 4, piece, rng.uniform(0.6, 1.0)
 
 
-def render_drums(hits: list[Hit], samples: int, sample_rate: int, rng: np.random.Generator) -> Signal:
+def render_drums(
+    hits: list[Hit],
+    samples: int,
+    sample_rate: int,
+    rng: np.random.Generator,
+    *,
+    recorded: Mapping[str, Sequence[Path]] | None = None,
+) -> Signal:
     """Build a kit and let it play.
 
     Args:
@@ -116,6 +125,7 @@ def render_drums(hits: list[Hit], samples: int, sample_rate: int, rng: np.random
         samples: Length N of the song.
         sample_rate: Samples per second.
         rng: Source of the randomness; every generator state gives another kit.
+        recorded: Recordings by piece, to be played in the place of synthesised sounds.
 
     Returns:
         The dry drums [2, N].
@@ -131,7 +141,11 @@ def render_drums(hits: list[Hit], samples: int, sample_rate: int, rng: np.random
     drums = np.zeros((2, samples), dtype=np.float32)
     for hit in hits:
         if hit.piece not in takes:
-            takes[hit.piece] = [kit.play(hit.piece) for _ in range(TAKES)]
+            files = (recorded or {}).get(hit.piece, ())
+            takes[hit.piece] = [
+                load(files[int(rng.integers(len(files)))], sample_rate) if files else kit.play(hit.piece)
+                for _ in range(TAKES)
+            ]
         angle = (1 + side * PANS.get(hit.piece, 0.0)) * np.pi / 4
         place = np.array([[np.cos(angle)], [np.sin(angle)]], dtype=np.float32)
         gain = np.float32(levels[hit.piece] * hit.velocity**1.5)

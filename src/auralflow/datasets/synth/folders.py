@@ -5,7 +5,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from functools import lru_cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from auralflow.datasets.synth.samples import SampleBank
 from auralflow.datasets.synth.song import generate_song
 from auralflow.errors import SettingsError
 from auralflow.storage import PART_SUFFIX
@@ -46,6 +47,7 @@ def write_dataset(  # noqa: PLR0913 - all but the first are options
     sample_rate: int = 44100,
     valid: int | None = None,
     test: int | None = None,
+    samples: Path | None = None,
     num_workers: int = 1,
     on_track: Callable[[int, int], None] | None = None,
 ) -> None:
@@ -63,12 +65,14 @@ def write_dataset(  # noqa: PLR0913 - all but the first are options
         sample_rate: Samples per second. Default 44100.
         valid: Songs for validation. Default: a tenth, at least one when there are three songs or more.
         test: Songs for testing. Default: as ``valid``.
+        samples: Folder of recorded notes and strokes, see `SampleBank`.
         num_workers: Processes that make songs at the same time; the songs do not depend on it. With more than
             one, a script needs the ``if __name__ == "__main__"`` that ``multiprocessing`` asks for.
         on_track: Called after each song with the number of finished songs and the number of all.
 
     Raises:
         SettingsError: If a number is out of range or no song would be left for training.
+        DatasetError: If there are no recordings in ``samples``.
 
     Example:
         >>> import tempfile
@@ -84,7 +88,9 @@ def write_dataset(  # noqa: PLR0913 - all but the first are options
         for split, count in enumerate(_split_counts(tracks, valid, test))
         for number in range(count)
     ]
-    make = partial(_make_track, folder, seconds=seconds, sample_rate=sample_rate)
+    if samples is not None:
+        _bank(samples)  # to fail before anything is written
+    make = partial(_make_track, folder, seconds=seconds, sample_rate=sample_rate, samples=samples)
     for done, _ in enumerate(_each(make, songs, num_workers), start=1):
         if on_track is not None:
             on_track(done, tracks)
@@ -108,11 +114,18 @@ def _each(make: Callable[[Song], None], songs: list[Song], num_workers: int) -> 
             pool.shutdown(cancel_futures=True)
 
 
-def _make_track(folder: Path, song: Song, *, seconds: float, sample_rate: int) -> None:
+@lru_cache(maxsize=1)
+def _bank(folder: Path) -> SampleBank:
+    return SampleBank(folder)
+
+
+def _make_track(folder: Path, song: Song, *, seconds: float, sample_rate: int, samples: Path | None) -> None:
     split, number, seed = song
     track = folder / SPLITS[split] / _track_name(number, seed)
     if not track.exists():
-        _write_track(track, generate_song(seed, seconds=seconds, sample_rate=sample_rate), sample_rate)
+        bank = _bank(samples) if samples else None
+        stems = generate_song(seed, seconds=seconds, sample_rate=sample_rate, samples=bank)
+        _write_track(track, stems, sample_rate)
 
 
 def _split_counts(tracks: int, valid: int | None, test: int | None) -> tuple[int, int, int]:

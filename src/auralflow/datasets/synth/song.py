@@ -5,8 +5,10 @@ import numpy as np
 from auralflow.datasets.synth.arrangement import bass_notes, render_bass, render_other
 from auralflow.datasets.synth.composition import STEMS, Score, compose
 from auralflow.datasets.synth.drums import drum_hits, render_drums
+from auralflow.datasets.synth.instruments import Instrument
 from auralflow.datasets.synth.melody import sung_melody
 from auralflow.datasets.synth.mixing import balance, draw_room, reverberate, saturate
+from auralflow.datasets.synth.samples import SampleBank
 from auralflow.datasets.synth.signals import Signal, add_at
 from auralflow.datasets.synth.voice import draw_timbre, sing
 from auralflow.errors import SettingsError
@@ -16,13 +18,16 @@ __all__ = ["generate_song"]
 LOWEST_RATE = 4000
 
 
-def generate_song(seed: int, *, seconds: float = 30.0, sample_rate: int = 44100) -> dict[str, Signal]:
+def generate_song(
+    seed: int, *, seconds: float = 30.0, sample_rate: int = 44100, samples: SampleBank | None = None
+) -> dict[str, Signal]:
     """Make a song of four stems out of nothing.
 
     Args:
         seed: Any number from 0; the same seed always gives the same song.
         seconds: Length. Default 30.
         sample_rate: Samples per second, at least 4000. Default 44100.
+        samples: Recordings that play most drums, basses and accompaniments instead of synthesised sounds.
 
     Returns:
         ``vocals``, ``drums``, ``bass`` and ``other``, each [2, N] float32. Their sum is the mixture; its
@@ -36,14 +41,26 @@ def generate_song(seed: int, *, seconds: float = 30.0, sample_rate: int = 44100)
         >>> sorted(song), song["bass"].shape
         (['bass', 'drums', 'other', 'vocals'], (2, 16000))
     """
-    samples = _check(seed, seconds, sample_rate)
-    streams = np.random.default_rng(seed).spawn(6)  # a change in one part leaves the others as they are
+    length = _check(seed, seconds, sample_rate)
+    streams = np.random.default_rng(seed).spawn(7)  # a change in one part leaves the others as they are
     score = compose(seconds, streams[0])
+
+    def recorded(stem: str) -> Instrument | None:
+        return samples.instrument(stem, sample_rate, streams[6]) if samples else None
+
     dry = {
-        "vocals": _vocals(score, samples, sample_rate, streams[1]),
-        "drums": render_drums(drum_hits(score, streams[2]), samples, sample_rate, streams[2]),
-        "bass": render_bass(bass_notes(score, streams[3]), samples, sample_rate, streams[3]),
-        "other": render_other(score, samples, sample_rate, streams[4]),
+        "vocals": _vocals(score, length, sample_rate, streams[1]),
+        "drums": render_drums(
+            drum_hits(score, streams[2]),
+            length,
+            sample_rate,
+            streams[2],
+            recorded=samples.kit(streams[6]) if samples else None,
+        ),
+        "bass": render_bass(
+            bass_notes(score, streams[3]), length, sample_rate, streams[3], recorded=recorded("bass")
+        ),
+        "other": render_other(score, length, sample_rate, streams[4], recorded=lambda: recorded("other")),
     }
     return balance(_record(dry, sample_rate, streams[5]), sample_rate, streams[5])
 
