@@ -1,21 +1,4 @@
-"""How near an estimate is to its reference, in decibels.
-
-Every metric is a pure function of two tensors of one shape, the estimate first. It works over the last
-dimension (time), keeps all others, runs on the device of its inputs, computes in float64 and returns float64.
-
-*Silence.* A ratio to nothing has no value: where the reference is silent the score is NaN, without exception
-or warning. The scale-invariant metrics are NaN for a silent estimate too, because it has no scale to fit.
-Average with ``torch.nanmean`` and say how many scores were left out.
-
-*Channels.* A metric over ``(..., time)`` scores each channel on its own. To score a stereo pair as one
-signal, with one scale, give it ``pool_channels(audio)``. ``sdr`` and ``framewise_sdr`` pool by themselves.
-
-Example:
-    >>> reference = torch.tensor([[3.0, -0.5, 2.0, 7.0]])
-    >>> estimate = torch.tensor([[2.5, 0.0, 2.0, 8.0]])
-    >>> round(si_sdr(pool_channels(estimate), pool_channels(reference)).item(), 3)
-    18.403
-"""
+"""Ratios of energies in decibels: SI-SDR, SI-SNR, SNR, SD-SDR and SDR."""
 
 from types import ModuleType
 
@@ -24,7 +7,18 @@ from torch import Tensor
 
 from auralflow.errors import UsageError
 
-__all__ = ["check_shapes", "framewise_sdr", "pool_channels", "sdr", "si_sdr", "si_snr", "snr"]
+__all__ = [
+    "SDR_DELTA",
+    "as_pair",
+    "check_shapes",
+    "is_silent",
+    "pool_channels",
+    "sd_sdr",
+    "sdr",
+    "si_sdr",
+    "si_snr",
+    "snr",
+]
 
 SDR_DELTA = 1e-7
 """Added to both energies of ``sdr``, as the Music Demixing Challenge does."""
@@ -84,7 +78,8 @@ def pool_channels(audio: Tensor) -> Tensor:
     return audio.flatten(-2)
 
 
-def _pair(estimate: Tensor, reference: Tensor, letters: str = "time") -> tuple[Tensor, Tensor]:
+def as_pair(estimate: Tensor, reference: Tensor, letters: str = "time") -> tuple[Tensor, Tensor]:
+    """Both tensors in float64, after `check_shapes`."""
     check_shapes(estimate, reference, letters=letters)
     return estimate.to(torch.float64), reference.to(torch.float64)
 
@@ -95,7 +90,8 @@ def _peak(audio: Tensor) -> Tensor:
     return peak.masked_fill(peak == 0, 1.0)
 
 
-def _silent(audio: Tensor) -> Tensor:
+def is_silent(audio: Tensor) -> Tensor:
+    """Whether every sample over the last dimension is zero."""
     return (audio == 0).all(dim=-1)
 
 
@@ -126,12 +122,12 @@ def si_sdr(estimate: Tensor, reference: Tensor) -> Tensor:
         >>> round(si_sdr(reference + torch.tensor([0.1, 0.1, 0.1, 0.1]), 3 * reference).item(), 3)
         20.0
     """
-    estimate, reference = _pair(estimate, reference)
+    estimate, reference = as_pair(estimate, reference)
     # The library's epsilon is absolute: at unit peak it weighs the same for quiet and for loud audio.
     score: Tensor = _torchmetrics().scale_invariant_signal_distortion_ratio(
         estimate / _peak(estimate), reference / _peak(reference)
     )
-    return score.masked_fill(_silent(estimate) | _silent(reference), torch.nan)
+    return score.masked_fill(is_silent(estimate) | is_silent(reference), torch.nan)
 
 
 def si_snr(estimate: Tensor, reference: Tensor) -> Tensor:
@@ -154,7 +150,7 @@ def si_snr(estimate: Tensor, reference: Tensor) -> Tensor:
         >>> round(si_snr(torch.tensor([2.5, 0.0, 2.0, 8.0]), torch.tensor([3.0, -0.5, 2.0, 7.0])).item(), 3)
         15.092
     """
-    estimate, reference = _pair(estimate, reference)
+    estimate, reference = as_pair(estimate, reference)
     without = _constant(estimate) | _constant(reference)
     # Levels are evened out after the mean has gone: an offset must not make the signal on it look small.
     estimate, reference = (audio - audio.mean(dim=-1, keepdim=True) for audio in (estimate, reference))
@@ -184,10 +180,47 @@ def snr(estimate: Tensor, reference: Tensor) -> Tensor:
         >>> round(snr(torch.tensor([0.9, -0.9]), torch.tensor([1.0, -1.0])).item(), 4)
         20.0
     """
-    estimate, reference = _pair(estimate, reference)
+    estimate, reference = as_pair(estimate, reference)
     level = _peak(reference)
     score: Tensor = _torchmetrics().signal_noise_ratio(estimate / level, reference / level)
-    return score.masked_fill(_silent(reference), torch.nan)
+    return score.masked_fill(is_silent(reference), torch.nan)
+
+
+def sd_sdr(estimate: Tensor, reference: Tensor) -> Tensor:
+    """Scale-dependent SDR: the signal part of ``si_sdr`` over *every* difference, a wrong level too.
+
+    With ``a`` the best gain on the reference, ``10 log10(|a s|^2 / |s - e|^2)``. It punishes a level that is
+    too low harder than ``snr`` does.
+
+    Args:
+        estimate: Estimated samples ``(..., time)``.
+        reference: True samples, same shape.
+
+    Returns:
+        Decibels ``(...)``, float64; NaN where either signal is silent, minus infinity where they have
+        nothing in common.
+
+    Raises:
+        UsageError: If the shapes differ.
+
+    Source:
+        Le Roux et al., "SDR - Half-baked or Well Done?", ICASSP 2019, equation 6.
+
+    Example:
+        >>> round(sd_sdr(torch.tensor([0.9, -0.9]), torch.tensor([1.0, -1.0])).item(), 3)
+        19.085
+    """
+    estimate, reference = as_pair(estimate, reference)
+    without = is_silent(estimate) | is_silent(reference)
+    level = _peak(reference)
+    estimate, reference = estimate / level, reference / level
+    energy = reference.square().sum(dim=-1)
+    gain = (estimate * reference).sum(dim=-1) / energy
+    # The smallest error is that of float64, so that a perfect estimate has a finite score, as in the others.
+    floor = torch.finfo(torch.float64).eps * energy
+    distortion = (reference - estimate).square().sum(dim=-1).clamp_min(floor)
+    score = 10 * torch.log10(gain.square() * energy / distortion)
+    return score.masked_fill(without, torch.nan)
 
 
 def sdr(estimate: Tensor, reference: Tensor) -> Tensor:
@@ -214,52 +247,8 @@ def sdr(estimate: Tensor, reference: Tensor) -> Tensor:
         >>> round(sdr(0.9 * reference, reference).item(), 4)
         20.0
     """
-    estimate, reference = _pair(estimate, reference, "C, N")
+    estimate, reference = as_pair(estimate, reference, "C, N")
     signal = reference.square().sum(dim=(-2, -1))
     distortion = (reference - estimate).square().sum(dim=(-2, -1))
     score = 10 * torch.log10((signal + SDR_DELTA) / (distortion + SDR_DELTA))
-    return score.masked_fill(_silent(pool_channels(reference)), torch.nan)
-
-
-def framewise_sdr(estimates: Tensor, references: Tensor, window: int) -> Tensor:
-    """SDR of each window of each source, as museval version 4 computes it with its defaults.
-
-    Windows do not overlap, and an incomplete last one is dropped; audio shorter than a window is one frame.
-    A frame is NaN for *all* sources if any reference or estimate is silent in it. As in museval, silent means
-    that the sum over channels is zero at every sample, so an antiphase stereo frame counts as silent.
-    A track's score is the median over its frames that are not NaN (``torch.nanmedian``).
-
-    Args:
-        estimates: Estimated samples ``(..., S, C, N)``.
-        references: True samples, same shape and order of sources.
-        window: Length of a frame in samples; museval takes one second.
-
-    Returns:
-        Decibels ``(..., S, frames)``, float64; infinite where the estimate is exact.
-
-    Raises:
-        UsageError: If the shapes differ, have too few dimensions or the window is not positive.
-
-    Source:
-        Stöter, Liutkus and Ito, "The 2018 Signal Separation Evaluation Campaign", LVA/ICA 2018. With filters
-        estimated on the whole track, museval's SDR reduces to this ratio of energies.
-
-    Example:
-        >>> references = torch.ones(2, 1, 10)
-        >>> framewise_sdr(0.9 * references, references, window=4).round(decimals=3)
-        tensor([[20., 20.],
-                [20., 20.]], dtype=torch.float64)
-    """
-    estimates, references = _pair(estimates, references, "S, C, N")
-    if window < 1:
-        raise UsageError(
-            "cannot cut audio into frames", found=f"window {window}", expected="1 sample or more"
-        )
-    window = min(window, references.shape[-1])
-    # (..., S, C, frames, window); unfold leaves out the incomplete tail.
-    estimates, references = (audio.unfold(-1, window, window) for audio in (estimates, references))
-    signal = references.square().sum(dim=(-3, -1))
-    distortion = (references - estimates).square().sum(dim=(-3, -1))
-    silent = _silent(estimates.sum(dim=-3)) | _silent(references.sum(dim=-3))
-    score = 10 * torch.log10(signal / distortion)
-    return score.masked_fill(silent.any(dim=-2, keepdim=True), torch.nan)
+    return score.masked_fill(is_silent(pool_channels(reference)), torch.nan)

@@ -1,0 +1,45 @@
+"""How near an estimate is to its reference, in decibels.
+
+Every metric is a pure function of two tensors of one shape, the estimate first. It works over the last
+dimension (time), keeps all others, runs on the device of its inputs, computes in float64 and returns float64.
+
+*Silence.* A ratio to nothing has no value: where the reference is silent the score is NaN, without exception
+or warning. The scale-invariant metrics are NaN for a silent estimate too, because it has no scale to fit.
+Average with ``torch.nanmean`` and say how many scores were left out.
+
+*Channels.* A metric over ``(..., time)`` scores each channel on its own. To score a stereo pair as one
+signal, with one scale, give it ``pool_channels(audio)``. ``sdr``, ``framewise_sdr`` and ``bss_eval`` pool by
+themselves.
+
+*Streams.* `RatioSums` gives the same scores for audio that comes block by block.
+
+Example:
+    >>> import torch
+    >>> reference = torch.tensor([[3.0, -0.5, 2.0, 7.0]])
+    >>> estimate = torch.tensor([[2.5, 0.0, 2.0, 8.0]])
+    >>> round(si_sdr(pool_channels(estimate), pool_channels(reference)).item(), 3)
+    18.403
+"""
+
+from auralflow.metrics.bss import BssScores, bss_eval
+from auralflow.metrics.frames import framewise_sdr
+from auralflow.metrics.ratios import check_shapes, pool_channels, sd_sdr, sdr, si_sdr, si_snr, snr
+from auralflow.metrics.spectral import log_spectral_distance
+from auralflow.metrics.speech import stoi
+from auralflow.metrics.streaming import RatioSums
+
+__all__ = [
+    "BssScores",
+    "RatioSums",
+    "bss_eval",
+    "check_shapes",
+    "framewise_sdr",
+    "log_spectral_distance",
+    "pool_channels",
+    "sd_sdr",
+    "sdr",
+    "si_sdr",
+    "si_snr",
+    "snr",
+    "stoi",
+]
