@@ -2,9 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
-from pathlib import Path
-from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -18,9 +15,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
-    from auralflow.evaluation import Report
+    from auralflow.evaluation import Comparison
 
 __all__ = [
     "batch_progress",
@@ -28,7 +26,7 @@ __all__ = [
     "note",
     "progress_console",
     "results",
-    "show_report",
+    "show_comparison",
     "show_settings",
     "stderr",
 ]
@@ -36,6 +34,18 @@ __all__ = [
 IS_FIRST_PROCESS = os.environ.get("RANK", "0") == "0"
 """Of several processes of one training, which torchrun numbers, only the first one talks."""
 
+SHOWN = (
+    "si_sdr_improvement",
+    "si_sdr",
+    "sdr",
+    "framewise_sdr",
+    "sir",
+    "sar",
+    "isr",
+    "stoi",
+    "log_spectral_distance",
+)
+"""What the terminal shows; files hold all."""
 results = Console(highlight=False, soft_wrap=True, quiet=not IS_FIRST_PROCESS)
 """Standard output: what the command was asked for."""
 progress_console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=not IS_FIRST_PROCESS)
@@ -85,32 +95,24 @@ def file_progress() -> Progress:
     )
 
 
-HEADINGS = {
-    "si_sdr_improvement": "SI-SDR improvement over the mixture, dB",
-    "si_sdr": "SI-SDR, dB",
-    "sdr": "SDR, dB",
-}
+def show_comparison(comparison: "Comparison") -> None:
+    """Print the scores of an evaluation: each system from floor to ceiling, pairs, and every track."""
+    from auralflow.evaluation.tables import pair_tables, summary_tables, track_table
 
-
-def show_report(report: "Report", model: Path, dataset: Path, subset: str) -> None:
-    """Print the scores of an evaluation, one table per metric."""
-    mean, middle = report.summary(fmean), report.summary(median)
-    results.print(f"{model} on {dataset}, {subset}: {len(report.tracks)} tracks", markup=False)
-    for metric, heading in HEADINGS.items():
-        table = Table(title=heading, title_justify="left")
-        table.add_column("track")
-        for target in report.targets:
-            table.add_column(target, justify="right")
-        for track in report.tracks:
-            table.add_row(track.track, *_cells(track.scores, report.targets, metric))
-        table.add_section()
-        table.add_row("mean", *_cells(mean, report.targets, metric))
-        table.add_row("median", *_cells(middle, report.targets, metric))
+    about = dict(comparison.about)
+    results.print(f"{about.get('dataset')}, {about.get('subset')}", markup=False)
+    tables = [track_table(report, "si_sdr_improvement") for report in comparison.systems]
+    tables += [table for table in summary_tables(comparison) if table.metric in SHOWN]
+    tables += [table for table in pair_tables(comparison) if table.metric in SHOWN]
+    for content in tables:
+        table = Table(title=content.title, title_justify="left", caption=content.note or None)
+        table.caption_justify = "left"
+        for index, name in enumerate(content.columns):
+            table.add_column(Text(name), justify="right" if index else "left", overflow="fold")
+        for row in content.rows:
+            # As text: a name in brackets is a name, not a style.
+            table.add_row(*map(Text, row))
         results.print(table)
-
-
-def _cells(scores: Mapping[str, Any], targets: tuple[str, ...], metric: str) -> list[str]:
-    return [decibels(asdict(scores[target])[metric]) if target in scores else "-" for target in targets]
 
 
 def decibels(value: float | None) -> str:

@@ -1,51 +1,126 @@
 """``auralflow evaluate``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-from auralflow.cli.console import file_progress, note, results, show_report
+from auralflow.cli.console import file_progress, note, results, show_comparison, stderr
 from auralflow.cli.parameters import Flatten
 from auralflow.config import EvaluateConfig
+from auralflow.errors import UsageError
+
+if TYPE_CHECKING:
+    from auralflow.evaluation import Comparison, System
 
 __all__ = ["evaluate"]
 
 
 def evaluate(
-    model: Path,
-    dataset: Path,
-    /,
-    *,
+    *paths: Path,
     options: Annotated[EvaluateConfig, Flatten] = EvaluateConfig(),  # noqa: B008 - frozen
-) -> None:
-    """Score a model on a dataset, per track and target.
+) -> int:
+    """Score models on a dataset, per track and target, between floor and ceiling.
 
     Parameters
     ----------
-    model
-        Folder of the model.
-    dataset
-        Folder with test/<track>/vocals.wav and so on.
+    paths
+        Folders of the models, then the dataset: a folder with test/<track>/vocals.wav and so on.
     """
-    from auralflow.evaluation import evaluate as score
-    from auralflow.models import load
-    from auralflow.separation import Separator
-    from auralflow.storage import write_json
+    if not paths or (len(paths) == 1 and not options.estimates):
+        raise UsageError(
+            f"{'a dataset is' if paths else 'a model and a dataset are'} missing",
+            expected="auralflow evaluate MODEL ... DATASET, or auralflow evaluate DATASET --estimates FOLDER",
+        )
+    *models, dataset = paths
 
-    separator = Separator(
-        load(model), overlap=options.overlap, batch_size=options.batch_size, device=options.device
-    )
+    from auralflow.evaluation import Comparison, compare, read_museval
+    from auralflow.evaluation.scoring import Extras
+
+    systems, scored = _systems(models, options)
     with file_progress() as progress:
         task = progress.add_task("", total=1.0)
-        report = score(
-            separator,
+        comparison = compare(
+            systems,
             dataset,
             subset=options.subset,
+            bounds=options.bounds,
+            extras=Extras(options.bss_eval, options.log_spectral_distance, options.stoi),
+            jobs=options.jobs,
+            folder=options.save if options.save and not _is_file(options.save) else None,
             on_progress=lambda name, share: progress.update(task, description=name, completed=share),
         )
-    for name, reason in report.skipped.items():
-        note(f"'{name}' was left out: it {reason}")
-    show_report(report, model, dataset, options.subset)
+    reports = [read_museval(folder, subset=options.subset) for folder in scored]
+    comparison = Comparison([*comparison.reports, *reports], comparison.about)
+    show_comparison(comparison)
+    for report in comparison.systems:
+        for name, reason in report.skipped.items():
+            note(f"'{name}' was left out for {report.name}: it {reason}")
+    for name, error in comparison.failed.items():
+        stderr.print(f"failed: {name}: {error}", markup=False)
     if options.save:
-        about = {"model": str(model), "dataset": str(dataset), "subset": options.subset}
-        write_json(options.save, about | report.to_json())
+        _save(comparison, systems, models, dataset, options)
+    return 1 if comparison.failed else 0
+
+
+def _is_file(path: Path) -> bool:
+    return path.suffix.lower() == ".json"
+
+
+def _systems(models: list[Path], options: EvaluateConfig) -> tuple[list["System"], list[Path]]:
+    """The systems, and the folders that hold scores of museval instead of stems."""
+    from auralflow.config import SOURCES
+    from auralflow.evaluation import ModelSystem, StemFolder
+    from auralflow.models import load
+    from auralflow.separation import Separator
+
+    systems: list[System] = []
+    for path, name in zip(models, _own_names([*models, *options.estimates]), strict=False):
+        separator = Separator(
+            load(path), overlap=options.overlap, batch_size=options.batch_size, device=options.device
+        )
+        systems.append(ModelSystem(separator, name))
+    targets = list(dict.fromkeys(target for system in systems for target in system.targets)) or SOURCES
+    scored = []
+    for path, name in zip(
+        options.estimates, _own_names([*models, *options.estimates])[len(models) :], strict=True
+    ):
+        if next((path / options.subset).glob("*.json"), None):
+            scored.append(path)
+        else:
+            systems.append(StemFolder(path, options.subset, [*targets, "accompaniment"], name=name))
+    return systems, scored
+
+
+def _own_names(paths: list[Path]) -> list[str]:
+    """The folders' names, or their whole paths where two are called the same."""
+    names = [path.resolve().name for path in paths]
+    return [name if names.count(name) == 1 else str(path) for name, path in zip(names, paths, strict=True)]
+
+
+def _save(
+    comparison: "Comparison",
+    systems: list["System"],
+    models: list[Path],
+    dataset: Path,
+    options: EvaluateConfig,
+) -> None:
+    from auralflow.evaluation import save_report
+    from auralflow.evaluation.examples import make_examples
+    from auralflow.storage import write_json
+
+    assert options.save is not None
+    if _is_file(options.save):
+        content: dict[str, Any] = {"models": [str(path) for path in models], **comparison.to_json()}
+        if len(comparison.systems) == 1:
+            # What scripts look for in the scores of one model stands where they look.
+            content = {**content, "model": str((models or [dataset])[0]), **comparison.systems[0].to_json()}
+        write_json(options.save, content)
         results.print(f"wrote {options.save}", markup=False)
+        return
+    by_name = {report.name: report for report in comparison.reports}
+    examples = [
+        example
+        for system in systems
+        for example in make_examples(system, by_name[system.name], dataset, subset=options.subset)
+    ]
+    for path in save_report(comparison, options.save, subset=options.subset, examples=examples):
+        results.print(f"wrote {path}", markup=False)

@@ -1,0 +1,42 @@
+"""Scores of separators on a dataset, between a floor and a ceiling, side by side.
+
+`evaluate` scores one model; `compare` scores several systems, finished stems of other separators among them,
+and the bounds that no mask on the same audio goes beyond. Scores become tables, files and a page.
+
+Example:
+    >>> report = Report([TrackScores("song", 3.0, {"bass": Score(si_sdr=2.0)})], ("bass",), {}, name="model")
+    >>> Comparison([report]).summaries("si_sdr")["model"]["bass"].median
+    2.0
+"""
+
+from auralflow.evaluation.museval import read_museval, write_museval
+from auralflow.evaluation.results import BOUNDS, Comparison
+from auralflow.evaluation.run import compare, evaluate
+from auralflow.evaluation.saving import save_report
+from auralflow.evaluation.scores import DEFINITIONS, METRICS, Report, Score, TrackScores
+from auralflow.evaluation.statistics import PairedDifference, Summary, paired_difference, summarize
+from auralflow.evaluation.systems import IdealMask, MixtureAsEstimate, ModelSystem, StemFolder, System
+
+__all__ = [
+    "BOUNDS",
+    "DEFINITIONS",
+    "METRICS",
+    "Comparison",
+    "IdealMask",
+    "MixtureAsEstimate",
+    "ModelSystem",
+    "PairedDifference",
+    "Report",
+    "Score",
+    "StemFolder",
+    "Summary",
+    "System",
+    "TrackScores",
+    "compare",
+    "evaluate",
+    "paired_difference",
+    "read_museval",
+    "save_report",
+    "summarize",
+    "write_museval",
+]

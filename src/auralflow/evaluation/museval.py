@@ -1,0 +1,125 @@
+"""Scores in the files of museval, so that its tools read ours, and ours read its.
+
+A file ``<subset>/<track>.json`` holds, for each target, SDR, ISR, SIR and SAR of each window. Scores that
+were not computed are NaN there, as museval itself writes what has no score.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from auralflow.errors import DatasetError, NotFoundError
+from auralflow.evaluation.scores import Report, Score, TrackScores
+from auralflow.storage import write_text
+
+__all__ = ["read_museval", "write_museval"]
+
+FORMAT_OF = "0.4.1"
+"""The version of museval whose format this is."""
+DIGITS = 5
+"""museval keeps that many."""
+COLUMNS = {"SDR": "sdr", "SIR": "sir", "SAR": "sar", "ISR": "isr"}
+
+
+def write_museval(report: Report, folder: Path, *, subset: str = "test") -> list[Path]:
+    """Write the scores of a system as museval would.
+
+    Args:
+        report: The scores.
+        folder: Where to; ``museval.MethodStore().add_eval_dir(folder)`` reads it, with the folder's name as
+            the method's.
+        subset: Part of the dataset. museval itself looks into ``test`` only.
+
+    Returns:
+        The files.
+    """
+    paths = []
+    for track in report.tracks:
+        targets = [
+            {
+                "name": target,
+                "frames": [
+                    {
+                        "time": index * track.window,
+                        "duration": track.window,
+                        "metrics": {name: _number(columns, key, index) for name, key in COLUMNS.items()},
+                    }
+                    for index in range(len(columns["sdr"]))
+                ],
+            }
+            for target, columns in track.frames.items()
+        ]
+        path = folder / subset / f"{track.track}.json"
+        write_text(path, json.dumps({"targets": targets, "museval_version": FORMAT_OF}, indent=2) + "\n")
+        paths.append(path)
+    return paths
+
+
+def _number(columns: Any, key: str, index: int) -> float:
+    value = columns[key][index] if key in columns else None
+    return math.nan if value is None else round(value, DIGITS)
+
+
+def read_museval(folder: Path, *, subset: str = "test") -> Report:
+    """Read scores that museval, or `write_museval`, has written.
+
+    Args:
+        folder: The folder with ``<subset>/<track>.json``.
+        subset: Part of the dataset.
+
+    Returns:
+        The scores: framewise SDR, ISR, SIR and SAR, each the median over the frames that have one. The report
+        has the folder's name.
+
+    Raises:
+        NotFoundError: If there is no such file.
+        DatasetError: If a file is not museval's.
+    """
+    files = sorted((folder / subset).glob("**/*.json"))
+    if not files:
+        raise NotFoundError(
+            f"no scores in '{folder / subset}'", expected="<track>.json, as museval writes them"
+        )
+    tracks = [_read_track(path) for path in files]
+    targets = tuple(dict.fromkeys(target for track in tracks for target in track.scores))
+    return Report(tracks, targets, {}, folder.resolve().name)
+
+
+def _read_track(path: Path) -> TrackScores:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        frames = {
+            target["name"]: {
+                key: [_score(frame["metrics"].get(name)) for frame in target["frames"]]
+                for name, key in COLUMNS.items()
+            }
+            for target in content["targets"]
+        }
+        durations = [frame["duration"] for target in content["targets"] for frame in target["frames"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DatasetError(f"cannot read '{path}'", found=repr(error), expected="scores of museval") from None
+    scores = {
+        target: Score(
+            framewise_sdr=_median(columns["sdr"]),
+            isr=_median(columns["isr"]),
+            sir=_median(columns["sir"]),
+            sar=_median(columns["sar"]),
+        )
+        for target, columns in frames.items()
+    }
+    window = float(durations[0]) if durations else 1.0
+    longest = max((len(columns["sdr"]) for columns in frames.values()), default=0)
+    return TrackScores(path.stem, longest * window, scores, frames, window)
+
+
+def _score(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.median(known)) if known else None

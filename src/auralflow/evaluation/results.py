@@ -1,0 +1,100 @@
+"""Several systems side by side."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from auralflow.evaluation.scores import DEFINITIONS, Report
+from auralflow.evaluation.statistics import PairedDifference, Summary, paired_difference, summarize
+
+__all__ = ["BOUNDS", "LOWER_IS_BETTER", "Comparison"]
+
+BOUNDS = ("mixture", "ideal binary mask", "ideal ratio mask")
+"""Names of the systems that know too little or too much."""
+LOWER_IS_BETTER = ("log_spectral_distance",)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Reports of several systems on the same tracks.
+
+    Attributes:
+        reports: One for each, the bounds among them.
+        about: What was compared: dataset, subset and the like, as JSON values.
+    """
+
+    reports: Sequence[Report]
+    about: Mapping[str, Any] = ()  # type: ignore[assignment]
+
+    @property
+    def systems(self) -> list[Report]:
+        """The reports of what is no bound."""
+        return [report for report in self.reports if report.name not in BOUNDS]
+
+    @property
+    def targets(self) -> list[str]:
+        """Every target that was scored."""
+        return list(dict.fromkeys(target for report in self.reports for target in report.targets))
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """What could not be scored, with the error, by system and track."""
+        return {
+            f"{report.name}: {track}": error
+            for report in self.reports
+            for track, error in report.failed.items()
+        }
+
+    def has(self, metric: str) -> bool:
+        """Whether anything has a score by this metric."""
+        return any(report.column(target, metric) for report in self.reports for target in report.targets)
+
+    def summaries(self, metric: str) -> dict[str, dict[str, Summary]]:
+        """By system, then by target: what its scores by one metric come to."""
+        return {
+            report.name: {
+                target: summarize(list(report.column(target, metric).values())) for target in report.targets
+            }
+            for report in self.reports
+        }
+
+    def pairs(self, metric: str) -> dict[str, dict[str, PairedDifference]]:
+        """By pair of systems ("A - B"), then by target: the difference on the tracks that both have."""
+        systems = self.systems
+        return {
+            f"{first.name} - {second.name}": {
+                target: paired_difference(
+                    first.column(target, metric),
+                    second.column(target, metric),
+                    lower_is_better=metric in LOWER_IS_BETTER,
+                )
+                for target in first.targets
+                if target in second.targets
+            }
+            for index, first in enumerate(systems)
+            for second in systems[index + 1 :]
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as JSON values."""
+        metrics = [metric for metric in DEFINITIONS if self.has(metric)]
+        return {
+            **dict(self.about),
+            "definitions": DEFINITIONS,
+            "targets": self.targets,
+            "summary": {
+                metric: {
+                    system: {target: asdict(summary) for target, summary in columns.items()}
+                    for system, columns in self.summaries(metric).items()
+                }
+                for metric in metrics
+            },
+            "pairs": {
+                metric: {
+                    pair: {target: asdict(found) for target, found in columns.items()}
+                    for pair, columns in self.pairs(metric).items()
+                }
+                for metric in metrics
+            },
+            "systems": {report.name: report.to_json() for report in self.reports},
+        }

@@ -1,0 +1,249 @@
+"""Running an evaluation: which tracks, one after the other or several at once, and again after a stop."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from auralflow.datasets import Split, Track, index_split, sources_of
+from auralflow.errors import AuralflowError, DatasetError
+from auralflow.evaluation.results import Comparison
+from auralflow.evaluation.scores import ACCOMPANIMENT, RESIDUAL, Report, TrackScores
+from auralflow.evaluation.scoring import Extras, score_track
+from auralflow.evaluation.systems import IdealMask, MixtureAsEstimate, ModelSystem, System, fingerprint
+from auralflow.separation import Separator
+from auralflow.storage import write_json
+
+__all__ = ["TRACKS_FOLDER", "compare", "evaluate"]
+
+TRACKS_FOLDER = "tracks"
+CACHE_VERSION = 1
+"""To be raised when the same audio would get other scores than before."""
+
+Progress = Callable[[str, float], None]
+
+
+def evaluate(
+    separator: Separator,
+    dataset: Path,
+    *,
+    subset: Split = "test",
+    on_progress: Progress = lambda *_: None,
+) -> Report:
+    """Separate the tracks of a dataset and compare the estimates with the stems.
+
+    The mixture is the track's own file, or the sum of its stems when all of them are there. Estimates are
+    compared at the track's sample rate and channels. `compare` scores several systems, with bounds.
+
+    Args:
+        separator: The separator.
+        dataset: A MUSDB-shaped dataset.
+        subset: ``"train"``, ``"valid"`` or ``"test"``.
+        on_progress: Is told the track under way and the share of it that is done.
+
+    Returns:
+        The scores of the model's own targets.
+
+    Raises:
+        NotFoundError: If there is no such dataset.
+        DatasetError: If the subset has no track that can be scored.
+        AudioError: If a track cannot be read.
+    """
+    plan = _Plan.of(dataset, subset, separator.targets)
+    system = ModelSystem(separator, "model")
+    tracks = [
+        score_track(
+            system,
+            track,
+            plan.sources,
+            separator.targets,
+            device=metric_device(separator.model.device),
+            on_progress=lambda share, name=track.name: on_progress(name, share),  # type: ignore[misc]
+        )
+        for track in plan.tracks
+    ]
+    return Report(tracks, separator.targets, plan.skipped, system.name)
+
+
+def metric_device(device: torch.device) -> torch.device:
+    """Where scores are computed: with the model, unless that device has no double precision."""
+    return torch.device("cpu") if device.type == "mps" else device
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The tracks of a subset that can be scored."""
+
+    tracks: Sequence[Track]
+    sources: tuple[str, ...]
+    skipped: Mapping[str, str]
+
+    @classmethod
+    def of(cls, dataset: Path, subset: Split, targets: Sequence[str]) -> "_Plan":
+        found = index_split(dataset, subset)
+        sources = sources_of(found, targets)
+        tracks, skipped = [], {}
+        for track in found:
+            known = [target for target in targets if target in track.stems]
+            if not known:
+                skipped[track.name] = f"has none of the targets {', '.join(targets)}"
+            elif not track.knows(known, sources):
+                skipped[track.name] = "has no mixture and not all stems to sum to one"
+            else:
+                tracks.append(track)
+        if not tracks:
+            raise DatasetError(
+                f"no track of '{dataset}' can be scored",
+                found=f"{len(found)} tracks in {subset}/" if found else f"no track in {subset}/",
+                expected="tracks with the targets' stems and a mixture, or all stems",
+            )
+        return cls(tracks, sources, skipped)
+
+
+def compare(  # noqa: PLR0913 - each is a choice of its own
+    systems: Sequence[System],
+    dataset: Path,
+    *,
+    subset: Split = "test",
+    targets: Sequence[str] = (),
+    bounds: bool = True,
+    extras: Extras = Extras(),  # noqa: B008 - frozen
+    jobs: int = 1,
+    folder: Path | None = None,
+    device: torch.device | None = None,
+    on_progress: Progress = lambda *_: None,
+) -> Comparison:
+    """Score several systems, and the bounds, on the same tracks.
+
+    A track that fails for a system is told in its report and stops nothing.
+
+    Args:
+        systems: Models and folders of stems.
+        dataset: A MUSDB-shaped dataset.
+        subset: ``"train"``, ``"valid"`` or ``"test"``.
+        targets: What to score. Default: all that a system estimates.
+        bounds: Score the mixture as estimate, and the ideal masks of the first model's transform, too.
+        extras: Scores on request.
+        jobs: Tracks at once, in threads.
+        folder: Where the scores of each track are kept as soon as they are known. A run that finds them there
+            does not compute them again, unless the system, the track or what is asked for has changed.
+        device: Where scores are computed. Default: where the first model is.
+        on_progress: Is told what was finished last, and the share that is done.
+
+    Returns:
+        A report for each system.
+
+    Raises:
+        NotFoundError: If there is no such dataset.
+        DatasetError: If the subset has no track that can be scored.
+    """
+    stems = list(dict.fromkeys(targets or [name for system in systems for name in system.targets]))
+    stems = [name for name in stems if name != ACCOMPANIMENT]
+    plan = _Plan.of(dataset, subset, stems)
+    wanted = [*stems, *_left_over(systems, stems, plan.sources)]
+    models = [system for system in systems if isinstance(system, ModelSystem)]
+    place = device or metric_device(models[0].separator.model.device if models else torch.device("cpu"))
+    everyone = _with_bounds(systems, models, wanted, place) if bounds else list(systems)
+    work = _Work(plan, wanted, extras, folder, place)
+    outcomes: dict[tuple[str, str], TrackScores | str] = {}
+    # Track by track, so that the files of one are still at hand for the next system.
+    tasks = [(system, track) for track in plan.tracks for system in everyone if work.has_any(system, track)]
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        for (system, track), outcome in zip(
+            tasks, pool.map(lambda task: work.score(*task), tasks), strict=True
+        ):
+            outcomes[system.name, track.name] = outcome
+            on_progress(f"{system.name}: {track.name}", len(outcomes) / len(tasks))
+    reports = [_report(system.name, wanted, plan, outcomes) for system in everyone]
+    return Comparison(reports, {"dataset": str(dataset), "subset": subset})
+
+
+def _left_over(systems: Sequence[System], stems: Sequence[str], sources: Sequence[str]) -> Iterator[str]:
+    """What is left of the mixture, where it means the same for all systems."""
+    if "vocals" in stems:
+        yield ACCOMPANIMENT
+    alike = all(set(stems) <= set(system.targets) for system in systems)
+    if alike and set(stems) not in ({"vocals"}, set(sources)):
+        yield RESIDUAL
+
+
+def _with_bounds(
+    systems: Sequence[System], models: Sequence[ModelSystem], wanted: Sequence[str], device: torch.device
+) -> list[System]:
+    stems = [name for name in wanted if name not in {ACCOMPANIMENT, RESIDUAL}]
+    ceilings = [
+        IdealMask(
+            kind,
+            models[0].separator.model.config,
+            targets=stems,
+            overlap=models[0].separator.overlap,
+            device=device,
+        )
+        for kind in ("ibm", "irm")
+        if models
+    ]
+    return [MixtureAsEstimate(wanted), *systems, *ceilings]
+
+
+def _report(
+    name: str, wanted: Sequence[str], plan: _Plan, outcomes: Mapping[tuple[str, str], TrackScores | str]
+) -> Report:
+    own = {track: outcome for (system, track), outcome in outcomes.items() if system == name}
+    tracks = [outcome for outcome in own.values() if isinstance(outcome, TrackScores)]
+    failed = {track: outcome for track, outcome in own.items() if isinstance(outcome, str)}
+    nothing = {track.name: "has no estimate of its targets" for track in plan.tracks if track.name not in own}
+    scored = tuple(target for target in wanted if any(target in track.scores for track in tracks))
+    return Report(tracks, scored, {**plan.skipped, **nothing}, name, failed)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is done for one system and one track."""
+
+    plan: _Plan
+    wanted: Sequence[str]
+    extras: Extras
+    folder: Path | None
+    device: torch.device
+
+    def has_any(self, system: System, track: Track) -> bool:
+        """Whether the system has an estimate of something whose truth is known."""
+        known = {*track.stems, *([ACCOMPANIMENT] if "vocals" in track.stems else [])}
+        return bool(known & set(self.wanted) & set(system.available(track)))
+
+    def score(self, system: System, track: Track) -> TrackScores | str:
+        """The scores, from the folder where they are known already; what went wrong as text."""
+        try:
+            path = self._path(system, track)
+            if path is not None and path.is_file():
+                return TrackScores.from_json(json.loads(path.read_text(encoding="utf-8")))
+            scores = score_track(
+                system, track, self.plan.sources, self.wanted, extras=self.extras, device=self.device
+            )
+            if path is not None:
+                write_json(path, scores.to_json())
+        except (AuralflowError, OSError) as error:
+            return str(error)
+        return scores
+
+    def _path(self, system: System, track: Track) -> Path | None:
+        """Where the scores are kept: a change of anything that they depend on leads to another name."""
+        if self.folder is None:
+            return None
+        files = [*track.stems.values(), *([track.mixture] if track.mixture else [])]
+        content: dict[str, Any] = {
+            "version": CACHE_VERSION,
+            "system": dict(system.identity(track)),
+            "track": fingerprint(files),
+            "sources": self.plan.sources,
+            "wanted": list(self.wanted),
+            "extras": asdict(self.extras),
+        }
+        key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        # Cut short, because file systems allow 255 bytes; the key tells tracks apart.
+        return self.folder / TRACKS_FOLDER / f"{track.name[:50]}-{key[:16]}.json"

@@ -1,0 +1,252 @@
+"""The scores of one system on one track, in memory that does not grow with its length.
+
+Shape letters: ``R`` row (a target, or what is left of the mixture), ``S`` source, ``K`` channel, ``n`` sample
+of a block, ``N`` sample, ``T`` window.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from auralflow.audio import stream_audio
+from auralflow.datasets import Track
+from auralflow.evaluation.scores import ACCOMPANIMENT, RESIDUAL, Score, TrackScores
+from auralflow.evaluation.streams import BlockReader, mixture_blocks, track_channels
+from auralflow.evaluation.systems import System
+from auralflow.metrics import RatioSums, bss_eval, log_spectral_distance, stoi
+
+__all__ = ["Extras", "score_track"]
+
+FRAME_SECONDS = 1.0
+"""Length of a window of framewise scores, as museval has it."""
+
+
+@dataclass(frozen=True)
+class Extras:
+    """Scores that take longer, and hold a whole track in memory.
+
+    Attributes:
+        bss_eval: ISR, SIR and SAR.
+        log_spectral_distance: Distance between spectra.
+        stoi: Intelligibility of the vocals.
+    """
+
+    bss_eval: bool = False
+    log_spectral_distance: bool = False
+    stoi: bool = False
+
+    @property
+    def any(self) -> bool:
+        """Whether one of them is wanted."""
+        return self.bss_eval or self.log_spectral_distance or self.stoi
+
+
+def score_track(
+    system: System,
+    track: Track,
+    sources: Sequence[str],
+    targets: Sequence[str],
+    *,
+    extras: Extras = Extras(),
+    device: torch.device | None = None,
+    on_progress: Callable[[float], None] = lambda _: None,
+) -> TrackScores:
+    """Score the estimates of a system for one track.
+
+    Args:
+        system: What is scored.
+        track: A track whose mixture is known.
+        sources: The stems that the mixture is the sum of.
+        targets: What to score: stems that the track has, ``"accompaniment"`` (the mixture minus the vocals)
+            and ``"residual"`` (the mixture minus all stems among the targets).
+        extras: Scores on request.
+        device: Where to compute. Default: the CPU.
+        on_progress: Is told the share that is done, 0 to 1.
+
+    Returns:
+        The scores of those targets that the system has, or implies, an estimate of.
+
+    Raises:
+        AudioError: If a file cannot be read.
+        DatasetError: If stems and mixture do not fit each other.
+    """
+    place = device or torch.device("cpu")
+    rows = _Rows.of(system, track, targets)
+    window = max(1, round(FRAME_SECONDS * track.sample_rate))
+    sums, floors = RatioSums(window), RatioSums(window)
+    kept: list[tuple[Tensor, Tensor]] = []
+    done = 0
+    for estimate, truth, mixture in rows.blocks(system, track, sources, place):
+        sums.add(estimate, truth)
+        floors.add(mixture.expand_as(truth), truth)
+        if extras.any:
+            kept.append((estimate.cpu(), truth.cpu()))
+        done += truth.shape[-1]
+        on_progress(done / max(1, track.num_samples))
+    values = {name: getattr(sums, name)().tolist() for name in ("si_sdr", "si_snr", "snr", "sd_sdr", "sdr")}
+    floor = floors.si_sdr().tolist()
+    values["si_sdr_improvement"] = [own - low for own, low in zip(values["si_sdr"], floor, strict=True)]
+    scores = {
+        name: Score(**{metric: defined(column[index]) for metric, column in values.items()})
+        for index, name in enumerate(rows.names)
+    }
+    frames = {name: {"sdr": values} for name, values in _framewise(sums, rows.names).items()}
+    if extras.any:
+        whole = tuple(torch.cat(parts, dim=-1).to(place) for parts in zip(*kept, strict=True))
+        _add_extras(extras, scores, frames, rows.names, whole[0], whole[1], track.sample_rate)
+    for name, columns in frames.items():
+        medians = {
+            key if key != "sdr" else "framewise_sdr": _median(column) for key, column in columns.items()
+        }
+        scores[name] = replace(scores[name], **medians)
+    return TrackScores(
+        track.name,
+        track.seconds,
+        scores,
+        frames,
+        min(window, track.num_samples) / track.sample_rate,
+        _reasons(sums, rows.names),
+    )
+
+
+def defined(value: float) -> float | None:
+    """A score, or None where there is none to be had."""
+    return value if math.isfinite(value) else None
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.median(known)) if known else None
+
+
+def _reasons(sums: RatioSums, names: Sequence[str]) -> dict[str, str]:
+    truth, estimate = (flags.tolist() for flags in sums.silent())
+    return {
+        name: "the truth is silent" if truth[index] else "the estimate is silent"
+        for index, name in enumerate(names)
+        if truth[index] or estimate[index]
+    }
+
+
+def _runs(names: Sequence[str]) -> Iterator[tuple[list[str], list[str]]]:
+    """Which rows museval scores together, and which of them keep the scores of that run.
+
+    A frame in which one source of a run is silent counts for none of them. With accompaniment, the scores of
+    the vocals come from the run of these two.
+    """
+    stems = [name for name in names if name not in {ACCOMPANIMENT, RESIDUAL}]
+    pair = ["vocals", ACCOMPANIMENT] if ACCOMPANIMENT in names and "vocals" in names else []
+    if stems:
+        yield stems, [name for name in stems if name not in pair]
+    if pair:
+        yield pair, pair
+    for name in names:
+        if name not in stems and name not in pair:
+            yield [name], [name]
+
+
+def _framewise(sums: RatioSums, names: Sequence[str]) -> dict[str, list[float | None]]:
+    frames = {}
+    for run, keepers in _runs(names):
+        scores = sums.framewise_sdr([names.index(name) for name in run]).tolist()
+        frames.update({name: [defined(v) for v in scores[run.index(name)]] for name in keepers})
+    return {name: frames[name] for name in names}
+
+
+def _add_extras(
+    extras: Extras,
+    scores: dict[str, Score],
+    frames: Mapping[str, dict[str, Any]],
+    names: Sequence[str],
+    estimates: Tensor,
+    truths: Tensor,
+    sample_rate: int,
+) -> None:
+    if extras.bss_eval:
+        window = max(1, round(FRAME_SECONDS * sample_rate))
+        for run, keepers in _runs(names):
+            rows = [names.index(name) for name in run]
+            found = bss_eval(estimates[rows], truths[rows], window)
+            for name in keepers:
+                for metric in ("isr", "sir", "sar"):
+                    # A run of one source has no other source to interfere.
+                    column = getattr(found, metric)[run.index(name)].tolist()
+                    frames[name][metric] = (
+                        [defined(v) for v in column] if len(run) > 1 else [None] * len(column)
+                    )
+    for index, name in enumerate(names):
+        own, true = estimates[index], truths[index]
+        if extras.log_spectral_distance:
+            distance = log_spectral_distance(own, true).nanmean().item()
+            scores[name] = replace(scores[name], log_spectral_distance=defined(distance))
+        if extras.stoi and name == "vocals":
+            understood = stoi(own.mean(dim=0), true.mean(dim=0), sample_rate).item()
+            scores[name] = replace(scores[name], stoi=defined(understood))
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Which signals of a track are scored, and where their estimates come from."""
+
+    stems: tuple[str, ...]  # those that the system has and whose truth is known
+    given: tuple[str, ...]  # those, and what is left of the mixture where the system has it by itself
+    names: tuple[str, ...]
+    all_stems: tuple[str, ...]  # those among the targets that were asked for
+
+    @classmethod
+    def of(cls, system: System, track: Track, targets: Sequence[str]) -> "_Rows":
+        available = system.available(track)
+        all_stems = tuple(name for name in targets if name not in {ACCOMPANIMENT, RESIDUAL})
+        stems = tuple(name for name in all_stems if name in available and name in track.stems)
+        left = []
+        if ACCOMPANIMENT in targets and "vocals" in track.stems:
+            left += [ACCOMPANIMENT] if "vocals" in stems or ACCOMPANIMENT in available else []
+        if RESIDUAL in targets and set(all_stems) <= set(track.stems):
+            left += [RESIDUAL] if stems == all_stems else []
+        given = (*stems, *(name for name in left if name in available))
+        return cls(stems, given, (*stems, *left), all_stems)
+
+    def blocks(
+        self, system: System, track: Track, sources: Sequence[str], device: torch.device
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Estimates and truths ``[R, K, n]`` and the mixture ``[K, n]``, to the track's last sample."""
+        channels = track_channels(track, sources)
+        mixtures = BlockReader(mixture_blocks(track, sources), channels, track.name)
+        needed = set(self.stems)
+        needed |= {"vocals"} if ACCOMPANIMENT in self.names else set()
+        needed |= set(self.all_stems) if RESIDUAL in self.names else set()
+        truths = {
+            name: BlockReader(stream_audio(track.stems[name]), channels, f"{track.name}/{name}")
+            for name in sorted(needed)
+        }
+        left = track.num_samples
+        silence = np.zeros((len(self.given), channels, 0), dtype=np.float32)
+        for block in self._to_the_end(system.stream(track, sources, self.given), left, silence):
+            count = block.shape[-1]
+            mixture = torch.from_numpy(mixtures.take(count)).to(device)
+            true = {name: torch.from_numpy(truths[name].take(count).copy()).to(device) for name in truths}
+            own = dict(zip(self.given, torch.from_numpy(np.ascontiguousarray(block)).to(device), strict=True))
+            estimate = torch.stack([self._signal(name, own, mixture) for name in self.names])
+            yield estimate, torch.stack([self._signal(name, true, mixture) for name in self.names]), mixture
+
+    @staticmethod
+    def _to_the_end(blocks: Iterator[Any], left: int, silence: Any) -> Iterator[Any]:
+        # Rounding of lengths in a resampler can leave a sample or two without an estimate, or too many.
+        for block in blocks:
+            if left and block.shape[-1]:
+                yield block[..., :left]
+                left -= min(left, block.shape[-1])
+        if left:
+            yield np.zeros((*silence.shape[:-1], left), dtype=np.float32)
+
+    def _signal(self, name: str, signals: Mapping[str, Tensor], mixture: Tensor) -> Tensor:
+        if name in signals:
+            return signals[name]
+        if name == ACCOMPANIMENT:
+            return mixture - signals["vocals"]
+        return mixture - torch.stack([signals[stem] for stem in self.all_stems]).sum(dim=0)

@@ -1,0 +1,87 @@
+"""Tracks as streams of blocks that stay abreast.
+
+Shape letters: ``K`` channel of the track, ``n`` sample of a block.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from auralflow.audio import Audio, StreamResampler, probe, stream_audio
+from auralflow.datasets import Track
+from auralflow.errors import DatasetError
+
+__all__ = ["BlockReader", "mixture_blocks", "resampled", "track_channels"]
+
+
+def mixture_files(track: Track, sources: Sequence[str]) -> list[Path]:
+    """The files whose sum is the mixture."""
+    return [track.mixture] if track.mixture else [track.stems[source] for source in sources]
+
+
+def track_channels(track: Track, sources: Sequence[str]) -> int:
+    """Number of channels of the mixture: that of its widest file."""
+    return max(probe(path).channels for path in mixture_files(track, sources))
+
+
+def mixture_blocks(track: Track, sources: Sequence[str]) -> Iterator[Audio]:
+    """The mixture ``[K, n]`` block by block: the track's own file, or the sum of its stems."""
+    # Blocks of one size each, so the stems stay abreast.
+    for blocks in zip(*map(stream_audio, mixture_files(track, sources)), strict=True):
+        yield np.asarray(sum(blocks[1:], start=blocks[0]), dtype=np.float32)
+
+
+def resampled(blocks: Iterable[Audio], source: int, target: int, channels: int) -> Iterator[Audio]:
+    """Blocks at another sample rate."""
+    if source == target:
+        yield from blocks
+        return
+    resampler = StreamResampler(source, target, channels)
+    for block in blocks:
+        yield resampler.push(block)
+    yield resampler.finish()
+
+
+class BlockReader:
+    """Hands out a stream in pieces of the length that is asked for.
+
+    Args:
+        blocks: Consecutive pieces ``[C, n]`` of any length; one channel stands for all.
+        channels: Channels ``K`` of the pieces handed out.
+        name: What the stream is, for errors.
+
+    Example:
+        >>> reader = BlockReader(iter([np.ones((1, 3)), np.zeros((1, 2))]), 2, "song")
+        >>> reader.take(4).tolist()
+        [[1.0, 1.0, 1.0, 0.0], [1.0, 1.0, 1.0, 0.0]]
+    """
+
+    def __init__(self, blocks: Iterator[Audio], channels: int, name: str) -> None:
+        self.blocks = blocks
+        self.channels = channels
+        self.name = name
+        self.rest: Audio = np.zeros((channels, 0), dtype=np.float32)
+
+    def take(self, count: int) -> Audio:
+        """The next ``count`` samples ``[K, count]``; after the end, silence."""
+        pieces, held = [self.rest], self.rest.shape[-1]
+        while held < count:
+            block = next(self.blocks, None)
+            if block is None:
+                block = np.zeros((self.channels, count - held), dtype=np.float32)
+            pieces.append(self._spread(block))
+            held += block.shape[-1]
+        joined = np.concatenate(pieces, axis=-1) if len(pieces) > 1 else self.rest
+        self.rest = joined[:, count:]
+        return joined[:, :count]
+
+    def _spread(self, block: Audio) -> Audio:
+        # A mono stem of a stereo mixture is heard on both sides.
+        if block.shape[0] not in {1, self.channels}:
+            raise DatasetError(
+                f"'{self.name}' does not fit its mixture",
+                found=f"{block.shape[0]} channels",
+                expected=f"1 or {self.channels}",
+            )
+        return np.broadcast_to(block, (self.channels, block.shape[-1]))

@@ -1,0 +1,274 @@
+"""What can be scored: a model, the stems of another separator, and the bounds of both.
+
+Shape letters: ``B`` batch, ``S`` source, ``K`` channel of the track, ``F`` frequency bin, ``T`` frame, ``n``
+sample of a block.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from auralflow.audio import Audio, is_audio, probe, stream_audio
+from auralflow.config import ModelConfig
+from auralflow.datasets import Track
+from auralflow.errors import DatasetError, NotFoundError
+from auralflow.evaluation.scores import ACCOMPANIMENT
+from auralflow.evaluation.streams import BlockReader, mixture_blocks, resampled, track_channels
+from auralflow.models.separator import chunk_step
+from auralflow.separation import Separator
+from auralflow.transforms import STFT, overlap_add
+
+__all__ = ["IdealMask", "MixtureAsEstimate", "ModelSystem", "StemFolder", "System", "fingerprint"]
+
+
+def fingerprint(paths: Iterable[Path]) -> list[list[Any]]:
+    """Name, size and time of last change of files: what changes when they do."""
+    return [[str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns] for path in paths]
+
+
+class System(Protocol):
+    """Something that has an estimate of targets in a track.
+
+    Attributes:
+        name: Its name in tables.
+        targets: What it can estimate.
+    """
+
+    name: str
+    targets: tuple[str, ...]
+
+    def identity(self, track: Track) -> Mapping[str, Any]:
+        """What its estimates depend on besides the track's own files, as JSON values."""
+
+    def available(self, track: Track) -> tuple[str, ...]:
+        """The targets that it has an estimate of in this track."""
+
+    def stream(self, track: Track, sources: Sequence[str], targets: Sequence[str]) -> Iterator[Audio]:
+        """Estimates ``[S, K, n]`` of some targets, block by block, at the track's rate and channels."""
+
+
+class ModelSystem:
+    """A model, through the separation that ``auralflow separate`` uses.
+
+    Args:
+        separator: The separator.
+        name: Its name in tables.
+    """
+
+    def __init__(self, separator: Separator, name: str) -> None:
+        self.separator = separator
+        self.name = name
+        self.targets = separator.targets
+        digest = hashlib.sha256()
+        for key, value in sorted(separator.model.state_dict().items()):
+            digest.update(key.encode() + value.detach().cpu().numpy().tobytes())
+        self._identity = {
+            "model": separator.model.config.model_dump(mode="json"),
+            "weights": digest.hexdigest(),
+            "overlap": separator.overlap,
+        }
+
+    def identity(self, track: Track) -> Mapping[str, Any]:  # noqa: ARG002 - others look at the track
+        """Settings and weights of the model."""
+        return self._identity
+
+    def available(self, track: Track) -> tuple[str, ...]:  # noqa: ARG002 - others look at the track
+        """All targets of the model."""
+        return self.targets
+
+    def stream(self, track: Track, sources: Sequence[str], targets: Sequence[str]) -> Iterator[Audio]:
+        """Separate the mixture; ``[S, K, n]`` blocks."""
+        chosen = [self.targets.index(target) for target in targets]
+        blocks = mixture_blocks(track, sources)
+        channels = track_channels(track, sources)
+        for block in self.separator.stream(blocks, track.sample_rate, channels):
+            yield block.targets[chosen]
+
+
+class MixtureAsEstimate:
+    """The floor: doing nothing."""
+
+    def __init__(self, targets: Sequence[str]) -> None:
+        self.name = "mixture"
+        self.targets = tuple(targets)
+
+    def identity(self, track: Track) -> Mapping[str, Any]:  # noqa: ARG002 - others look at the track
+        """Nothing but the mixture."""
+        return {"bound": "mixture"}
+
+    def available(self, track: Track) -> tuple[str, ...]:  # noqa: ARG002 - others look at the track
+        """All targets that are asked about."""
+        return self.targets
+
+    def stream(self, track: Track, sources: Sequence[str], targets: Sequence[str]) -> Iterator[Audio]:
+        """The mixture for each target; ``[S, K, n]`` blocks."""
+        for block in mixture_blocks(track, sources):
+            yield np.broadcast_to(block, (len(targets), *block.shape))
+
+
+class IdealMask:
+    """The ceiling: a mask that knows the truth, with a model's own transform, chunks and sample rate.
+
+    With ``S`` the target's spectrogram and ``R`` that of the mixture minus the target, per channel, the ideal
+    ratio mask is ``|S|^2 / (|S|^2 + |R|^2)``, the ideal binary mask 1 where ``|S| > |R|``, else 0. The phase
+    is the mixture's, as it is a model's. Nothing that masks magnitudes in this transform does much better.
+
+    Args:
+        kind: ``"irm"`` or ``"ibm"``.
+        config: The model's settings.
+        overlap: Share of a chunk that the next one covers again.
+        device: Where to compute.
+
+    Source:
+        Stöter, Liutkus and Ito, "The 2018 Signal Separation Evaluation Campaign", LVA/ICA 2018 (IRM2); Wang,
+        "On ideal binary mask as the computational goal of auditory scene analysis", 2005.
+    """
+
+    def __init__(
+        self,
+        kind: Literal["irm", "ibm"],
+        config: ModelConfig,
+        *,
+        targets: Sequence[str] = (),
+        overlap: float = 0.25,
+        device: torch.device | None = None,
+    ) -> None:
+        self.kind = kind
+        self.name = {"irm": "ideal ratio mask", "ibm": "ideal binary mask"}[kind]
+        self.config = config
+        self.targets = tuple(targets) or config.targets
+        self.overlap = overlap
+        self.device = device or torch.device("cpu")
+        self.transform = STFT(config.num_fft, config.window_size, config.hop_length).to(self.device)
+
+    def identity(self, track: Track) -> Mapping[str, Any]:  # noqa: ARG002 - others look at the track
+        """The kind of mask, the transform and the chunks."""
+        config = self.config
+        return {
+            "bound": self.kind,
+            "overlap": self.overlap,
+            "transform": [config.num_fft, config.window_size, config.hop_length],
+            "chunk": [config.chunk_samples, config.sample_rate],
+        }
+
+    def available(self, track: Track) -> tuple[str, ...]:
+        """The targets whose truth is known."""
+        return tuple(target for target in self.targets if target in track.stems)
+
+    def stream(self, track: Track, sources: Sequence[str], targets: Sequence[str]) -> Iterator[Audio]:
+        """Mask the mixture with what the truth says; ``[S, K, n]`` blocks."""
+        config, channels = self.config, track_channels(track, sources)
+        wide = (1 + len(targets)) * channels
+        inside = resampled(
+            self._together(track, sources, targets, channels), track.sample_rate, config.sample_rate, wide
+        )
+        masked = overlap_add(
+            (torch.from_numpy(block).to(self.device) for block in inside),
+            lambda chunks: self._mask(chunks, channels),
+            chunk_length=config.chunk_samples,
+            step=chunk_step(config.chunk_samples, self.overlap),
+        )
+        flat = (part.flatten(0, 1).cpu().numpy() for part in masked)
+        for block in resampled(flat, config.sample_rate, track.sample_rate, len(targets) * channels):
+            yield block.reshape(len(targets), channels, -1)
+
+    @staticmethod
+    def _together(
+        track: Track, sources: Sequence[str], targets: Sequence[str], channels: int
+    ) -> Iterator[Audio]:
+        """The mixture and the truths as channels of one stream, so that nothing can move them apart."""
+        readers = [
+            BlockReader(stream_audio(track.stems[target]), channels, f"{track.name}/{target}")
+            for target in targets
+        ]
+        for mixture in mixture_blocks(track, sources):
+            yield np.concatenate([mixture, *(reader.take(mixture.shape[-1]) for reader in readers)])
+
+    def _mask(self, chunks: Tensor, channels: int) -> Tensor:
+        """Masked mixture ``[B, S, K, N]`` of chunks ``[B, (1 + S) K, N]``."""
+        spectrogram = self.transform(chunks).unflatten(1, (-1, channels))
+        mixture, target = spectrogram[:, :1], spectrogram[:, 1:]
+        own, rest = target.abs().square(), (mixture - target).abs().square()
+        if self.kind == "ibm":
+            mask = (own > rest).float()
+        else:
+            mask = own / (own + rest).clamp_min(torch.finfo(own.dtype).tiny)
+        return self.transform.inverse(mask * mixture, chunks.shape[-1])
+
+
+class StemFolder:
+    """Stems that another separator has written, found by the track's and the target's name.
+
+    Looked for in ``FOLDER/<track>/<target>.<ext>``, ``FOLDER/<subset>/<track>/`` and
+    ``FOLDER/separated_audio/<track>/``; ``no_vocals`` and ``instrumental`` are accompaniment.
+
+    Args:
+        folder: The folder.
+        subset: Part of the dataset.
+        targets: Which targets to look for.
+        name: Its name in tables. Default: the folder's.
+
+    Raises:
+        NotFoundError: If there is no such folder.
+    """
+
+    ALIASES: Mapping[str, tuple[str, ...]] = {ACCOMPANIMENT: (ACCOMPANIMENT, "no_vocals", "instrumental")}
+    LONGEST_SLIP = 0.5
+    """Seconds by which a stem may be shorter or longer than its track."""
+
+    def __init__(self, folder: Path, subset: str, targets: Sequence[str], *, name: str = "") -> None:
+        if not folder.is_dir():
+            raise NotFoundError(f"no folder '{folder}'", expected="<track>/vocals.wav and so on in it")
+        self.folder = folder
+        self.subset = subset
+        self.name = name or folder.resolve().name
+        self.targets = tuple(targets)
+
+    def identity(self, track: Track) -> Mapping[str, Any]:
+        """The stems, with their size and age."""
+        return {"stems": fingerprint(self.files(track).values())}
+
+    def files(self, track: Track) -> dict[str, Path]:
+        """The stem of each target that there is one of."""
+        places = [self.folder / part / track.name for part in ("", self.subset, "separated_audio")]
+        found: dict[str, Path] = {}
+        for place in places:
+            inside = sorted(place.iterdir()) if place.is_dir() else []
+            for target in self.targets:
+                names = self.ALIASES.get(target, (target,))
+                matches = [path for path in inside if path.stem.lower() in names and is_audio(path)]
+                if matches:
+                    found.setdefault(target, matches[0])
+        return found
+
+    def available(self, track: Track) -> tuple[str, ...]:
+        """The targets that there is a stem of."""
+        return tuple(self.files(track))
+
+    def stream(self, track: Track, sources: Sequence[str], targets: Sequence[str]) -> Iterator[Audio]:
+        """Read the stems; ``[S, K, n]`` blocks, at the track's sample rate.
+
+        Raises:
+            DatasetError: If a stem is not as long as its track.
+        """
+        channels, files = track_channels(track, sources), self.files(track)
+        readers = []
+        for target in targets:
+            info = probe(files[target])
+            if abs(info.seconds - track.seconds) > self.LONGEST_SLIP:
+                raise DatasetError(
+                    f"'{files[target]}' is not as long as its track",
+                    found=f"{info.seconds:.2f} s",
+                    expected=f"{track.seconds:.2f} s",
+                )
+            blocks = resampled(
+                stream_audio(files[target]), info.sample_rate, track.sample_rate, info.channels
+            )
+            readers.append(BlockReader(blocks, channels, str(files[target])))
+        for mixture in mixture_blocks(track, sources):
+            yield np.stack([reader.take(mixture.shape[-1]) for reader in readers])
