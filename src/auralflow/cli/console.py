@@ -111,7 +111,7 @@ def show_comparison(comparison: "Comparison") -> None:
             table.add_column(Text(name), justify="right" if index else "left", overflow="fold")
         for row in content.rows:
             # As text: a name in brackets is a name, not a style.
-            table.add_row(*map(Text, row))
+            table.add_row(*(Text("\n".join(part for part in cell if part)) for cell in row))
         results.print(table)
 
 

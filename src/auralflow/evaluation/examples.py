@@ -12,7 +12,7 @@ import numpy as np
 
 from auralflow.audio import Audio, stream_audio
 from auralflow.datasets import Split, Track, index_split, sources_of
-from auralflow.evaluation.scores import Report, TrackScores
+from auralflow.evaluation.scores import ACCOMPANIMENT, RESIDUAL, Report, TrackScores
 from auralflow.evaluation.streams import BlockReader, mixture_blocks, track_channels
 from auralflow.evaluation.systems import System
 
@@ -76,7 +76,11 @@ def make_examples(
 
 
 def _level(scores: TrackScores) -> float | None:
-    known = [score.si_sdr for score in scores.scores.values() if score.si_sdr is not None]
+    known = [
+        score.si_sdr
+        for name, score in scores.scores.items()
+        if score.si_sdr is not None and name not in {ACCOMPANIMENT, RESIDUAL}
+    ]
     return sum(known) / len(known) if known else None
 
 

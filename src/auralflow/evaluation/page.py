@@ -14,7 +14,15 @@ from auralflow.audio import Audio
 from auralflow.evaluation.examples import Example
 from auralflow.evaluation.results import BOUNDS, Comparison
 from auralflow.evaluation.scores import DEFINITIONS
-from auralflow.evaluation.tables import HEADINGS, Table, decibels, pair_tables, summary_tables, track_table
+from auralflow.evaluation.tables import (
+    HEADINGS,
+    Cell,
+    Table,
+    decibels,
+    pair_tables,
+    summary_tables,
+    track_table,
+)
 from auralflow.visualizer import comparison as spectrograms
 from auralflow.visualizer import score_boxes, scores_over_time
 
@@ -43,7 +51,8 @@ th:first-child, td:first-child { text-align: left; } thead th { border-bottom: 2
 tr.bound td { color: #666; font-style: italic; } img { max-width: 100%; height: auto; }
 figure { margin: 1rem 0; } audio { width: 14rem; height: 2rem; vertical-align: middle; }
 td.sound { padding: .2rem .4rem; } dt { font-weight: 600; } dd { margin: 0 0 .4rem 1rem; }
-.failed { color: #a40000; }
+td small { display: block; color: #777; font-size: .72rem; }
+td.left { text-align: left; } .failed { color: #a40000; }
 </style></head><body>
 """
 
@@ -90,12 +99,18 @@ def _table(table: Table) -> str:
     head = "".join(f"<th>{html.escape(cell)}</th>" for cell in table.columns)
     rows = []
     for row in table.rows:
-        cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in row)
-        rows.append(f'<tr class="bound">{cells}</tr>' if row[0] in BOUNDS else f"<tr>{cells}</tr>")
+        cells = "".join(f"<td>{_cell(cell)}</td>" for cell in row)
+        rows.append(f'<tr class="bound">{cells}</tr>' if row[0].main in BOUNDS else f"<tr>{cells}</tr>")
     return (
         f'<h3>{html.escape(table.title)}</h3><div class="wide"><table><thead><tr>{head}</tr></thead>'
         f'<tbody>{"".join(rows)}</tbody></table></div><p class="note">{html.escape(table.note)}</p>'
     )
+
+
+def _cell(cell: Cell) -> str:
+    small = [part for part in (cell.interval, cell.more) if part]
+    lines = "".join(f"<small>{html.escape(part)}</small>" for part in small)
+    return html.escape(cell.main) + lines
 
 
 def _picture(figure: Figure, text: str) -> str:
@@ -145,8 +160,10 @@ def _example(example: Example) -> Iterator[str]:
             for name, audio in signals.items()
         ]
         figure = spectrograms(drawn, example.sample_rate, start=example.start)
-        score = decibels(example.scores.scores[target].si_sdr)
-        yield f"<h3>{html.escape(target)}: SI-SDR {score} dB</h3>"
+        level = example.scores.scores[target].si_sdr
+        reason = example.scores.reasons.get(target, "no score")
+        score = reason if level is None else f"SI-SDR {decibels(level)} dB"
+        yield f"<h3>{html.escape(target)}: {score}</h3>"
         yield _picture(figure, f"Spectrograms of mixture, truth, estimate and error of {target} in {track}")
 
 
@@ -156,7 +173,7 @@ def _tensor(audio: Audio) -> torch.Tensor:
 
 def _players(example: Example) -> str:
     mixture = _player(example.mixture, example.sample_rate)
-    rows = [f'<tr><td>mixture</td><td class="sound" colspan="3">{mixture}</td></tr>']
+    rows = [f'<tr><td>mixture</td><td class="sound left" colspan="3">{mixture}</td></tr>']
     for target, estimate in example.estimates.items():
         truth = example.truths[target]
         sounds = (truth, estimate, estimate - truth)

@@ -73,7 +73,8 @@ def _markdown(comparison: Comparison) -> str:
 
 
 def _markdown_table(table: Table) -> str:
-    lines = [table.columns, ["---", *["---:"] * (len(table.columns) - 1)], *table.rows]
+    lines = [table.columns, ["---", *["---:"] * (len(table.columns) - 1)]]
+    lines += [[str(cell) for cell in row] for row in table.rows]
     cells = ("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
     return "\n".join([f"## {table.title}", "", *cells, "", table.note])
 

@@ -91,6 +91,10 @@ def score_track(
     values = {name: getattr(sums, name)().tolist() for name in ("si_sdr", "si_snr", "snr", "sd_sdr", "sdr")}
     floor = floors.si_sdr().tolist()
     values["si_sdr_improvement"] = [own - low for own, low in zip(values["si_sdr"], floor, strict=True)]
+    already = floors.exact().tolist()
+    values["si_sdr_improvement"] = [
+        math.nan if exact else gain for exact, gain in zip(already, values["si_sdr_improvement"], strict=True)
+    ]
     scores = {
         name: Score(**{metric: defined(column[index]) for metric, column in values.items()})
         for index, name in enumerate(rows.names)
@@ -104,14 +108,13 @@ def score_track(
             key if key != "sdr" else "framewise_sdr": _median(column) for key, column in columns.items()
         }
         scores[name] = replace(scores[name], **medians)
-    return TrackScores(
-        track.name,
-        track.seconds,
-        scores,
-        frames,
-        min(window, track.num_samples) / track.sample_rate,
-        _reasons(sums, rows.names),
-    )
+    reasons = _reasons(sums, rows.names)
+    for name, exact in zip(rows.names, already, strict=True):
+        if exact and name in {ACCOMPANIMENT, RESIDUAL}:
+            # Nothing was to be taken from the mixture: its perfect score would only spoil the means.
+            scores[name], reasons[name] = Score(), "is the mixture itself"
+    length = min(window, track.num_samples) / track.sample_rate
+    return TrackScores(track.name, track.seconds, scores, frames, length, reasons)
 
 
 def defined(value: float) -> float | None:

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from auralflow.evaluation.results import BOUNDS, Comparison
 from auralflow.evaluation.scores import Report
-from auralflow.evaluation.statistics import PairedDifference, Summary
+from auralflow.evaluation.statistics import Interval, PairedDifference, Summary
 
-__all__ = ["HEADINGS", "Table", "decibels", "pair_tables", "summary_tables", "track_table"]
+__all__ = ["HEADINGS", "Cell", "Table", "decibels", "pair_tables", "summary_tables", "track_table"]
 
 HEADINGS = {
     "si_sdr": "SI-SDR, dB",
@@ -26,6 +27,25 @@ HEADINGS = {
 UNSIGNED = ("log_spectral_distance", "stoi")
 
 
+class Cell(NamedTuple):
+    """What stands in one place of a table.
+
+    Attributes:
+        main: The number.
+        interval: Where it may lie.
+        more: What else is to be said.
+    """
+
+    main: str
+    interval: str = ""
+    more: str = ""
+
+    def __str__(self) -> str:
+        """All of it in one line."""
+        interval = f" [{self.interval}]" if self.interval else ""
+        return f"{self.main}{interval}" + (f"; {self.more}" if self.more else "")
+
+
 @dataclass(frozen=True)
 class Table:
     """A table of text.
@@ -40,7 +60,7 @@ class Table:
 
     title: str
     columns: list[str]
-    rows: list[list[str]]
+    rows: list[list[Cell]]
     note: str = ""
     metric: str = ""
 
@@ -64,7 +84,7 @@ def summary_tables(comparison: Comparison) -> Iterator[Table]:
             continue
         summaries = comparison.summaries(metric)
         rows = [
-            [name, *(_cell(summaries[name].get(target), metric) for target in comparison.targets)]
+            [Cell(name), *(_cell(summaries[name].get(target), metric) for target in comparison.targets)]
             for name in _from_floor_to_ceiling(comparison)
             if any(summary.count for summary in summaries[name].values())
         ]
@@ -87,15 +107,18 @@ def _from_floor_to_ceiling(comparison: Comparison) -> list[str]:
     return [*floor, *(name for name in names if name not in BOUNDS), *ceiling]
 
 
-def _cell(summary: Summary | None, metric: str) -> str:
+def _cell(summary: Summary | None, metric: str) -> Cell:
     if summary is None or not summary.count:
-        return "-"
+        return Cell("-")
     signed = metric not in UNSIGNED
-    text = decibels(summary.median, signed=signed)
-    if summary.median_interval:
-        low, high = (decibels(bound, signed=signed) for bound in summary.median_interval)
-        text += f" [{low}, {high}]"
-    return f"{text}; {decibels(summary.mean, signed=signed)}"
+    interval = _interval(summary.median_interval, signed=signed)
+    return Cell(
+        decibels(summary.median, signed=signed), interval, f"mean {decibels(summary.mean, signed=signed)}"
+    )
+
+
+def _interval(interval: Interval | None, *, signed: bool) -> str:
+    return " to ".join(decibels(bound, signed=signed) for bound in interval) if interval else ""
 
 
 def pair_tables(comparison: Comparison) -> Iterator[Table]:
@@ -105,7 +128,10 @@ def pair_tables(comparison: Comparison) -> Iterator[Table]:
         if metric == "si_sdr_improvement" or not comparison.has(metric):
             continue
         rows = [
-            [pair, *(_pair_cell(columns[t], metric) if t in columns else "-" for t in comparison.targets)]
+            [
+                Cell(pair),
+                *(_pair_cell(columns[t], metric) if t in columns else Cell("-") for t in comparison.targets),
+            ]
             for pair, columns in comparison.pairs(metric).items()
         ]
         if rows:
@@ -118,16 +144,13 @@ def pair_tables(comparison: Comparison) -> Iterator[Table]:
             )
 
 
-def _pair_cell(pair: PairedDifference, metric: str) -> str:
+def _pair_cell(pair: PairedDifference, metric: str) -> Cell:
     found = pair.difference
     if not found.count:
-        return "-"
+        return Cell("-")
     signed = metric not in UNSIGNED
-    text = decibels(found.mean, signed=signed)
-    if found.mean_interval:
-        low, high = (decibels(bound, signed=signed) for bound in found.mean_interval)
-        text += f" [{low}, {high}]"
-    return f"{text}; {pair.wins}:{pair.losses}"
+    interval = _interval(found.mean_interval, signed=signed)
+    return Cell(decibels(found.mean, signed=signed), interval, f"won {pair.wins}, lost {pair.losses}")
 
 
 def track_table(report: Report, metric: str) -> Table:
@@ -139,6 +162,6 @@ def track_table(report: Report, metric: str) -> Table:
             score = track.scores.get(target)
             value = getattr(score, metric, None)
             reason = track.reasons.get(target, "-") if score else "unknown"
-            cells.append(reason if value is None else decibels(value, signed=metric not in UNSIGNED))
-        rows.append([track.track, *cells])
+            cells.append(Cell(reason if value is None else decibels(value, signed=metric not in UNSIGNED)))
+        rows.append([Cell(track.track), *cells])
     return Table(f"{report.name}: {HEADINGS[metric]}", ["track", *report.targets], rows, metric=metric)

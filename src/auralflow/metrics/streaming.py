@@ -101,6 +101,10 @@ class RatioSums:
         sums = self._sums()
         return sums[7] == 0, sums[8] == 0
 
+    def exact(self) -> Tensor:
+        """Whether the estimate of each source is its reference to the last bit, ``(S,)``."""
+        return self._sums()[1] == 0
+
     def _scale_invariant(self, signal: Tensor, distortion: Tensor, common: Tensor, without: Tensor) -> Tensor:
         # With e = s - d the best gain is 1 - <d,s>/<s,s>, and what it leaves is d without its part along s.
         gain = 1 - common / signal
