@@ -123,7 +123,7 @@ def test_tables_go_from_floor_to_ceiling_and_name_their_counts():
     found = comparison(("ideal ratio mask", [9.0, 9.0]), ("mine", [3.0, 5.0]), ("mixture", [0.0, 1.0]))
     table = next(summary_tables(found))
     assert [str(row[0]) for row in table.rows] == ["mixture", "mine", "ideal ratio mask"]
-    assert str(table.rows[1][1]) == "+4.0 [+3.0 to +5.0]; mean +4.0"
+    assert str(table.rows[1][1]) == "+4.0 [+3.0…+5.0]; mean +4.0"
     assert str(table.rows[1][2]) == "-"
     assert "2 tracks" in table.note
 
@@ -132,7 +132,7 @@ def test_pairs_are_of_systems_and_not_of_bounds():
     found = comparison(("mixture", [0.0, 1.0]), ("mine", [3.0, 5.0]), ("other", [4.0, 4.5]))
     tables = list(pair_tables(found))
     assert [str(row[0]) for row in tables[0].rows] == ["mine - other"]
-    assert str(tables[0].rows[0][1]) == "-0.2 [-1.0 to +0.5]; won 1, lost 1"
+    assert str(tables[0].rows[0][1]) == "-0.2 [-1.0…+0.5]; won 1, lost 1"
     assert list(pair_tables(comparison(("mixture", [0.0]), ("mine", [3.0])))) == []
 
 

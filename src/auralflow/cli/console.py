@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from rich import box
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -105,10 +106,14 @@ def show_comparison(comparison: "Comparison") -> None:
     tables += [table for table in summary_tables(comparison) if table.metric in SHOWN]
     tables += [table for table in pair_tables(comparison) if table.metric in SHOWN]
     for content in tables:
-        table = Table(title=content.title, title_justify="left", caption=content.note or None)
+        table = Table(
+            title=content.title, title_justify="left", caption=content.note or None, box=box.SIMPLE_HEAD
+        )
         table.caption_justify = "left"
         for index, name in enumerate(content.columns):
-            table.add_column(Text(name), justify="right" if index else "left", overflow="fold")
+            table.add_column(
+                Text(name), justify="right" if index else "left", no_wrap=bool(index and content.note)
+            )
         for row in content.rows:
             # As text: a name in brackets is a name, not a style.
             table.add_row(*(Text("\n".join(part for part in cell if part)) for cell in row))

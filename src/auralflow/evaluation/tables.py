@@ -87,6 +87,8 @@ def summary_tables(comparison: Comparison) -> Iterator[Table]:
             [Cell(name), *(_cell(summaries[name].get(target), metric) for target in comparison.targets)]
             for name in _from_floor_to_ceiling(comparison)
             if any(summary.count for summary in summaries[name].values())
+            # Nothing improves on itself.
+            and (metric, name) != ("si_sdr_improvement", BOUNDS[0])
         ]
         counts = sorted({s.count for name in summaries for s in summaries[name].values() if s.count})
         tracks = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else str(counts[0])
@@ -118,7 +120,7 @@ def _cell(summary: Summary | None, metric: str) -> Cell:
 
 
 def _interval(interval: Interval | None, *, signed: bool) -> str:
-    return " to ".join(decibels(bound, signed=signed) for bound in interval) if interval else ""
+    return "…".join(decibels(bound, signed=signed) for bound in interval) if interval else ""
 
 
 def pair_tables(comparison: Comparison) -> Iterator[Table]:

@@ -7,11 +7,26 @@ import torch
 from torch import Tensor
 
 from auralflow.errors import UsageError
-from auralflow.metrics.ratios import SDR_DELTA, as_pair
+from auralflow.metrics.ratios import SDR_DELTA, check_shapes
 
 __all__ = ["RatioSums"]
 
 EPS = torch.finfo(torch.float64).eps
+CACHED_VALUES = 1 << 15
+"""What fits into a processor's cache; PyTorch does not split less among threads, whose waiting costs more."""
+
+
+def _sounds(audio: Tensor) -> Tensor:
+    """Positive where a source ``(S, C, n)`` is not silent as museval has it: its channels' sum is not."""
+    # A sparse look is enough nearly always, and half of the work of all sums otherwise.
+    sparse = audio[..., ::61].double().sum(dim=-2).abs().amax(dim=-1)
+    return sparse if (sparse > 0).all() else audio.double().sum(dim=-2).abs().amax(dim=-1)
+
+
+def _peak(audio: Tensor) -> Tensor:
+    """Positive where a source ``(S, C, n)`` is not silent."""
+    sparse = audio[..., ::61].abs().amax(dim=(-2, -1)).double()
+    return sparse if (sparse > 0).all() else audio.abs().amax(dim=(-2, -1)).double()
 
 
 class RatioSums:
@@ -58,35 +73,40 @@ class RatioSums:
         Raises:
             UsageError: If the shapes differ.
         """
-        estimate, reference = as_pair(estimate, reference, "S, C, N")
+        check_shapes(estimate, reference, letters="S, C, N")
         self._channels = reference.shape[-2]
+        most = self.window
+        if reference.device.type == "cpu":
+            most = max(1, CACHED_VALUES // (reference.shape[0] * self._channels))
         start = 0
-        # Cut where a frame ends, so that every sum belongs to one frame.
         while start < reference.shape[-1]:
-            stop = start + self.window - self._in_frame
+            # Cut where a frame ends, so that every sum belongs to one frame.
+            stop = start + min(most, self.window - self._in_frame)
             self._add_part(estimate[..., start:stop], reference[..., start:stop])
             start = stop
 
     def _add_part(self, estimate: Tensor, reference: Tensor) -> None:
-        error = reference - estimate
+        count = reference.shape[-1]
+        true = reference.double().flatten(-2)
+        error = true - estimate.flatten(-2)
         sums = torch.stack(
             [
-                reference.square().sum(dim=(-2, -1)),
-                error.square().sum(dim=(-2, -1)),
-                (error * reference).sum(dim=(-2, -1)),
-                reference.sum(dim=(-2, -1)),
-                error.sum(dim=(-2, -1)),
-                # Not silent, by museval's rule: the sum over channels differs from zero somewhere.
-                (reference.sum(dim=-2) != 0).any(dim=-1).double(),
-                (estimate.sum(dim=-2) != 0).any(dim=-1).double(),
-                (reference != 0).any(dim=-1).any(dim=-1).double(),
-                (estimate != 0).any(dim=-1).any(dim=-1).double(),
+                # Products of two are far faster than one matrix product of such a shape.
+                torch.linalg.vecdot(true, true),
+                torch.linalg.vecdot(error, error),
+                torch.linalg.vecdot(true, error),
+                true.sum(dim=-1),
+                error.sum(dim=-1),
+                _sounds(reference),
+                _sounds(estimate),
+                _peak(reference),
+                _peak(estimate),
             ]
         )
         self._totals = sums if self._totals is None else self._totals + sums
         self._frame = sums if self._frame is None else self._frame + sums
-        self._samples += reference.shape[-1]
-        self._in_frame += reference.shape[-1]
+        self._samples += count
+        self._in_frame += count
         if self._in_frame == self.window:
             self._frames.append(self._frame)
             self._frame, self._in_frame = None, 0

@@ -1,0 +1,130 @@
+"""How long scoring takes, beside museval and beside the separation of the same track.
+
+Run: python benchmarks/evaluate.py [--seconds 180] [--threads 2] [--repeats 3] [--no-museval]
+
+museval is run on two short excerpts, because a whole song takes it many minutes; its time for the whole is
+the line through both (its filters are solved once, the rest grows with the length), which favours museval:
+the memory that a whole song needs slows it further. All else that is compared is run in turns.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+import types
+import warnings
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import torch
+
+from auralflow.config import SOURCES, ModelConfig
+from auralflow.metrics import RatioSums, framewise_sdr, pool_channels, sdr, si_sdr, si_snr, snr
+from auralflow.models import SpectrogramMaskModel
+from auralflow.separation import Separator
+
+RATE = 44100
+BLOCK = 98304
+"""About what the separation hands out at once."""
+
+
+def song(seconds: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Estimates and references ``[4, 2, N]``."""
+    references = 0.1 * torch.randn(4, 2, round(seconds * RATE))
+    return 0.9 * references + 0.05 * references.roll(1, 0), references
+
+
+def streamed(estimates: torch.Tensor, references: torch.Tensor) -> None:
+    """The default set, as an evaluation computes it."""
+    sums = RatioSums(RATE)
+    for own, true in zip(estimates.split(BLOCK, -1), references.split(BLOCK, -1), strict=True):
+        sums.add(own, true)
+    for score in (sums.si_sdr, sums.si_snr, sums.snr, sums.sdr, sums.framewise_sdr):
+        score()
+
+
+def whole(estimates: torch.Tensor, references: torch.Tensor) -> None:
+    """The default set by the functions of `auralflow.metrics`."""
+    pooled = pool_channels(estimates), pool_channels(references)
+    for metric in (si_sdr, si_snr, snr):
+        metric(*pooled)
+    sdr(estimates, references)
+    framewise_sdr(estimates, references, RATE)
+
+
+def clock(work: Callable[[], object]) -> float:
+    """Seconds of one run."""
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def museval_seconds(seconds: float) -> float:
+    """What museval would take for a song of this length."""
+    # It imports musdb, which wants an ffmpeg program, for that data set only.
+    sys.modules.setdefault("musdb", types.ModuleType("musdb"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import museval  # noqa: PLC0415 - not needed without this measurement
+    points = []
+    for length in (3.0, 6.0):
+        estimates, references = (audio.transpose(1, 2).double().numpy() for audio in song(length))
+        taken = clock(partial(museval.evaluate, references, estimates, win=RATE, hop=RATE))
+        print(f"museval, {length:g} s of audio: {taken:.1f} s", flush=True)
+        points.append((length, taken))
+    slope, offset = np.polyfit(*zip(*points, strict=True), 1)
+    return float(offset + slope * seconds)
+
+
+def main() -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=180.0)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--museval", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--separation", action=argparse.BooleanOptionalAction, default=True)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+    estimates, references = song(options.seconds)
+    config = ModelConfig(targets=SOURCES, num_channels=2, num_fft=2048, window_size=2048, hop_length=1024)
+    separator = Separator(SpectrogramMaskModel(config), device="cpu")
+    mixture = references.sum(dim=0).numpy()
+    jobs: dict[str, Callable[[], object]] = {
+        "default set, streamed": lambda: streamed(estimates, references),
+        "default set, whole tensors": lambda: whole(estimates, references),
+        "framewise SDR alone": lambda: framewise_sdr(estimates, references, RATE),
+    }
+    if options.separation:
+        jobs["separation (SpectrogramNetSimple)"] = lambda: separator.separate(mixture, RATE)
+    taken: dict[str, list[float]] = {name: [] for name in jobs}
+    streamed(*song(1.0))
+    for _ in range(options.repeats):
+        for name, job in jobs.items():
+            taken[name].append(clock(job))
+    middle = {name: statistics.median(times) for name, times in taken.items()}
+    print(f"\n{options.seconds:g} s of 4 stereo stems, {options.threads} threads\n")
+    print("| what | seconds |\n|---|---:|")
+    for name, seconds in middle.items():
+        print(f"| {name} | {seconds:.2f} |")
+    own = middle["default set, streamed"]
+    if options.separation:
+        shares = [
+            one / other
+            for one, other in zip(
+                taken["default set, streamed"], taken["separation (SpectrogramNetSimple)"], strict=True
+            )
+        ]
+        print(f"\nDefault set over separation, paired: {100 * statistics.median(shares):.1f} %")
+    if options.museval:
+        print()
+        theirs = museval_seconds(options.seconds)
+        print(f"museval, {options.seconds:g} s (line through both): {theirs:.0f} s")
+        print(f"museval over our framewise SDR: {theirs / middle['framewise SDR alone']:.0f}x")
+        print(f"museval over our whole default set: {theirs / own:.0f}x")
+
+
+if __name__ == "__main__":
+    main()
