@@ -12,7 +12,7 @@ from auralflow.metrics.ratios import SDR_DELTA, check_shapes
 __all__ = ["RatioSums"]
 
 EPS = torch.finfo(torch.float64).eps
-CACHED_VALUES = 1 << 15
+CACHED_VALUES = 1 << 14
 """What fits into a processor's cache; PyTorch does not split less among threads, whose waiting costs more."""
 
 
