@@ -1,5 +1,6 @@
 """Scores against museval and hand computation; bounds, resuming, jobs, other separators, statistics."""
 
+import _thread
 import json
 import threading
 
@@ -11,7 +12,7 @@ from outside_museval import museval
 from auralflow.audio import read_audio, write_audio
 from auralflow.config import SOURCES, ModelConfig
 from auralflow.datasets import index_split
-from auralflow.errors import DatasetError, NotFoundError
+from auralflow.errors import DatasetError, NotFoundError, UsageError
 from auralflow.evaluation import (
     IdealMask,
     MixtureAsEstimate,
@@ -359,16 +360,42 @@ def test_a_second_run_computes_only_what_is_missing_or_has_changed(songs, tmp_pa
     assert len(calls) == 8
 
 
-def test_a_run_that_was_stopped_keeps_the_tracks_it_had_finished(songs, tmp_path, monkeypatch):
-    def stop(name, share):
-        if share >= 0.5:
-            raise KeyboardInterrupt
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_run_that_was_stopped_keeps_what_it_had_finished_and_begins_nothing_more(
+    songs, tmp_path, monkeypatch, jobs
+):
+    calls = counted(monkeypatch)
+
+    stopped = threading.Event()
+
+    def stop(_, share):
+        if share >= 0.5 and not stopped.is_set():
+            stopped.set()
+            _thread.interrupt_main()
 
     with pytest.raises(KeyboardInterrupt):
-        compare([model()], songs, folder=tmp_path / "r", on_progress=stop)
-    calls = counted(monkeypatch)
+        compare([model()], songs, folder=tmp_path / "r", on_progress=stop, jobs=jobs)
+    assert len(calls) <= 7
+    calls.clear()
     compare([model()], songs, folder=tmp_path / "r")
-    assert len(calls) <= 4
+    assert 0 < len(calls) <= 6
+
+
+def test_progress_rises_to_all_within_tracks_too(songs):
+    told = []
+    compare([model()], songs, on_progress=lambda name, share: told.append((name, share)))
+    shares = [share for _, share in told]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    assert len(told) > 8
+    assert told[0][0] == "mixture: a"
+
+
+def test_systems_of_one_name_are_refused(songs):
+    with pytest.raises(UsageError, match="cannot tell systems apart"):
+        compare([model(), model(seed=1)], songs)
+    with pytest.raises(UsageError, match="mixture, mixture"):
+        compare([model(name="mixture")], songs)
 
 
 def test_jobs_score_tracks_at_once_with_the_same_result(songs, monkeypatch):

@@ -9,10 +9,12 @@ import pytest
 import soundfile
 import torch
 
+from auralflow.cli import main
 from auralflow.errors import NotFoundError, UsageError
 from auralflow.visualizer import (
     comparison,
     difference,
+    files,
     mask,
     mel_spectrogram,
     new_figure,
@@ -265,3 +267,23 @@ def test_missing_files_and_empty_parts_are_refused_by_name(songs):
         list(plot_files([songs / "gone.wav"]))
     with pytest.raises(UsageError, match="after 5 s"):
         list(plot_files([songs / "vocals.wav"], start=5.0))
+
+
+def test_plot_takes_its_options_from_the_command_line(songs, capsys):
+    options = ["--kind", "waveform", "--save", str(songs / "p"), "--picture", "svg", "--duration", "0.5"]
+    assert main(["plot", str(songs / "vocals.wav"), str(songs / "mixture.wav"), *options]) == 0
+    assert capsys.readouterr().out.count("wrote ") == 2
+    assert sorted(path.name for path in (songs / "p").iterdir()) == [
+        "mixture.waveform.svg",
+        "vocals.waveform.svg",
+    ]
+    assert main(["plot"]) == 2
+    assert main(["plot", str(songs / "gone.wav")]) == 2
+
+
+def test_start_duration_and_length_of_the_transform_are_what_is_drawn(songs, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(files, "save_figure", lambda figure, _: drawn.append(figure))
+    list(plot_files([songs / "vocals.wav"], start=0.25, duration=0.5, num_fft=256))
+    assert drawn[0].axes[0].get_xlim() == (0.25, 0.75)
+    assert image(drawn[0]).get_array().shape[0] == 129

@@ -91,9 +91,14 @@ def _systems(models: list[Path], options: EvaluateConfig) -> tuple[list["System"
 
 
 def _own_names(paths: list[Path]) -> list[str]:
-    """The folders' names, or their whole paths where two are called the same."""
-    names = [path.resolve().name for path in paths]
-    return [name if names.count(name) == 1 else str(path) for name, path in zip(names, paths, strict=True)]
+    """The folders' names, or their whole paths where a name is taken."""
+    from auralflow.evaluation import BOUNDS
+
+    taken = [*BOUNDS, *(path.resolve().name for path in paths)]
+    return [
+        path.resolve().name if taken.count(path.resolve().name) == 1 else str(path.resolve())
+        for path in paths
+    ]
 
 
 def _save(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 
 from auralflow.datasets import Split, Track, index_split, sources_of
-from auralflow.errors import AuralflowError, DatasetError
+from auralflow.errors import AuralflowError, DatasetError, UsageError
 from auralflow.evaluation.results import Comparison
 from auralflow.evaluation.scores import ACCOMPANIMENT, RESIDUAL, Report, TrackScores
 from auralflow.evaluation.scoring import Extras, score_track
@@ -133,7 +134,8 @@ def compare(  # noqa: PLR0913 - each is a choice of its own
         folder: Where the scores of each track are kept as soon as they are known. A run that finds them there
             does not compute them again, unless the system, the track or what is asked for has changed.
         device: Where scores are computed. Default: where the first model is.
-        on_progress: Is told what was finished last, and the share that is done.
+        on_progress: Is told what is under way, and the share of all that is done; from several threads when
+            there are several jobs.
 
     Returns:
         A report for each system.
@@ -141,6 +143,7 @@ def compare(  # noqa: PLR0913 - each is a choice of its own
     Raises:
         NotFoundError: If there is no such dataset.
         DatasetError: If the subset has no track that can be scored.
+        UsageError: If two systems have one name.
     """
     stems = list(dict.fromkeys(targets or [name for system in systems for name in system.targets]))
     stems = [name for name in stems if name != ACCOMPANIMENT]
@@ -149,18 +152,50 @@ def compare(  # noqa: PLR0913 - each is a choice of its own
     models = [system for system in systems if isinstance(system, ModelSystem)]
     place = device or metric_device(models[0].separator.model.device if models else torch.device("cpu"))
     everyone = _with_bounds(systems, models, wanted, place) if bounds else list(systems)
+    names = [system.name for system in everyone]
+    if len(set(names)) < len(names):
+        raise UsageError("cannot tell systems apart", found=", ".join(names), expected="a name for each")
     work = _Work(plan, wanted, extras, folder, place)
-    outcomes: dict[tuple[str, str], TrackScores | str] = {}
     # Track by track, so that the files of one are still at hand for the next system.
     tasks = [(system, track) for track in plan.tracks for system in everyone if work.has_any(system, track)]
-    with ThreadPoolExecutor(max_workers=jobs) as pool:
-        for (system, track), outcome in zip(
-            tasks, pool.map(lambda task: work.score(*task), tasks), strict=True
-        ):
-            outcomes[system.name, track.name] = outcome
-            on_progress(f"{system.name}: {track.name}", len(outcomes) / len(tasks))
+    found = _run(work, tasks, jobs, on_progress)
+    outcomes = {
+        (system.name, track.name): outcome for (system, track), outcome in zip(tasks, found, strict=True)
+    }
     reports = [_report(system.name, wanted, plan, outcomes) for system in everyone]
     return Comparison(reports, {"dataset": str(dataset), "subset": subset})
+
+
+def _run(
+    work: "_Work", tasks: Sequence[tuple[System, Track]], jobs: int, on_progress: Progress
+) -> Iterator[TrackScores | str]:
+    """Do tasks one by one, or several at once in threads, and hand out what comes of each in their order."""
+    shares = [0.0] * len(tasks)
+    stop = threading.Event()
+
+    def one(index: int) -> TrackScores | str:
+        system, track = tasks[index]
+
+        def tell(share: float) -> None:
+            if stop.is_set():
+                raise AuralflowError("stopped")
+            shares[index] = share
+            on_progress(f"{system.name}: {track.name}", sum(shares) / len(tasks))
+
+        outcome = work.score(system, track, tell)
+        tell(1.0)
+        return outcome
+
+    if jobs == 1:
+        yield from map(one, range(len(tasks)))
+        return
+    pool = ThreadPoolExecutor(max_workers=jobs)
+    try:
+        yield from pool.map(one, range(len(tasks)))
+    finally:
+        # Who is stopped does not want to wait for the songs that are under way.
+        stop.set()
+        pool.shutdown(cancel_futures=True)
 
 
 def _left_over(systems: Sequence[System], stems: Sequence[str], sources: Sequence[str]) -> Iterator[str]:
@@ -216,14 +251,20 @@ class _Work:
         known = {*track.stems, *([ACCOMPANIMENT] if "vocals" in track.stems else [])}
         return bool(known & set(self.wanted) & set(system.available(track)))
 
-    def score(self, system: System, track: Track) -> TrackScores | str:
+    def score(self, system: System, track: Track, tell: Callable[[float], None]) -> TrackScores | str:
         """The scores, from the folder where they are known already; what went wrong as text."""
         try:
             path = self._path(system, track)
             if path is not None and path.is_file():
                 return TrackScores.from_json(json.loads(path.read_text(encoding="utf-8")))
             scores = score_track(
-                system, track, self.plan.sources, self.wanted, extras=self.extras, device=self.device
+                system,
+                track,
+                self.plan.sources,
+                self.wanted,
+                extras=self.extras,
+                device=self.device,
+                on_progress=tell,
             )
             if path is not None:
                 write_json(path, scores.to_json())

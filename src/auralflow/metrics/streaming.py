@@ -7,24 +7,16 @@ import torch
 from torch import Tensor
 
 from auralflow.errors import UsageError
+from auralflow.metrics.frames import loudest_sum, part_length
 from auralflow.metrics.ratios import SDR_DELTA, check_shapes
 
 __all__ = ["RatioSums"]
 
 EPS = torch.finfo(torch.float64).eps
-CACHED_VALUES = 1 << 14
-"""What fits into a processor's cache; PyTorch does not split less among threads, whose waiting costs more."""
-
-
-def _sounds(audio: Tensor) -> Tensor:
-    """Positive where a source ``(S, C, n)`` is not silent as museval has it: its channels' sum is not."""
-    # A sparse look is enough nearly always, and half of the work of all sums otherwise.
-    sparse = audio[..., ::61].double().sum(dim=-2).abs().amax(dim=-1)
-    return sparse if (sparse > 0).all() else audio.double().sum(dim=-2).abs().amax(dim=-1)
 
 
 def _peak(audio: Tensor) -> Tensor:
-    """Positive where a source ``(S, C, n)`` is not silent."""
+    """Positive where a source ``(S, C, n)`` is not silent; a sparse look nearly always tells."""
     sparse = audio[..., ::61].abs().amax(dim=(-2, -1)).double()
     return sparse if (sparse > 0).all() else audio.abs().amax(dim=(-2, -1)).double()
 
@@ -75,9 +67,7 @@ class RatioSums:
         """
         check_shapes(estimate, reference, letters="S, C, N")
         self._channels = reference.shape[-2]
-        most = self.window
-        if reference.device.type == "cpu":
-            most = max(1, CACHED_VALUES // (reference.shape[0] * self._channels))
+        most = part_length(reference)
         start = 0
         while start < reference.shape[-1]:
             # Cut where a frame ends, so that every sum belongs to one frame.
@@ -91,14 +81,13 @@ class RatioSums:
         error = true - estimate.flatten(-2)
         sums = torch.stack(
             [
-                # Products of two are far faster than one matrix product of such a shape.
-                torch.linalg.vecdot(true, true),
-                torch.linalg.vecdot(error, error),
+                torch.linalg.vector_norm(true, dim=-1).square(),
+                torch.linalg.vector_norm(error, dim=-1).square(),
                 torch.linalg.vecdot(true, error),
                 true.sum(dim=-1),
                 error.sum(dim=-1),
-                _sounds(reference),
-                _sounds(estimate),
+                loudest_sum(reference),
+                loudest_sum(estimate),
                 _peak(reference),
                 _peak(estimate),
             ]

@@ -37,7 +37,7 @@ def score_boxes(
     targets = list(dict.fromkeys(target for system in scores.values() for target in system))
     if not targets:
         raise UsageError("cannot draw scores", found="no target", expected="one or more")
-    figure = new_figure(max(5.0, 1.2 + 0.5 * len(scores) * len(targets) + 0.5 * len(targets)), 3.6)
+    figure = new_figure(min(9.0, 3.0 + 0.35 * len(scores) * len(targets)), 3.6)
     axes = figure.subplots()
     width = 0.8 / max(1, len(scores))
     jitter = np.random.default_rng(0)
