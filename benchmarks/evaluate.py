@@ -66,7 +66,7 @@ def museval_seconds(seconds: float) -> float:
     sys.modules.setdefault("musdb", types.ModuleType("musdb"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import museval  # noqa: PLC0415 - not needed without this measurement
+        import museval
     points = []
     for length in (3.0, 6.0):
         estimates, references = (audio.transpose(1, 2).double().numpy() for audio in song(length))

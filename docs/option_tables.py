@@ -15,6 +15,7 @@ from auralflow.config import (
     EvaluateConfig,
     ImportConfig,
     ModelConfig,
+    PlotConfig,
     PrepareConfig,
     RecurrentModelConfig,
     SeparateConfig,
@@ -32,6 +33,7 @@ TABLES: dict[str, tuple[type[Settings], set[str]]] = {
     "train": (TrainConfig, set()),
     "separate": (SeparateConfig, set()),
     "evaluate": (EvaluateConfig, set()),
+    "plot": (PlotConfig, set()),
     "synth": (SynthConfig, set()),
     "data-check": (CheckConfig, set()),
     "data-prepare": (PrepareConfig, set()),
@@ -43,7 +45,7 @@ def default_text(field: FieldInfo) -> str:
     """The default as it would be typed."""
     if field.default is True or field.default is False:
         return "on" if field.default else "off"
-    if field.default is None:
+    if field.default is None or field.default == ():
         return ""
     return f"`{field.default}`"
 

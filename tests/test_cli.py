@@ -208,7 +208,7 @@ def test_from_settings_to_scores(capsys, tmp_path, dataset, trained):
     assert "SI-SDR improvement over the mixture, dB" in out
     report = json.loads((tmp_path / "scores.json").read_text())
     assert [track["track"] for track in report["tracks"]] == ["e"]
-    assert set(report["mean"]) == {"vocals", "drums"}
+    assert set(report["mean"]) == {"vocals", "drums", "accompaniment", "residual"}
 
     write_audio(song / "mixture.wav", np.zeros((2, 5000), np.float32), 11025)
     code, out, _ = run(capsys, "separate", trained, song, "--residual", "--save", tmp_path / "out")

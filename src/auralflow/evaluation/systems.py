@@ -73,11 +73,11 @@ class ModelSystem:
             "overlap": separator.overlap,
         }
 
-    def identity(self, track: Track) -> Mapping[str, Any]:  # noqa: ARG002 - others look at the track
+    def identity(self, track: Track) -> Mapping[str, Any]:
         """Settings and weights of the model."""
         return self._identity
 
-    def available(self, track: Track) -> tuple[str, ...]:  # noqa: ARG002 - others look at the track
+    def available(self, track: Track) -> tuple[str, ...]:
         """All targets of the model."""
         return self.targets
 
@@ -97,11 +97,11 @@ class MixtureAsEstimate:
         self.name = "mixture"
         self.targets = tuple(targets)
 
-    def identity(self, track: Track) -> Mapping[str, Any]:  # noqa: ARG002 - others look at the track
+    def identity(self, track: Track) -> Mapping[str, Any]:
         """Nothing but the mixture."""
         return {"bound": "mixture"}
 
-    def available(self, track: Track) -> tuple[str, ...]:  # noqa: ARG002 - others look at the track
+    def available(self, track: Track) -> tuple[str, ...]:
         """All targets that are asked about."""
         return self.targets
 
@@ -146,7 +146,7 @@ class IdealMask:
         self.device = device or torch.device("cpu")
         self.transform = STFT(config.num_fft, config.window_size, config.hop_length).to(self.device)
 
-    def identity(self, track: Track) -> Mapping[str, Any]:  # noqa: ARG002 - others look at the track
+    def identity(self, track: Track) -> Mapping[str, Any]:
         """The kind of mask, the transform and the chunks."""
         config = self.config
         return {
