@@ -189,7 +189,7 @@ def _player(audio: Audio, sample_rate: int) -> str:
     heard = np.clip(audio[:2].T, -1, 1)
     soundfile.write(buffer, heard, sample_rate, format=SOUND["format"])
     data = base64.b64encode(buffer.getvalue()).decode()
-    return f'<audio controls preload="none" src="data:{SOUND["type"]};base64,{data}"></audio>'
+    return f'<audio controls preload="metadata" src="data:{SOUND["type"]};base64,{data}"></audio>'
 
 
 def _tracks(comparison: Comparison) -> Iterator[str]:

@@ -12,17 +12,10 @@ Example:
 """
 
 from auralflow.visualizer.canvas import new_figure, save_figure, to_image
+from auralflow.visualizer.comparing import comparison, difference, mask
 from auralflow.visualizer.files import PlotKind, plot_files
 from auralflow.visualizer.scores import score_boxes, scores_over_time
-from auralflow.visualizer.signals import (
-    Signal,
-    comparison,
-    difference,
-    mask,
-    mel_spectrogram,
-    spectrogram,
-    waveform,
-)
+from auralflow.visualizer.signals import Signal, mel_spectrogram, spectrogram, waveform
 from auralflow.visualizer.training import read_history, training_curves
 
 __all__ = [

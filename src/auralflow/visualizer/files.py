@@ -11,7 +11,8 @@ from auralflow.audio import probe, read_audio
 from auralflow.errors import NotFoundError, UsageError
 from auralflow.transforms import STFT
 from auralflow.visualizer.canvas import save_figure
-from auralflow.visualizer.signals import difference, mask, mel_spectrogram, spectrogram, waveform
+from auralflow.visualizer.comparing import difference, mask
+from auralflow.visualizer.signals import mel_spectrogram, spectrogram, waveform
 from auralflow.visualizer.training import HISTORY_FILE, read_history, training_curves
 
 __all__ = ["PlotKind", "plot_files"]

@@ -1,9 +1,8 @@
-"""Pictures of signals: waveform, spectrograms, masks and differences.
+"""Pictures of signals: waveform and spectrograms.
 
 Shape letters: ``C`` channel, ``F`` frequency bin, ``T`` frame, ``N`` sample, ``M`` mel band.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -21,16 +20,22 @@ from auralflow.transforms import mel_filters
 from auralflow.visualizer.canvas import COLORS, dress, new_figure, set_title, time_axis
 from auralflow.visualizer.levels import FLOOR, decibels, envelope, power_spectrogram
 
-__all__ = ["Signal", "comparison", "difference", "mask", "mel_spectrogram", "spectrogram", "waveform"]
+__all__ = [
+    "LEVEL_COLORS",
+    "LEVEL_LABEL",
+    "Signal",
+    "draw_image",
+    "framed",
+    "mel_spectrogram",
+    "spectral_figure",
+    "spectrogram",
+    "waveform",
+]
 
 Signal: TypeAlias = Tensor | NDArray[Any] | Path
 """Samples ``[C, N]`` or ``[N]``, or an audio file."""
 
 LEVEL_COLORS = "magma"
-MASK_COLORS = "viridis"
-DIFFERENCE_COLORS = "RdBu_r"
-DIFFERENCE_LIMIT = 30.0
-"""Differences are shown up to this many dB."""
 LEVEL_LABEL = "level / dBFS"
 MEL_TICKS = (200, 500, 1000, 2000, 5000, 10000, 20000)
 
@@ -124,7 +129,7 @@ def draw_image(
     )
 
 
-def _framed(
+def framed(
     signal: Signal, sample_rate: int, num_fft: int
 ) -> tuple[Tensor, tuple[float, float, float, float]]:
     """Power ``[F, T]`` and the corners of its picture: seconds, and kHz."""
@@ -134,7 +139,7 @@ def _framed(
     return power, (0.0, audio.shape[-1] / sample_rate, -half_bin, sample_rate / 2000 + half_bin)
 
 
-def _spectral_figure(
+def spectral_figure(
     values: Tensor,
     extent: tuple[float, float, float, float],
     *,
@@ -144,6 +149,7 @@ def _spectral_figure(
     limits: tuple[float, float],
     label: str,
 ) -> Figure:
+    """One picture over time and frequency, with its colour bar."""
     figure = new_figure(8, 3.6)
     axes = figure.subplots()
     moved = (extent[0] + start, extent[1] + start, *extent[2:])
@@ -178,8 +184,8 @@ def spectrogram(
         >>> spectrogram(np.ones(44100)).axes[1].get_ylabel()
         'level / dBFS'
     """
-    power, extent = _framed(signal, sample_rate, num_fft)
-    return _spectral_figure(
+    power, extent = framed(signal, sample_rate, num_fft)
+    return spectral_figure(
         decibels(power),
         extent,
         title=title,
@@ -218,7 +224,7 @@ def mel_spectrogram(
     audio, sample_rate = load_signal(signal, sample_rate)
     power = mel_filters(num_fft // 2 + 1, num_mels, sample_rate) @ power_spectrogram(audio, num_fft)
     extent = (0.0, audio.shape[-1] / sample_rate, -0.5, num_mels - 0.5)
-    figure = _spectral_figure(
+    figure = spectral_figure(
         decibels(power),
         extent,
         title=title,
@@ -239,128 +245,4 @@ def mel_spectrogram(
     axes.set_ylim(-0.5, num_mels - 0.5)
     axes.set_yticks(list(places.values()), [f"{tick:g}" for tick in places])
     axes.set_ylabel("frequency / Hz (mel scale)")
-    return figure
-
-
-def mask(
-    values: Tensor | NDArray[Any], sample_rate: int = 44100, *, hop_length: int = 1024, title: str = ""
-) -> Figure:
-    """A mask over time and frequency, from 0 (taken out) to 1 (kept); the mean of all channels.
-
-    Args:
-        values: ``[C, F, T]`` or ``[F, T]``.
-        sample_rate: In hertz.
-        hop_length: Samples between frames.
-        title: Above the picture.
-
-    Returns:
-        The figure: the picture and its colour bar.
-
-    Raises:
-        UsageError: If the mask has another shape.
-
-    Example:
-        >>> mask(np.ones((1025, 100))).axes[0].images[0].get_clim()
-        (0.0, 1.0)
-    """
-    shown = torch.as_tensor(values).detach().to("cpu", torch.float32)
-    shown = shown.mean(dim=0) if shown.ndim == 3 else shown
-    if shown.ndim != 2 or 0 in shown.shape:
-        raise UsageError(
-            "cannot draw this mask",
-            found=f"shape {list(shown.shape)}",
-            expected="[channels, bins, frames] or [bins, frames]",
-        )
-    extent = (0.0, shown.shape[1] * hop_length / sample_rate, 0.0, sample_rate / 2000)
-    return _spectral_figure(
-        shown, extent, title=title, start=0.0, colors=MASK_COLORS, limits=(0.0, 1.0), label="mask"
-    )
-
-
-def difference(
-    estimate: Signal,
-    truth: Signal,
-    sample_rate: int = 44100,
-    *,
-    num_fft: int = 2048,
-    title: str = "",
-    start: float = 0.0,
-) -> Figure:
-    """How many dB louder (red) or softer (blue) the estimate is than the truth, from -30 to 30 dB.
-
-    Both levels are first raised to -100 dBFS, so that nothing is said about what nobody hears.
-
-    Args:
-        estimate: Samples ``[C, N]`` or ``[N]``, or a file.
-        truth: The same for the truth, of the same length.
-        sample_rate: In hertz; a file's own counts.
-        num_fft: Length of the transform.
-        title: Above the picture.
-        start: Time of the first sample in seconds.
-
-    Returns:
-        The figure: the picture and its colour bar.
-
-    Raises:
-        UsageError: If the signals differ in length or rate.
-    """
-    own, extent = _framed(estimate, sample_rate, num_fft)
-    other, other_extent = _framed(truth, sample_rate, num_fft)
-    if own.shape != other.shape or extent != other_extent:
-        raise UsageError(
-            "cannot draw the difference",
-            found=f"signals of {extent[1]:g} s up to {extent[3]:g} kHz and {other_extent[1]:g} s up to "
-            f"{other_extent[3]:g} kHz",
-            expected="one length and one sample rate",
-        )
-    return _spectral_figure(
-        decibels(own) - decibels(other),
-        extent,
-        title=title,
-        start=start,
-        colors=DIFFERENCE_COLORS,
-        limits=(-DIFFERENCE_LIMIT, DIFFERENCE_LIMIT),
-        label="estimate - truth / dB",
-    )
-
-
-def comparison(
-    signals: Sequence[tuple[str, Signal]],
-    sample_rate: int = 44100,
-    *,
-    num_fft: int = 2048,
-    start: float = 0.0,
-) -> Figure:
-    """Spectrograms one under the other, with one colour bar: mixture, truth, estimate and error, say.
-
-    Args:
-        signals: The name and the samples ``[C, N]`` of each, or its file.
-        sample_rate: In hertz; a file's own counts.
-        num_fft: Length of the transform.
-        start: Time of the first sample in seconds.
-
-    Returns:
-        The figure, with one axes per signal and a colour bar.
-
-    Raises:
-        UsageError: If a signal has another shape, or there is none.
-
-    Example:
-        >>> noise = torch.randn(1, 44100)
-        >>> [axes.get_title(loc="left") for axes in comparison([("a", noise), ("b", noise)]).axes[:2]]
-        ['a', 'b']
-    """
-    if not signals:
-        raise UsageError("cannot compare signals", found="none", expected="one or more")
-    figure = new_figure(8, 0.7 + 1.7 * len(signals))
-    rows = figure.subplots(len(signals), 1, sharex=True, squeeze=False)[:, 0]
-    for axes, (name, signal) in zip(rows, signals, strict=True):
-        power, extent = _framed(signal, sample_rate, num_fft)
-        moved = (extent[0] + start, extent[1] + start, *extent[2:])
-        image = draw_image(axes, decibels(power), moved, colors=LEVEL_COLORS, limits=(FLOOR, 0.0))
-        dress(axes, y="kHz")
-        axes.set_ylim(0.0, extent[3])
-        set_title(axes, name)
-    time_axis(rows[-1], extent[1], start=start)
-    figure.colorbar(image, ax=list(rows), label=LEVEL_LABEL, pad=0.01)
     return figure
