@@ -53,7 +53,7 @@ class RatioSums:
         self._in_frame = 0
         self._totals: Tensor | None = None
         self._frame: Tensor | None = None
-        self._frames: list[Tensor] = []
+        self._frames: list[list[list[float]]] = []
 
     def add(self, estimate: Tensor, reference: Tensor) -> None:
         """Take in the next samples of all sources.
@@ -97,7 +97,8 @@ class RatioSums:
         self._samples += count
         self._in_frame += count
         if self._in_frame == self.window:
-            self._frames.append(self._frame)
+            # As numbers: small tensors that stay between large ones that go would pin the heap.
+            self._frames.append(self._frame.tolist())
             self._frame, self._in_frame = None, 0
 
     def _sums(self) -> Tensor:
@@ -161,8 +162,9 @@ class RatioSums:
     def framewise_energies(self) -> tuple[Tensor, Tensor, Tensor]:
         """Energy of the reference, energy of the error, and silence by museval's rule, ``(S, T)`` each."""
         # Audio shorter than a window is one frame.
-        frames = self._frames or [self._sums()]
-        sums = torch.stack(frames, dim=-1)
+        whole = self._sums()
+        frames = self._frames or [whole.tolist()]
+        sums = torch.tensor(frames, dtype=torch.float64, device=whole.device).movedim(0, -1)
         return sums[0], sums[1], (sums[5] == 0) | (sums[6] == 0)
 
     def framewise_sdr(self, rows: list[int] | None = None) -> Tensor:
