@@ -56,7 +56,9 @@ def _run(
     separator: "Separator", songs: "Sequence[Song]", options: SeparateConfig, *, force: bool, json: bool
 ) -> int:
     from auralflow.separation import separate_files
+    from auralflow.separation.folder import output_folder
 
+    output_folder(options.save)
     outcomes: list[Outcome] = []
     under_way: dict[str, float] = {}
     with file_progress() as progress:
