@@ -34,6 +34,7 @@ SETTINGS = {
 
 
 def measure(model: Path, dataset: Path, subset: str, options: dict) -> tuple[dict, float]:
+    """Scores by target, and CPU seconds."""
     separator = Separator(load(model), **options)
     started = time.process_time()
     report = evaluate(separator, dataset, subset=subset)
@@ -41,6 +42,7 @@ def measure(model: Path, dataset: Path, subset: str, options: dict) -> tuple[dic
 
 
 def main() -> None:
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path)
     parser.add_argument("dataset", type=Path)

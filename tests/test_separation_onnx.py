@@ -1,6 +1,7 @@
 """The net as an ONNX file, and ONNX Runtime behind the separator."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -71,6 +72,6 @@ def test_backends_agree(options):
 
 
 def test_missing_extra_is_told_in_one_line(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(UsageError, match=r"pip install auralflow\[onnx\]"):
         Separator(_model("SpectrogramNetSimple"), backend="onnx")

@@ -1,6 +1,6 @@
 """``auralflow separate``."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,7 +55,6 @@ def separate(
 def _run(
     separator: "Separator", songs: "Sequence[Song]", options: SeparateConfig, *, force: bool, json: bool
 ) -> int:
-    from auralflow.separation import separate_files
     from auralflow.separation.folder import output_folder
 
     output_folder(options.save)
@@ -70,9 +69,7 @@ def _run(
                 task, completed=len(outcomes) + sum(under_way.values()), description=song.path.name
             )
 
-        for outcome in separate_files(
-            separator, songs, options.save, options, force=force, jobs=options.jobs, on_progress=show
-        ):
+        for outcome in _outcomes(separator, songs, options, force, show):
             outcomes.append(outcome)
             under_way.pop(str(outcome.song.path), None)
             progress.update(task, completed=len(outcomes) + sum(under_way.values()))
@@ -82,6 +79,32 @@ def _run(
     if json:
         _print_json({"songs": [outcome.to_json() for outcome in outcomes], "failed": len(failures)})
     return _show_failures(failures, len(songs))
+
+
+def _outcomes(
+    separator: "Separator",
+    songs: "Sequence[Song]",
+    options: SeparateConfig,
+    force: bool,
+    show: "Callable[[Song, float], None]",
+) -> "Iterator[Outcome]":
+    if options.engine == "ray":
+        from auralflow.separation.cluster import separate_on_ray
+
+        return separate_on_ray(
+            separator.model,
+            separator.settings,
+            songs,
+            options.save,
+            options,
+            force=force,
+            address=options.address,
+        )
+    from auralflow.separation import separate_files
+
+    return separate_files(
+        separator, songs, options.save, options, force=force, jobs=options.jobs, on_progress=show
+    )
 
 
 def _line(outcome: "Outcome") -> str:

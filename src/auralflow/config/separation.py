@@ -91,3 +91,17 @@ class SeparateConfig(StemConfig, EngineConfig):
 
     save: Path = Field(Path(), description="Folder in which separated_audio/ is made.")
     jobs: int = Field(1, ge=1, le=256, description="Songs that are separated at the same time.")
+    engine: Literal["local", "ray"] = Field(
+        "local", description="Where songs are separated: here, or as tasks on a Ray cluster (extra ray)."
+    )
+    address: str | None = Field(
+        None, description="Address of the Ray cluster. Default: one on this machine, for this run."
+    )
+
+    @model_validator(mode="after")
+    def _check_engine(self) -> Self:
+        if self.address and self.engine == "local":
+            raise ValueError("--address is for --engine ray: without it, nothing is sent anywhere")
+        if self.jobs > 1 and self.engine == "ray":
+            raise ValueError("--jobs is for --engine local: a cluster runs as many songs as it has cores")
+        return self
