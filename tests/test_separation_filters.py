@@ -106,3 +106,22 @@ def test_griffin_lim_brings_phases_closer_to_those_of_a_signal():
     assert errors == sorted(errors, reverse=True)
     assert errors[-1] < 0.2 * errors[0]
     assert torch.allclose(found[-1].abs(), true.abs(), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("num_fft", "window_size", "hop_length"),
+    [(64, 64, 32), (64, 64, 16), (64, 64, 20), (64, 48, 24), (64, 48, 7), (2048, 2048, 1024)],
+)
+@pytest.mark.parametrize("num_samples", [1, 31, 32, 33, 1000])
+def test_inverse_transform_equals_that_of_torch(num_fft, window_size, hop_length, num_samples):
+    torch.manual_seed(0)
+    transform = STFT(num_fft, window_size, hop_length)
+    spectrogram = transform(torch.randn(2, 3, num_samples))
+    spectrogram = spectrogram * torch.rand(spectrogram.shape)
+    reference = torch.istft(
+        spectrogram.flatten(0, 1), num_fft, hop_length, window_size, window=transform.window, center=True
+    )
+    mine = transform.inverse(spectrogram, num_samples)
+    # Beyond the signal there is padding, where few frames lie over one another.
+    assert torch.allclose(mine.flatten(0, 1), reference[:, :num_samples], atol=1e-5)
+    assert mine.shape == (2, 3, num_samples)
