@@ -4,7 +4,7 @@ from auralflow.separation.folder import separate_files
 from auralflow.separation.plan import Plan, PlannedSong, plan_files
 from auralflow.separation.song import SongReport, separate_file
 from auralflow.separation.songs import Song, find_songs
-from auralflow.separation.stream import SeparatedBlock, Separator, choose_device
+from auralflow.separation.stream import SeparatedBlock, Separator
 from auralflow.separation.work import Outcome
 
 __all__ = [
@@ -15,7 +15,6 @@ __all__ = [
     "Separator",
     "Song",
     "SongReport",
-    "choose_device",
     "find_songs",
     "plan_files",
     "separate_file",

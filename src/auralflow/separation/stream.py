@@ -15,15 +15,16 @@ from torch import Tensor
 
 from auralflow.audio import Audio, StreamResampler
 from auralflow.config import EngineConfig, parse_settings
-from auralflow.errors import CancelledError, UsageError
+from auralflow.errors import CancelledError
 from auralflow.models import SpectrogramMaskModel
+from auralflow.models.devices import check_device
 from auralflow.separation.channels import ChannelLayout
 from auralflow.separation.engine import ChunkEngine
 from auralflow.separation.pipeline import average, take
 from auralflow.separation.sources import Source, open_source
 from auralflow.transforms import overlap_add
 
-__all__ = ["SeparatedBlock", "Separator", "choose_device"]
+__all__ = ["SeparatedBlock", "Separator"]
 
 
 class SeparatedBlock(NamedTuple):
@@ -36,29 +37,6 @@ class SeparatedBlock(NamedTuple):
 
     original: Audio
     targets: Audio
-
-
-def choose_device(name: str = "auto") -> torch.device:
-    """The device that a name stands for; ``auto`` is CUDA where there is one, then MPS, then the CPU.
-
-    Raises:
-        UsageError: If the machine has no such device.
-
-    Example:
-        >>> choose_device("cpu")
-        device(type='cpu')
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    available = {
-        "cpu": 1,
-        "mps": int(torch.backends.mps.is_available()),
-        "cuda": torch.cuda.device_count(),
-    }
-    device = torch.device(name)
-    if (device.index or 0) >= available.get(device.type, 0):
-        raise UsageError(f"--device is {name}: this machine has no such device", advice="Use --device auto.")
-    return device
 
 
 class Separator:
@@ -91,7 +69,7 @@ class Separator:
         given = settings.model_dump(include=set(EngineConfig.model_fields)) if settings else {}
         self.settings = parse_settings(EngineConfig, given | changes)
         self.model = model.eval()
-        self.engine = ChunkEngine(model, self.settings, choose_device(self.settings.device))
+        self.engine = ChunkEngine(model, self.settings, check_device(self.settings.device))
 
     @property
     def targets(self) -> tuple[str, ...]:

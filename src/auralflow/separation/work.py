@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 import shutil
 import time
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from auralflow.separation.journal import FileMark, Journal, Record
 from auralflow.separation.song import file_names, range_of, separate_file
 from auralflow.separation.songs import Song, numbered
 from auralflow.separation.stream import Separator
-from auralflow.storage import PART_SUFFIX
+from auralflow.storage import LEFTOVER, PART_SUFFIX
 
 __all__ = ["Outcome", "Status", "Worker", "bytes_needed", "fingerprint"]
 
@@ -29,8 +28,6 @@ ENGINE_VERSION = 1
 
 # These change how fast, but not what.
 _WITHOUT_EFFECT = {"batch_size", "device", "backend"}
-
-_PART_NAME = re.compile(rf"\.[0-9a-f]{{12}}{re.escape(PART_SUFFIX)}")
 
 Status = Literal["separated", "kept", "failed", "busy"]
 
@@ -246,7 +243,7 @@ class Worker:
                 advice="Choose another --save, or replace them with --force.",
             )
         for part in folder.glob(f".*{PART_SUFFIX}"):
-            if _PART_NAME.fullmatch(part.name):
+            if LEFTOVER.fullmatch(part.name):
                 part.unlink(missing_ok=True)
         _, needed = bytes_needed(self.separator, song.path, self.options)
         free = shutil.disk_usage(self.output).free

@@ -86,7 +86,8 @@ class STFT(nn.Module):
         """Frames ``[..., T, num_fft]`` laid over one another: ``[..., num_samples]`` without the padding."""
         hop = self.hop_length
         rows = math.ceil(self.num_fft / hop)
-        pieces = F.pad(frames, (0, rows * hop - self.num_fft)).unflatten(-1, (rows, hop))
+        pieces = F.pad(frames, (0, rows * hop - self.num_fft))
+        pieces = pieces.reshape(*frames.shape[:-1], rows, hop)
         num_frames = frames.shape[-2]
         signal = frames.new_zeros(*frames.shape[:-2], num_frames + rows - 1, hop)
         for row in range(rows):
