@@ -47,14 +47,14 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--subset", default="valid")
-    parser.add_argument("--only", default="", help="settings whose name holds this word")
+    parser.add_argument("--only", default="", help="settings whose name holds one of these words, separated by commas")
     arguments = parser.parse_args()
     baseline, baseline_time = measure(arguments.model, arguments.dataset, arguments.subset, {})
     targets = list(baseline)
     print("SDR in dB, mean over tracks; the last two columns: change of the mean, cost in CPU time")
     print(f"{'':22}" + "".join(f"{target:>9}" for target in targets) + "     mean   change   cost")
     for name, options in SETTINGS.items():
-        if arguments.only not in name:
+        if not any(word in name for word in arguments.only.split(",")):
             continue
         scores, cost = measure(arguments.model, arguments.dataset, arguments.subset, options)
         mean = statistics.fmean(scores[target].sdr for target in targets)
