@@ -47,7 +47,9 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--subset", default="valid")
-    parser.add_argument("--only", default="", help="settings whose name holds one of these words, separated by commas")
+    parser.add_argument(
+        "--only", default="", help="settings whose name holds one of these words, separated by commas"
+    )
     arguments = parser.parse_args()
     baseline, baseline_time = measure(arguments.model, arguments.dataset, arguments.subset, {})
     targets = list(baseline)
