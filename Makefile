@@ -10,7 +10,7 @@ READY := $(VENV)/ready
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,metrics,onnx,ray]'
 	touch $@
 
 # Makes songs, trains a small model on them, separates a song it never heard and scores the result.

@@ -107,8 +107,8 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch):
 def test_stems_have_the_files_rate_channels_and_length(tmp_path, channels):
     write_audio(tmp_path / "song.wav", noise(channels, 12345), 11025)
     separator = Separator(random_model(), device="cpu")
-    seconds = separate_file(separator, tmp_path / "song.wav", tmp_path / "out", residual=True)
-    assert seconds == 12345 / 11025
+    report = separate_file(separator, tmp_path / "song.wav", tmp_path / "out", residual=True)
+    assert report.seconds == 12345 / 11025
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
         "drums.wav",
         "original.wav",
@@ -150,10 +150,17 @@ def test_progress_rises_to_one(tmp_path):
     assert shares[-1] == 1.0
 
 
-def test_a_file_without_samples_is_refused(tmp_path):
+def test_a_file_without_samples_gives_stems_without_samples(tmp_path):
     write_audio(tmp_path / "empty.wav", noise(2, 0), RATE)
+    separate_file(Separator(constant_model(1.0), device="cpu"), tmp_path / "empty.wav", tmp_path / "out")
+    assert probe(tmp_path / "out" / "vocals.wav").frames == 0
+
+
+def test_a_file_without_samples_is_refused_where_the_format_cannot_hold_none(tmp_path):
+    write_audio(tmp_path / "empty.wav", noise(2, 0), RATE)
+    separator = Separator(constant_model(1.0), device="cpu")
     with pytest.raises(AudioError, match="holds no samples"):
-        separate_file(Separator(constant_model(1.0), device="cpu"), tmp_path / "empty.wav", tmp_path / "out")
+        separate_file(separator, tmp_path / "empty.wav", tmp_path / "out", format="flac")
     assert not (tmp_path / "out").exists()
 
 

@@ -9,7 +9,8 @@ The tree, with the exit code of the command line::
     ├── AudioError              1   an audio file cannot be read or written
     ├── DatasetError            1   a dataset folder cannot be used
     ├── ModelError              1   a model folder, its settings or its weights are broken
-    └── TrainingError           1   a training run cannot go on
+    ├── TrainingError           1   a training run cannot go on
+    └── CancelledError          1   the caller stopped the work
 
 A message is one line that says what happened, what was found, what was expected and what to do.
 
@@ -21,6 +22,7 @@ Example:
 __all__ = [
     "AudioError",
     "AuralflowError",
+    "CancelledError",
     "DatasetError",
     "ModelError",
     "NotFoundError",
@@ -81,3 +83,7 @@ class ModelError(AuralflowError):
 
 class TrainingError(AuralflowError):
     """A training run cannot start or go on."""
+
+
+class CancelledError(AuralflowError):
+    """The caller asked for the work to stop before it was done."""

@@ -13,11 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PART_SUFFIX", "atomic_path", "remove_leftovers", "write_json", "write_text"]
+__all__ = ["LEFTOVER", "PART_SUFFIX", "atomic_path", "remove_leftovers", "write_json", "write_text"]
 
 PART_SUFFIX = ".part"
 """Ending of a file that is still being written; a left-over of it is never a result."""
 LEFTOVER = re.compile(rf"\.[0-9a-f]{{12}}{re.escape(PART_SUFFIX)}")
+"""Name of such a file."""
 
 
 @contextmanager

@@ -16,6 +16,7 @@ Example:
 from auralflow.audio.checks import Audio, SampleType, check_finite
 from auralflow.audio.reading import AUDIO_SUFFIXES, AudioInfo, is_audio, probe, read_audio, stream_audio
 from auralflow.audio.resampling import StreamResampler, resample, resampled_length
+from auralflow.audio.tags import read_tags
 from auralflow.audio.writing import AudioWriter, write_audio
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "is_audio",
     "probe",
     "read_audio",
+    "read_tags",
     "resample",
     "resampled_length",
     "stream_audio",

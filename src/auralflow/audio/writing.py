@@ -1,5 +1,6 @@
 """Writing audio files that are whole or not there."""
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from auralflow.audio.checks import Audio, check_finite
 from auralflow.audio.sound_files import native_name
+from auralflow.audio.tags import fitting_tags
 from auralflow.errors import AudioError
 from auralflow.storage import atomic_path
 
@@ -46,6 +48,7 @@ class AudioWriter:
         subtype: Encoding: "FLOAT", "PCM_16", "PCM_24", "PCM_32", "VORBIS", ...
         format: Container: "WAV", "FLAC", "OGG", "MP3", "AIFF", ...
         frames: Samples per channel that will be written, when known.
+        tags: Title, artist and so on, as `read_tags` returns them; what the format cannot hold is left out.
 
     Raises:
         AudioError: If the encoding does not fit the format, or the file cannot be written.
@@ -68,6 +71,7 @@ class AudioWriter:
         format: str = "WAV",  # noqa: A002 - the field's own word
         *,
         frames: int | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> None:
         self.path = path
         self.sample_rate = sample_rate
@@ -75,6 +79,7 @@ class AudioWriter:
         self.subtype = subtype
         self.format = format
         self.frames = 0
+        self.tags = dict(tags or {})
         if format == "WAV" and frames is not None and not self._fits(frames):
             self.format = "RF64"
         if not soundfile.check_format(self.format, subtype):
@@ -99,6 +104,8 @@ class AudioWriter:
                         format=self.format,
                     )
                 )
+                for name, text in fitting_tags(self.tags, self.format).items():
+                    setattr(self._file, name, text)
             except (OSError, soundfile.LibsndfileError) as error:
                 raise self._unwritable(error) from error
             self._stack = stack.pop_all()

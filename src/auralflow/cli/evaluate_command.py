@@ -74,10 +74,7 @@ def _systems(models: list[Path], options: EvaluateConfig) -> tuple[list["System"
 
     systems: list[System] = []
     for path, name in zip(models, _own_names([*models, *options.estimates]), strict=False):
-        separator = Separator(
-            load(path), overlap=options.overlap, batch_size=options.batch_size, device=options.device
-        )
-        systems.append(ModelSystem(separator, name))
+        systems.append(ModelSystem(Separator(load(path), options), name))
     targets = list(dict.fromkeys(target for system in systems for target in system.targets)) or SOURCES
     scored = []
     for path, name in zip(

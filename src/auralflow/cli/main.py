@@ -12,6 +12,7 @@ from auralflow.cli.config_command import config
 from auralflow.cli.console import stderr
 from auralflow.cli.data_command import data
 from auralflow.cli.evaluate_command import evaluate
+from auralflow.cli.export_command import export
 from auralflow.cli.plot_command import plot
 from auralflow.cli.separate_command import separate
 from auralflow.cli.synth_command import synth
@@ -28,7 +29,7 @@ app = App(
     version_flags=["--version"],
     help_flags=["--help", "-h"],
 )
-for command in (config, train, separate, evaluate, plot, synth, data):
+for command in (config, train, separate, evaluate, plot, synth, data, export):
     app.command(command)
 
 

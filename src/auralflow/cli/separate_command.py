@@ -1,12 +1,16 @@
 """``auralflow separate``."""
 
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from auralflow.cli.console import file_progress, results, stderr
-from auralflow.cli.parameters import Flatten
+from auralflow.cli.parameters import Flatten, switch
 from auralflow.config import SeparateConfig
-from auralflow.errors import UsageError
+from auralflow.errors import AuralflowError, UsageError
+
+if TYPE_CHECKING:
+    from auralflow.separation import Outcome, Plan, Separator, Song
 
 __all__ = ["separate"]
 
@@ -15,9 +19,16 @@ def separate(
     model: Path,
     /,
     *paths: Path,
+    force: Annotated[bool, switch("Do again what is done, and replace files of other origin.")] = False,
+    dry_run: Annotated[
+        bool, switch("Only tell what would be done, how long it takes and whether the disk can hold it.")
+    ] = False,
+    json: Annotated[bool, switch("Print the result as JSON.")] = False,
     options: Annotated[SeparateConfig, Flatten] = SeparateConfig(),  # noqa: B008 - frozen
 ) -> int:
     """Separate songs, or folders of songs, into stems.
+
+    What an earlier run finished is verified and kept; what was interrupted is done again.
 
     Parameters
     ----------
@@ -30,34 +41,130 @@ def separate(
         raise UsageError("no song was given", expected="auralflow separate MODEL SONG-OR-FOLDER ...")
 
     from auralflow.models import load
-    from auralflow.separation import Outcome, Separator, Song, find_songs, separate_files
+    from auralflow.separation import Separator, find_songs
+    from auralflow.separation.encoding import check_options
 
+    check_options(options)
     songs = find_songs(paths)
-    separator = Separator(
-        load(model), overlap=options.overlap, batch_size=options.batch_size, device=options.device
-    )
+    separator = Separator(load(model), options)
+    if dry_run:
+        return _plan(separator, songs, options, force=force, json=json)
+    return _run(separator, songs, options, force=force, json=json)
+
+
+def _run(
+    separator: "Separator", songs: "Sequence[Song]", options: SeparateConfig, *, force: bool, json: bool
+) -> int:
+    from auralflow.separation.folder import output_folder
+
+    output_folder(options.save)
     outcomes: list[Outcome] = []
+    under_way: dict[str, float] = {}
     with file_progress() as progress:
         task = progress.add_task("", total=len(songs))
 
-        def show(song: Song, share: float) -> None:
-            progress.update(task, completed=len(outcomes) + share, description=str(song.name))
+        def show(song: "Song", share: float) -> None:
+            under_way[str(song.path)] = share
+            progress.update(
+                task, completed=len(outcomes) + sum(under_way.values()), description=song.path.name
+            )
 
-        for outcome in separate_files(
-            separator,
+        for outcome in _outcomes(separator, songs, options, force, show):
+            outcomes.append(outcome)
+            under_way.pop(str(outcome.song.path), None)
+            progress.update(task, completed=len(outcomes) + sum(under_way.values()))
+            if not json and outcome.error is None:
+                results.print(_line(outcome), markup=False)
+    failures = [(outcome.song, outcome.error) for outcome in outcomes if outcome.error]
+    if json:
+        _print_json({"songs": [outcome.to_json() for outcome in outcomes], "failed": len(failures)})
+    return _show_failures(failures, len(songs))
+
+
+def _outcomes(
+    separator: "Separator",
+    songs: "Sequence[Song]",
+    options: SeparateConfig,
+    force: bool,
+    show: "Callable[[Song, float], None]",
+) -> "Iterator[Outcome]":
+    if options.engine == "ray":
+        from auralflow.separation.cluster import separate_on_ray
+
+        return separate_on_ray(
+            separator.model,
+            separator.settings,
             songs,
             options.save,
-            residual=options.residual,
-            duration=options.duration,
-            on_progress=show,
-        ):
-            outcomes.append(outcome)
-            progress.update(task, completed=len(outcomes))
-            if outcome.error is None:
-                results.print(str(outcome.folder), markup=False)
-    failures = [outcome.error for outcome in outcomes if outcome.error]
-    for failure in failures:
-        stderr.print(f"failed: {failure}", markup=False)
-    if failures:
-        stderr.print(f"error: {len(failures)} of {len(songs)} songs failed", markup=False)
-    return 1 if failures else 0
+            options,
+            force=force,
+            address=options.address,
+        )
+    from auralflow.separation import separate_files
+
+    return separate_files(
+        separator, songs, options.save, options, force=force, jobs=options.jobs, on_progress=show
+    )
+
+
+def _line(outcome: "Outcome") -> str:
+    """A finished song in one line: where its stems are, and what should be known about them."""
+    remarks = []
+    if outcome.status == "kept":
+        remarks.append("kept from an earlier run")
+    gain = outcome.report.get("gain_db", 0.0)
+    if gain:
+        remarks.append(f"all files lowered by {-gain:.2f} dB, for one would have clipped")
+    return f"{outcome.folder}" + (f" ({'; '.join(remarks)})" if remarks else "")
+
+
+def _plan(
+    separator: "Separator", songs: "Sequence[Song]", options: SeparateConfig, *, force: bool, json: bool
+) -> int:
+    from auralflow.separation import plan_files
+
+    plan = plan_files(separator, songs, options.save, options, force=force)
+    if json:
+        _print_json(plan.to_json())
+    else:
+        for planned in plan.songs:
+            results.print(f"{planned.action}: {planned.song.path}", markup=False)
+        results.print(_summary(plan), markup=False)
+    code = _show_failures([(song.song, song.error) for song in plan.songs if song.error], len(songs))
+    if not plan.fits:
+        raise AuralflowError(
+            f"the disk of '{options.save}' cannot hold the stems",
+            found=f"{plan.bytes_free / 1e9:.2f} GB free",
+            expected=f"{plan.bytes / 1e9:.2f} GB",
+            advice="Free some space, choose another --save, or another --format.",
+        )
+    return code
+
+
+def _summary(plan: "Plan") -> str:
+    count = sum(song.action == "separate" for song in plan.songs)
+    return (
+        f"{count} of {len(plan.songs)} songs to separate: about {plan.seconds:.0f} s at {plan.speed:.1f} "
+        f"times real time, and up to {plan.bytes / 1e6:.0f} MB of {plan.bytes_free / 1e6:.0f} MB free"
+    )
+
+
+def _print_json(content: dict[str, Any]) -> None:
+    import json
+
+    results.print(json.dumps(content, indent=2, allow_nan=False), markup=False)
+
+
+def _show_failures(failures: "Sequence[tuple[Song, AuralflowError | None]]", total: int) -> int:
+    if not failures:
+        return 0
+    from rich.table import Table
+
+    table = Table(title="failed", title_justify="left")
+    table.add_column("song", overflow="fold")
+    table.add_column("why", overflow="fold")
+    for song, error in failures:
+        table.add_row(str(song.path), str(error))
+    stderr.print(table)
+    stderr.print(f"error: {len(failures)} of {total} songs failed", markup=False)
+    return 1

@@ -32,7 +32,7 @@ from auralflow.config.model import (
     model_config_type,
 )
 from auralflow.config.plot import PlotConfig
-from auralflow.config.separation import SeparateConfig
+from auralflow.config.separation import AudioFormat, EngineConfig, SeparateConfig, StemConfig
 from auralflow.config.training import CriterionName, TrainConfig
 
 __all__ = [
@@ -40,9 +40,11 @@ __all__ = [
     "NETS",
     "RECURRENT_NETS",
     "SOURCES",
+    "AudioFormat",
     "AugmentConfig",
     "CheckConfig",
     "CriterionName",
+    "EngineConfig",
     "EvaluateConfig",
     "ImportConfig",
     "MaskActivation",
@@ -53,6 +55,7 @@ __all__ = [
     "RecurrentModelConfig",
     "SeparateConfig",
     "Settings",
+    "StemConfig",
     "SynthConfig",
     "TrainConfig",
     "model_config_type",

@@ -5,13 +5,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from auralflow.config.base import DEVICE_PATTERN, Settings
+from auralflow.config.separation import EngineConfig
 
 __all__ = ["EvaluateConfig"]
 
 
-class EvaluateConfig(Settings):
-    """Settings of `auralflow evaluate`."""
+class EvaluateConfig(EngineConfig):
+    """Settings of `auralflow evaluate`; models separate with those of the engine."""
 
     subset: Literal["train", "valid", "test"] = Field("test", description="Part of the dataset to score.")
     save: Path | None = Field(
@@ -25,6 +25,3 @@ class EvaluateConfig(Settings):
     log_spectral_distance: bool = Field(False, description="Distance between spectra.")
     stoi: bool = Field(False, description="Intelligibility of the vocals; needs the extra 'metrics'.")
     jobs: int = Field(1, ge=1, description="Tracks at once.")
-    overlap: float = Field(0.25, ge=0, lt=1, description="Share of a chunk that the next one covers again.")
-    batch_size: int = Field(4, ge=1, description="Chunks that the net sees at once.")
-    device: str = Field("auto", pattern=DEVICE_PATTERN, description="auto, cpu, cuda, cuda:N or mps.")

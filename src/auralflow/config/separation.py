@@ -1,20 +1,107 @@
 """Settings of a separation."""
 
 from pathlib import Path
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from auralflow.config.base import DEVICE_PATTERN, Settings
 
-__all__ = ["SeparateConfig"]
+__all__ = ["AudioFormat", "EngineConfig", "SeparateConfig", "StemConfig"]
+
+AudioFormat = Literal["wav", "flac", "ogg", "mp3"]
 
 
-class SeparateConfig(Settings):
+class EngineConfig(Settings):
+    """How a `Separator` turns a signal into targets: its keyword arguments."""
+
+    targets: tuple[str, ...] | None = Field(
+        None, description="Targets to be written, as in vocals,bass. Default: all that the model has."
+    )
+    overlap: float = Field(0.25, ge=0, lt=1, description="Share of a chunk that the next one covers again.")
+    chunk: float | None = Field(
+        None,
+        gt=0,
+        le=600,
+        description="Seconds that the net sees at once, for nets of any length; the overlap stays as long as "
+        "it is for the model's own chunks. Default: the model's own.",
+    )
+    shifts: int = Field(
+        1, ge=1, le=32, description="Average over this many passes, each with its chunks elsewhere."
+    )
+    wiener: int = Field(
+        0, ge=0, le=16, description="Iterations of multichannel Wiener filtering. Default: none."
+    )
+    phase: Literal["mixture", "griffin_lim"] = Field(
+        "mixture", description="Phase of the targets: the mixture's, or moved to fit by Griffin and Lim."
+    )
+    consistent: bool = Field(
+        False, description="Share out what is left over, so that the targets sum to the original."
+    )
+    batch_size: int | None = Field(
+        None, ge=1, description="Chunks that the net sees at once. Default: what suits the device."
+    )
+    device: str = Field("auto", pattern=DEVICE_PATTERN, description="auto, cpu, cuda, cuda:N or mps.")
+    backend: Literal["torch", "onnx"] = Field(
+        "torch", description="What runs the net; onnx, on the CPU, needs the extra onnx."
+    )
+
+    @field_validator("targets", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        words = [value] if isinstance(value, str) else value
+        if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
+            return value
+        return tuple(dict.fromkeys(part.strip() for word in words for part in word.split(",")))
+
+
+class StemConfig(Settings):
+    """What is written of a song."""
+
+    residual: bool = Field(False, description="Write the residual too: the original minus the targets.")
+    start: float = Field(0, ge=0, description="Leave out the first seconds.")
+    duration: float | None = Field(
+        None, gt=0, description="Separate this many seconds only, from the start on. Default: all."
+    )
+    format: AudioFormat = Field("wav", description="Format of the files.")
+    subtype: str | None = Field(
+        None,
+        description="Encoding in the format, such as PCM_16, PCM_24 or FLOAT. Default: the input's depth.",
+    )
+    clip: Literal["gain", "error", "float"] = Field(
+        "gain",
+        description="When a stem exceeds full scale: lower all files of the song by one gain, fail, or "
+        "write the song as float.",
+    )
+
+    @field_validator("subtype")
+    @classmethod
+    def _upper(cls, subtype: str | None) -> str | None:
+        return subtype.upper().replace("-", "_") if subtype else None
+
+    @model_validator(mode="after")
+    def _check_clip(self) -> Self:
+        if self.clip == "float" and self.format != "wav":
+            raise ValueError(f"--clip float needs --format wav: {self.format} has no float form")
+        return self
+
+
+class SeparateConfig(StemConfig, EngineConfig):
     """Settings of `auralflow separate`."""
 
-    residual: bool = Field(False, description="Write residual.wav too: the original minus the targets.")
-    duration: float | None = Field(None, gt=0, description="Separate the first seconds only. Default: all.")
     save: Path = Field(Path(), description="Folder in which separated_audio/ is made.")
-    overlap: float = Field(0.25, ge=0, lt=1, description="Share of a chunk that the next one covers again.")
-    batch_size: int = Field(4, ge=1, description="Chunks that the net sees at once.")
-    device: str = Field("auto", pattern=DEVICE_PATTERN, description="auto, cpu, cuda, cuda:N or mps.")
+    jobs: int = Field(1, ge=1, le=256, description="Songs that are separated at the same time.")
+    engine: Literal["local", "ray"] = Field(
+        "local", description="Where songs are separated: here, or as tasks on a Ray cluster (extra ray)."
+    )
+    address: str | None = Field(
+        None, description="Address of the Ray cluster. Default: one on this machine, for this run."
+    )
+
+    @model_validator(mode="after")
+    def _check_engine(self) -> Self:
+        if self.address and self.engine == "local":
+            raise ValueError("--address is for --engine ray: without it, nothing is sent anywhere")
+        if self.jobs > 1 and self.engine == "ray":
+            raise ValueError("--jobs is for --engine local: a cluster runs as many songs as it has cores")
+        return self

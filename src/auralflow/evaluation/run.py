@@ -216,7 +216,7 @@ def _with_bounds(
             kind,
             models[0].separator.model.config,
             targets=stems,
-            overlap=models[0].separator.overlap,
+            overlap=models[0].separator.settings.overlap,
             device=device,
         )
         for kind in ("ibm", "irm")

@@ -70,7 +70,9 @@ class ModelSystem:
         self._identity = {
             "model": separator.model.config.model_dump(mode="json"),
             "weights": digest.hexdigest(),
-            "overlap": separator.overlap,
+            "settings": separator.settings.model_dump(
+                mode="json", exclude={"device", "batch_size", "backend"}
+            ),
         }
 
     def identity(self, track: Track) -> Mapping[str, Any]:

@@ -136,6 +136,8 @@ class Mask(nn.Module):
     def forward(self, logits: Tensor) -> Tensor:
         """Turn logits into a mask."""
         mask: Tensor = self.activation(logits)
+        if not mask.requires_grad:
+            return mask.clamp(0.0, 1.0)
         # The gradient passes the clamp, or a mask that once left [0, 1] would stay there for ever.
         return mask.clamp(0.0, 1.0).detach() + (mask - mask.detach())
 

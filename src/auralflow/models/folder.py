@@ -184,6 +184,14 @@ def _check_fit(own: dict[str, Tensor], weights: dict[str, Tensor], path: Path) -
             expected="the same names and shapes",
             advice="Put back the files that belong together.",
         )
+    broken = [name for name, tensor in weights.items() if not tensor.isfinite().all()]
+    if broken:
+        raise ModelError(
+            f"the weights '{path}' cannot be used",
+            found=f"numbers that are NaN or infinite, the first in {broken[0]}",
+            expected="finite weights",
+            advice="Train the model again, or put back an earlier file.",
+        )
 
 
 def load(model: str | Path, target: str | None = None) -> SpectrogramMaskModel:

@@ -1,21 +1,27 @@
 """Separation of a stream: any sample rate, any number of channels, any length, in flat memory.
 
-Shape letters: ``S`` source, ``G`` group of channels, ``C`` channel of the model, ``K`` channel of the audio,
-``N`` sample.
+Shape letters: ``S`` source, ``K`` channel of the audio, ``N`` sample.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from itertools import tee
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, overload
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from auralflow.audio import Audio, StreamResampler
+from auralflow.config import EngineConfig, parse_settings
+from auralflow.errors import CancelledError
 from auralflow.models import SpectrogramMaskModel
 from auralflow.models.devices import check_device
-from auralflow.models.separator import chunk_step
+from auralflow.separation.channels import ChannelLayout
+from auralflow.separation.engine import ChunkEngine
+from auralflow.separation.pipeline import average, take
+from auralflow.separation.sources import Source, open_source
 from auralflow.transforms import overlap_add
 
 __all__ = ["SeparatedBlock", "Separator"]
@@ -25,8 +31,8 @@ class SeparatedBlock(NamedTuple):
     """A finished piece of a song.
 
     Attributes:
-        original: ``[K, n]``.
-        targets: ``[S, K, n]``.
+        original: ``[K, n]``, the very samples that came in.
+        targets: ``[S, K, n]`` float32.
     """
 
     original: Audio
@@ -36,56 +42,112 @@ class SeparatedBlock(NamedTuple):
 class Separator:
     """Separates audio with a model, whatever the audio's sample rate and number of channels.
 
+    The model that is given stays as it is: the separator works with a copy, made faster. It may be used by
+    several threads at once.
+
     Args:
         model: The model.
-        overlap: Share of a chunk that the next one covers again, from 0 to below 1.
-        batch_size: Chunks that the net sees at once.
-        device: Where the net runs: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        settings: How to separate. Default: the defaults of `EngineConfig`.
+        changes: Settings by name, in place of those in ``settings``.
+
+    Raises:
+        SettingsError: If a setting is unknown or out of range.
+        NotFoundError: If the model has no such target.
+        UsageError: If the settings do not fit the model or the machine.
 
     Example:
         >>> from auralflow.config import ModelConfig
         >>> model = SpectrogramMaskModel(ModelConfig(num_hidden_channels=1, sample_rate=16000))
         >>> audio = np.zeros((2, 30000), dtype=np.float32)
-        >>> Separator(model).separate(audio, sample_rate=22050).shape
+        >>> Separator(model, overlap=0.5).separate(audio, sample_rate=22050).shape
         (1, 2, 30000)
     """
 
     def __init__(
-        self,
-        model: SpectrogramMaskModel,
-        *,
-        overlap: float = 0.25,
-        batch_size: int = 4,
-        device: str = "auto",
+        self, model: SpectrogramMaskModel, settings: EngineConfig | None = None, **changes: Any
     ) -> None:
-        self.model = model.eval().to(check_device(device))
-        self.overlap = overlap
-        self.batch_size = batch_size
+        given = settings.model_dump(include=set(EngineConfig.model_fields)) if settings else {}
+        self.settings = parse_settings(EngineConfig, given | changes)
+        self.model = model.eval()
+        self.engine = ChunkEngine(model, self.settings, check_device(self.settings.device))
 
     @property
     def targets(self) -> tuple[str, ...]:
         """Names of the targets, in the order of the axis ``S``."""
-        return self.model.targets
+        return self.settings.targets or self.model.targets
 
-    def separate(self, audio: Audio, sample_rate: int) -> Audio:
-        """Separate a whole signal.
+    @property
+    def adds_up(self) -> bool:
+        """Whether the targets sum to the original."""
+        return self.settings.consistent and self.targets == self.engine.targets
+
+    @property
+    def latency(self) -> float:
+        """Seconds that must have been read at most before a sample is finished, at the model's own rate."""
+        samples = self.engine.chunk_samples + self.engine.batch_size * self.engine.step
+        return samples / self.model.config.sample_rate
+
+    @overload
+    def separate(
+        self,
+        source: Tensor,
+        sample_rate: int | None = ...,
+        *,
+        on_progress: Callable[[float], None] = ...,
+        should_stop: Callable[[], bool] = ...,
+    ) -> Tensor: ...
+
+    @overload
+    def separate(
+        self,
+        source: Path | str | Audio | BinaryIO,
+        sample_rate: int | None = ...,
+        *,
+        on_progress: Callable[[float], None] = ...,
+        should_stop: Callable[[], bool] = ...,
+    ) -> Audio: ...
+
+    def separate(
+        self,
+        source: Source,
+        sample_rate: int | None = None,
+        *,
+        on_progress: Callable[[float], None] = lambda _: None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> Audio | Tensor:
+        """Separate a whole signal. The result is held in memory; `stream` needs none for a long one.
 
         Args:
-            audio: ``[K, N]`` float32.
-            sample_rate: In hertz.
+            source: A path, samples ``[K, N]`` as an array or a tensor, or a file opened for reading bytes.
+            sample_rate: Of samples, in hertz. Default: the model's own. A file knows its own.
+            on_progress: Is told the share that is done, 0 to 1.
+            should_stop: Is asked after each block whether to stop.
 
         Returns:
-            ``[S, K, N]``, at the same sample rate.
+            ``[S, K, N]`` at the same sample rate; a tensor for a tensor, on its device.
+
+        Raises:
+            AudioError: If a file cannot be read.
+            UsageError: If the samples have another shape.
+            CancelledError: If ``should_stop`` said so.
         """
-        blocks = [block.targets for block in self.stream([audio], sample_rate, audio.shape[0])]
-        empty = np.zeros((len(self.targets), audio.shape[0], 0), dtype=np.float32)
-        return np.concatenate([empty, *blocks], axis=-1)
+        with open_source(source, sample_rate or self.model.config.sample_rate) as opened:
+            parts = [np.zeros((len(self.targets), opened.channels, 0), dtype=np.float32)]
+            done = 0
+            for block in self.stream(opened.blocks, opened.sample_rate, opened.channels):
+                if should_stop():
+                    raise CancelledError("the separation was stopped before its end")
+                parts.append(block.targets)
+                done += block.targets.shape[-1]
+                on_progress(done / opened.frames)
+        separated = np.concatenate(parts, axis=-1)
+        return torch.from_numpy(separated).to(source.device) if isinstance(source, Tensor) else separated
 
     def stream(self, blocks: Iterable[Audio], sample_rate: int, channels: int) -> Iterator[SeparatedBlock]:
         """Separate a signal block by block.
 
-        A block is finished when about one chunk and one batch of chunks after it have been read; that much
-        is held in memory, whatever the length of the signal.
+        A block is finished when `latency` seconds after it have been read, and what the resamplers hold; that
+        much is held in memory, whatever the length of the signal.
 
         Args:
             blocks: The signal as consecutive pieces ``[K, n]`` of any length.
@@ -95,45 +157,79 @@ class Separator:
         Yields:
             Finished pieces of the original and of the targets; together as long as the signal.
         """
-        config = self.model.config
         waiting: deque[Audio] = deque()
 
         def remember() -> Iterator[Audio]:
             for block in blocks:
                 waiting.append(block)
-                yield block
+                yield block.astype(np.float32, copy=False)
 
-        layout = _Layout(channels, config.num_channels)
-        inside = _resampled(remember(), sample_rate, config.sample_rate, channels)
-        separated = overlap_add(
-            (torch.from_numpy(layout.spread(block)) for block in inside),
-            lambda chunks: layout.separate(self.model, chunks),
-            chunk_length=config.chunk_samples,
-            step=chunk_step(config.chunk_samples, self.overlap),
-            batch_size=self.batch_size,
-        )
-        shape = (len(self.targets), channels, -1)
-        flat = (layout.gather(part).reshape(-1, part.shape[-1]).cpu().numpy() for part in separated)
-        back = _resampled(flat, config.sample_rate, sample_rate, len(self.targets) * channels)
-        for targets in back:
-            original = _take(waiting, targets.shape[-1])
-            yield SeparatedBlock(original, targets[:, : original.shape[-1]].reshape(shape))
+        rate = self.model.config.sample_rate
+        inside = _resampled(remember(), sample_rate, rate, channels)
+        num_rows = len(self.engine.targets) * channels
+        for flat in _resampled(self._shifted(inside, channels), rate, sample_rate, num_rows):
+            original = take(waiting, flat.shape[-1])
+            if original.shape[-1]:
+                targets = flat[:, : original.shape[-1]].reshape(-1, *original.shape)
+                yield self._finished(original, targets)
         # Rounding of lengths in the resampler can leave a sample or two without an estimate.
-        rest = _take(waiting, sum(block.shape[-1] for block in waiting))
+        rest = take(waiting, sum(block.shape[-1] for block in waiting))
         if rest.shape[-1]:
-            yield SeparatedBlock(rest, np.zeros((len(self.targets), *rest.shape), dtype=np.float32))
+            silence = np.zeros((len(self.engine.targets), *rest.shape), dtype=np.float32)
+            yield self._finished(rest, silence)
+
+    def _shifted(self, blocks: Iterable[Audio], channels: int) -> Iterator[Audio]:
+        """Blocks ``[K, n]`` to targets ``[S * K, n]``, averaged over passes with shifted chunks."""
+        count = self.settings.shifts
+        if count == 1:
+            yield from self._overlapped(blocks, channels)
+            return
+        passes = []
+        for index, copy in enumerate(tee(blocks, count)):
+            shift = index * self.engine.step // count
+            ahead = np.zeros((channels, shift), dtype=np.float32)
+            passes.append(_without_start(self._overlapped(_joined(ahead, copy), channels), shift))
+        yield from average(passes)
+
+    def _overlapped(self, blocks: Iterable[Audio], channels: int) -> Iterator[Audio]:
+        """Blocks ``[K, n]`` to targets ``[S * K, n]``, both at the model's rate."""
+        layout = ChannelLayout(channels, self.model.config.num_channels)
+        separated = overlap_add(
+            (torch.from_numpy(layout.spread(block)) for block in blocks),
+            lambda chunks: layout.separate(self.engine, chunks),
+            chunk_length=self.engine.chunk_samples,
+            step=self.engine.step,
+            # More groups are more rows of the net's batch.
+            batch_size=max(1, self.engine.batch_size // layout.num_groups),
+        )
+        for part in separated:
+            yield layout.gather(part).reshape(-1, part.shape[-1]).cpu().numpy()
+
+    def _finished(self, original: Audio, targets: Audio) -> SeparatedBlock:
+        if self.settings.consistent:
+            # What the model's rate cannot hold, and what rounding leaves, is shared out evenly.
+            left = original - targets.sum(axis=0, dtype=np.float64)
+            targets = (targets + left / len(targets)).astype(np.float32)
+        if self.targets != self.engine.targets:
+            targets = targets[[self.engine.targets.index(target) for target in self.targets]]
+        return SeparatedBlock(original, targets)
 
 
-def _take(waiting: deque[Audio], count: int) -> Audio:
-    """Take up to ``count`` samples from the front of a queue of blocks."""
-    taken = []
-    while waiting and count > 0:
-        block = waiting.popleft()
-        if block.shape[-1] > count:
-            waiting.appendleft(block[:, count:])
-        taken.append(block[:, :count])
-        count -= taken[-1].shape[-1]
-    return np.concatenate(taken, axis=-1) if taken else np.zeros((0, 0), dtype=np.float32)
+def _joined(first: Audio, rest: Iterable[Audio]) -> Iterator[Audio]:
+    # Nothing is put before nothing: an empty signal stays empty.
+    iterator = iter(rest)
+    for block in iterator:
+        yield np.concatenate((first, block), axis=-1)
+        break
+    yield from iterator
+
+
+def _without_start(blocks: Iterable[Audio], count: int) -> Iterator[Audio]:
+    for block in blocks:
+        kept = block[..., count:]
+        count -= min(count, block.shape[-1])
+        if kept.shape[-1]:
+            yield kept
 
 
 def _resampled(blocks: Iterable[Audio], source: int, target: int, channels: int) -> Iterator[Audio]:
@@ -144,35 +240,3 @@ def _resampled(blocks: Iterable[Audio], source: int, target: int, channels: int)
     for block in blocks:
         yield resampler.push(block)
     yield resampler.finish()
-
-
-class _Layout:
-    """How the audio's ``K`` channels are dealt out to a net of ``C`` channels, and collected again.
-
-    Groups of ``C`` channels are separated on their own; a last group that is not full repeats its last
-    channel, and the estimates of the repeated channel are averaged.
-    """
-
-    def __init__(self, audio_channels: int, model_channels: int) -> None:
-        self.model_channels = model_channels
-        self.num_groups = -(-audio_channels // model_channels)
-        self.origin = [min(i, audio_channels - 1) for i in range(self.num_groups * model_channels)]
-        self.audio_channels = audio_channels
-
-    def spread(self, audio: Audio) -> Audio:
-        """From ``[K, n]`` to ``[G * C, n]``."""
-        return audio if len(self.origin) == self.audio_channels else audio[self.origin]
-
-    def separate(self, model: SpectrogramMaskModel, chunks: Tensor) -> Tensor:
-        """From ``[B, G * C, n]`` to ``[B, S, G * C, n]``, each group in a row of the net's batch."""
-        batch, _, length = chunks.shape
-        targets = model.separate_chunks(chunks.reshape(-1, self.model_channels, length))
-        targets = targets.reshape(batch, self.num_groups, -1, self.model_channels, length)
-        return targets.transpose(1, 2).flatten(2, 3)
-
-    def gather(self, targets: Tensor) -> Tensor:
-        """From ``[S, G * C, n]`` to ``[S, K, n]``."""
-        if len(self.origin) == self.audio_channels:
-            return targets
-        last = self.audio_channels - 1
-        return torch.cat((targets[:, :last], targets[:, last:].mean(dim=1, keepdim=True)), dim=1)

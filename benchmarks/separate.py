@@ -1,0 +1,146 @@
+"""How fast songs are separated, beside two well-known separators, all in one run on one machine.
+
+    python benchmarks/separate.py [--seconds 180] [--peers FOLDER] [--backend onnx]
+
+Four stereo stems at 44.1 kHz of the same noise, random weights, each separator by its own default way. The
+number that counts is a ratio of two rows of one run: seconds of audio per second of CPU time, which other
+programs on the machine disturb least. For the nets of auralflow it also tells which share of the time was
+spent outside the net, and how near the net comes to the fastest convolution measured here.
+
+The peers are optional: pip install --no-deps --target FOLDER demucs openunmix einops julius
+"""
+
+import argparse
+import sys
+import time
+import types
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from auralflow.config import SOURCES, model_config_type
+from auralflow.models import SpectrogramMaskModel
+from auralflow.separation import Separator
+
+RATE = 44100
+
+
+def cpu_seconds(work: Callable[[], object], repeats: int = 1) -> float:
+    """CPU seconds of the fastest of several runs."""
+    times = []
+    for _ in range(repeats):
+        started = time.process_time()
+        work()
+        times.append(time.process_time() - started)
+    return min(times)
+
+
+def convolution_peak() -> float:
+    """The fastest convolution of this machine, in GFLOP per CPU second."""
+    convolution = torch.nn.Conv2d(256, 256, 3, padding=1).eval()
+    features = torch.randn(4, 256, 64, 32)
+    flops = 2 * 9 * 256 * 256 * 4 * 64 * 32
+    with torch.inference_mode():
+        convolution(features)
+        return flops / cpu_seconds(lambda: convolution(features), 10) / 1e9
+
+
+def auralflow_row(net: str, audio: np.ndarray, **options: object) -> dict:
+    """One net of auralflow, at the size that is shipped."""
+    config = model_config_type(net)(
+        net=net, targets=SOURCES, num_channels=2, num_fft=2048, window_size=2048, hop_length=1024
+    )
+    separator = Separator(SpectrogramMaskModel(config), device="cpu", **options)
+    engine = separator.engine
+    inside = 0.0
+    masks = engine.masks
+
+    def timed(magnitudes: torch.Tensor) -> torch.Tensor:
+        nonlocal inside
+        started = time.process_time()
+        result = masks(magnitudes)
+        inside += time.process_time() - started
+        return result
+
+    example = torch.rand(1, 2, config.num_bins, engine.model.stft.num_frames(engine.chunk_samples))
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        engine.model.net(example)
+    separator.separate(audio[:, : RATE * 4], RATE)
+    engine.masks = timed
+    total = cpu_seconds(lambda: separator.separate(audio, RATE))
+    chunks = audio.shape[1] / engine.step
+    return {
+        "speed": audio.shape[1] / RATE / total,
+        "outside": 1 - inside / total,
+        "gflops": chunks * counter.get_total_flops() / 1e9 / inside,
+    }
+
+
+def htdemucs_row(audio: np.ndarray) -> dict:
+    """HTDemucs as its authors run it by default: one random shift, a quarter of overlap."""
+    from demucs.apply import apply_model
+    from demucs.htdemucs import HTDemucs
+
+    model = HTDemucs(["drums", "bass", "other", "vocals"], bottom_channels=512, t_layers=5).eval()
+    mixture = torch.from_numpy(audio)[None]
+    with torch.no_grad():
+        total = cpu_seconds(lambda: apply_model(model, mixture, shifts=1, overlap=0.25, device="cpu"))
+    return {"speed": audio.shape[1] / RATE / total}
+
+
+def open_unmix_row(audio: np.ndarray) -> dict:
+    """Four nets of the size of umxl, without the Wiener filter."""
+    # It imports torchaudio, of which this way of using it needs nothing.
+    sys.modules.setdefault("torchaudio", types.ModuleType("torchaudio"))
+    from openunmix.model import OpenUnmix
+    from openunmix.model import Separator as OpenUnmixSeparator
+
+    nets = {name: OpenUnmix(nb_bins=2049, hidden_size=1024, max_bin=1487) for name in SOURCES}
+    separator = OpenUnmixSeparator(nets, niter=0, sample_rate=float(RATE)).eval()
+    separator.freeze()
+    mixture = torch.from_numpy(audio)[None]
+    with torch.no_grad():
+        total = cpu_seconds(lambda: separator(mixture))
+    return {"speed": audio.shape[1] / RATE / total}
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=180)
+    parser.add_argument("--peers", type=Path, help="folder with demucs and openunmix")
+    parser.add_argument("--backend", default="torch", choices=["torch", "onnx"])
+    parser.add_argument("--chunk", type=float, help="chunk of SpectrogramNetSimple in seconds")
+    arguments = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    generator = np.random.default_rng(0)
+    audio = generator.standard_normal((2, round(arguments.seconds * RATE)), dtype=np.float32) / 10
+
+    peak = convolution_peak()
+    print(f"{torch.get_num_threads()} threads, fastest convolution {peak:.0f} GFLOP per CPU second")
+    rows = {}
+    for net in ("SpectrogramNetSimple", "SpectrogramNetLSTM", "SpectrogramNetVAE"):
+        chunk = arguments.chunk if net == "SpectrogramNetSimple" else None
+        rows[net] = auralflow_row(net, audio, backend=arguments.backend, chunk=chunk)
+    if arguments.peers:
+        sys.path.append(str(arguments.peers))
+        # The slow ones are content with less of the same song.
+        short = audio[:, : min(audio.shape[1], 30 * RATE)]
+        rows["HTDemucs"] = htdemucs_row(short)
+        rows["Open-Unmix"] = open_unmix_row(short)
+
+    reference = rows["SpectrogramNetSimple"]["speed"]
+    print(f"{'':22}{'audio s / CPU s':>16}{'Simple is':>12}{'outside the net':>17}{'of the peak':>13}")
+    for name, row in rows.items():
+        line = f"{name:22}{row['speed']:16.2f}{reference / row['speed']:11.1f}x"
+        if "outside" in row:
+            line += f"{100 * row['outside']:15.1f} %{100 * row['gflops'] / peak:11.0f} %"
+        print(line)
+
+
+if __name__ == "__main__":
+    main()

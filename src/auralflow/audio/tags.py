@@ -1,0 +1,86 @@
+"""What a file says about its music: title, artist and the like."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import soundfile
+
+from auralflow.audio.checks import check_readable
+from auralflow.audio.sound_files import native_name
+
+__all__ = ["TAGS", "fitting_tags", "read_tags"]
+
+TAGS = ("title", "artist", "album", "date", "genre", "tracknumber", "comment", "copyright", "license")
+"""The tags that are carried from file to file, by libsndfile's names."""
+
+_CONTAINER_NAMES = {"tracknumber": "track"}
+
+
+def read_tags(path: Path) -> dict[str, str]:
+    """Read the tags of an audio file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Those of `TAGS` that it has.
+
+    Raises:
+        NotFoundError: If there is no such file.
+        AudioError: If it may not be read.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "song.flac"
+        >>> with soundfile.SoundFile(path, "w", 8000, 1, format="FLAC") as file:
+        ...     file.title = "Song"
+        ...     file.write([0.0])
+        >>> read_tags(path)
+        {'title': 'Song'}
+    """
+    check_readable(path)
+    try:
+        with soundfile.SoundFile(native_name(path)) as file:
+            found: Mapping[str, str] = file.copy_metadata()
+    except (soundfile.LibsndfileError, TypeError):
+        found = _container_tags(path)
+    return {name: found[name] for name in TAGS if found.get(name)}
+
+
+def _container_tags(path: Path) -> dict[str, str]:
+    import av  # noqa: PLC0415 - slow to load, and only needed for what libsndfile cannot read
+
+    try:
+        with path.open("rb") as file, av.open(file, options={"protocol_whitelist": "file"}) as container:
+            streams = container.streams.audio
+            # Matroska and Ogg keep them with the stream, and some in upper case.
+            known = {**container.metadata, **(streams[0].metadata if streams else {})}
+    except av.error.FFmpegError:
+        return {}
+    known = {name.lower(): value for name, value in known.items()}
+    return {name: known.get(_CONTAINER_NAMES.get(name, name), "") for name in TAGS}
+
+
+def fitting_tags(tags: Mapping[str, str], format: str) -> dict[str, str]:  # noqa: A002 - the field's own word
+    """The tags that a format can hold.
+
+    Args:
+        tags: Names of `TAGS` and their text.
+        format: Name of the container, such as "WAV".
+
+    Returns:
+        Those that libsndfile writes so that others read them: none of AIFF, where it spoils some; of MP3
+        those in plain letters only, because it does not say there in which alphabet they are.
+
+    Example:
+        >>> fitting_tags({"title": "Lied", "artist": "Zoë", "license": "CC0"}, "MP3")
+        {'title': 'Lied'}
+    """
+    without = {"WAV": ("license",), "RF64": ("license",), "MP3": ("license", "copyright")}
+    if format not in ("WAV", "RF64", "FLAC", "OGG", "MP3"):
+        return {}
+    return {
+        name: text
+        for name, text in tags.items()
+        if name in TAGS and name not in without.get(format, ()) and (format != "MP3" or text.isascii())
+    }

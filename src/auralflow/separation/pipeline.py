@@ -1,0 +1,109 @@
+"""Iterators that work ahead in a thread, and streams read in step."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import numpy as np
+
+from auralflow.audio import Audio
+
+__all__ = ["average", "prefetch", "take"]
+
+Item = TypeVar("Item")
+_END: Any = object()
+
+
+def prefetch(items: Iterable[Item], depth: int = 2) -> Iterator[Item]:
+    """Yield the items of an iterable, made ahead of time by a thread.
+
+    Args:
+        items: Where they come from. An exception in there is raised here, in its place.
+        depth: Items that may wait.
+
+    Yields:
+        The items, in order.
+
+    Example:
+        >>> list(prefetch(range(3)))
+        [0, 1, 2]
+    """
+    iterator = iter(items)
+    waiting: deque[Future[Item]] = deque()
+    with ThreadPoolExecutor(1) as executor:
+        try:
+            waiting.extend(executor.submit(next, iterator, _END) for _ in range(depth))
+            while (item := waiting.popleft().result()) is not _END:
+                waiting.append(executor.submit(next, iterator, _END))
+                yield item
+        finally:
+            # The caller may have gone: what was not begun is not begun any more.
+            for future in waiting:
+                future.cancel()
+    if isinstance(iterator, _Closable):
+        iterator.close()
+
+
+class _Closable(Iterator[Any]):
+    """Any iterator that can be closed, such as a generator."""
+
+    @classmethod
+    def __subclasshook__(cls, other: type) -> bool:
+        return hasattr(other, "close")
+
+    def close(self) -> None: ...
+
+
+def take(waiting: deque[Audio], count: int) -> Audio:
+    """Take up to ``count`` samples from the front of a queue of blocks ``[..., n]``.
+
+    Returns:
+        ``[..., m]`` with ``m`` up to ``count``; ``[0, 0]`` from an empty queue.
+
+    Example:
+        >>> blocks = deque([np.zeros((1, 3)), np.ones((1, 3))])
+        >>> take(blocks, 4), len(blocks)
+        (array([[0., 0., 0., 1.]]), 1)
+    """
+    taken = []
+    while waiting and count > 0:
+        block = waiting.popleft()
+        if block.shape[-1] > count:
+            waiting.appendleft(block[..., count:])
+        taken.append(block[..., :count])
+        count -= taken[-1].shape[-1]
+    if len(taken) == 1:
+        return taken[0]
+    return np.concatenate(taken, axis=-1) if taken else np.zeros((0, 0), dtype=np.float32)
+
+
+def average(streams: list[Iterator[Audio]]) -> Iterator[Audio]:
+    """Average streams of blocks that are equally long in all, but cut in different places.
+
+    Args:
+        streams: Streams of blocks ``[..., n]``.
+
+    Yields:
+        Blocks of the mean; as little as possible of any stream is held.
+    """
+    held: list[deque[Audio]] = [deque() for _ in streams]
+    lengths = [0] * len(streams)
+    live = [True] * len(streams)
+    while True:
+        # The stream that is furthest behind reads next, so that none runs ahead.
+        index = min((i for i, on in enumerate(live) if on), key=lambda i: lengths[i], default=None)
+        if index is not None:
+            block = next(streams[index], None)
+            if block is None:
+                live[index] = False
+            else:
+                held[index].append(block)
+                lengths[index] += block.shape[-1]
+        ready = min(lengths)
+        if ready:
+            parts = [take(queue, ready) for queue in held]
+            lengths = [length - ready for length in lengths]
+            yield np.mean(parts, axis=0, dtype=np.float32)
+        elif index is None:
+            return

@@ -1,0 +1,144 @@
+"""What a run would do: how long it would take and how much of the disk."""
+
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from auralflow.config import StemConfig
+from auralflow.errors import AuralflowError
+from auralflow.separation.songs import OUTPUT_FOLDER, Song
+from auralflow.separation.stream import Separator
+from auralflow.separation.work import Worker, bytes_needed
+
+__all__ = ["Plan", "PlannedSong", "calibrate", "plan_files"]
+
+
+@dataclass(frozen=True)
+class PlannedSong:
+    """What would be done with a song.
+
+    Attributes:
+        song: The song.
+        action: "separate", "keep" what is finished, or "fail".
+        seconds: Length of its audio.
+        bytes: What its stems take on the disk at most.
+        error: Why it would fail.
+    """
+
+    song: Song
+    action: Literal["separate", "keep", "fail"]
+    seconds: float = 0.0
+    bytes: int = 0
+    error: AuralflowError | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run would do.
+
+    Attributes:
+        songs: Each song.
+        speed: Seconds of audio that are separated in one second, as measured.
+        bytes_free: Space on the disk.
+    """
+
+    songs: Sequence[PlannedSong]
+    speed: float
+    bytes_free: int
+
+    @property
+    def seconds(self) -> float:
+        """Time that the run would take."""
+        return sum(song.seconds for song in self.songs if song.action == "separate") / self.speed
+
+    @property
+    def bytes(self) -> int:
+        """Space that the run would take."""
+        return sum(song.bytes for song in self.songs if song.action == "separate")
+
+    @property
+    def fits(self) -> bool:
+        """Whether the disk can hold it."""
+        return self.bytes <= self.bytes_free
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as JSON values."""
+        return {
+            "songs": [
+                {
+                    "source": str(planned.song.path),
+                    "name": planned.song.name.as_posix(),
+                    "action": planned.action,
+                    "seconds": planned.seconds,
+                    "bytes": planned.bytes,
+                    "error": str(planned.error) if planned.error else None,
+                }
+                for planned in self.songs
+            ],
+            "speed": self.speed,
+            "seconds": self.seconds,
+            "bytes": self.bytes,
+            "bytes_free": self.bytes_free,
+            "fits": self.fits,
+        }
+
+
+def calibrate(separator: Separator, channels: int = 2) -> float:
+    """Measure how many seconds of audio are separated in one second, by a short piece of noise.
+
+    Args:
+        separator: The separator.
+        channels: Channels of the noise.
+    """
+    engine = separator.engine
+    samples = engine.chunk_samples + engine.batch_size * engine.step
+    rate = separator.model.config.sample_rate
+    noise = np.random.default_rng(0).standard_normal((channels, samples), dtype=np.float32) / 10
+    separator.separate(noise[:, : engine.chunk_samples], rate)  # the first time takes longer than all others
+    started = time.perf_counter()
+    separator.separate(noise, rate)
+    return samples / rate / (time.perf_counter() - started)
+
+
+def plan_files(
+    separator: Separator,
+    songs: Sequence[Song],
+    save: Path,
+    options: StemConfig,
+    *,
+    force: bool = False,
+) -> Plan:
+    """Tell what `separate_files` would do. Nothing is written.
+
+    Args:
+        separator: The separator.
+        songs: The songs.
+        save: The folder that the stems would go to.
+        options: What would be written.
+        force: Whether what is done would be done again.
+    """
+    worker = Worker(separator, save / OUTPUT_FOLDER, options, force=force)
+    planned = [_planned(worker, song) for song in songs]
+    existing = next(folder for folder in (save.absolute(), *save.absolute().parents) if folder.exists())
+    to_do = any(song.action == "separate" for song in planned)
+    speed = calibrate(separator) if to_do else 1.0
+    return Plan(planned, speed, shutil.disk_usage(existing).free)
+
+
+def _planned(worker: Worker, song: Song) -> PlannedSong:
+    try:
+        if song.fault:
+            raise song.fault
+        seconds, size = bytes_needed(worker.separator, song.path, worker.options)
+    except AuralflowError as error:
+        return PlannedSong(song, "fail", error=error)
+    if not worker.force and worker.journal.finished(
+        song.name.as_posix(), worker.key(worker.journal.mark(song.path.absolute()))
+    ):
+        return PlannedSong(song, "keep", seconds)
+    return PlannedSong(song, "separate", seconds, size)

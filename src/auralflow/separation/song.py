@@ -1,0 +1,226 @@
+"""Separation of one file into the files of its stems."""
+
+import math
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from auralflow.audio import AudioInfo, AudioWriter, probe, read_tags, stream_audio
+from auralflow.config import StemConfig, parse_settings
+from auralflow.errors import AudioError, CancelledError
+from auralflow.separation.encoding import Encoding, choose_encoding
+from auralflow.separation.pipeline import prefetch
+from auralflow.separation.spool import Spool
+from auralflow.separation.stems import ORIGINAL, RESIDUAL, StemMaker
+from auralflow.separation.stream import SeparatedBlock, Separator
+
+__all__ = ["SongReport", "file_names", "range_of", "separate_file"]
+
+
+@dataclass(frozen=True)
+class SongReport:
+    """What was written of a song.
+
+    Attributes:
+        files: Names of the files in the song's folder.
+        seconds: Length of the audio that was separated.
+        sample_rate: In hertz.
+        channels: Number of channels.
+        format: Container of the files.
+        subtype: Their encoding.
+        gain_db: The one gain of all files, in dB; 0 unless a stem would have clipped.
+        residual_db: Level of the original minus the targets, relative to the original; None where silent.
+        null_db: Level of the original minus all other files, in dB below full scale; None where nothing is
+            left.
+    """
+
+    files: tuple[str, ...]
+    seconds: float
+    sample_rate: int
+    channels: int
+    format: str
+    subtype: str
+    gain_db: float
+    residual_db: float | None
+    null_db: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as JSON values."""
+        return asdict(self) | {"files": list(self.files)}
+
+
+def file_names(targets: tuple[str, ...], options: StemConfig) -> list[str]:
+    """Names of a song's files, the original first.
+
+    Example:
+        >>> file_names(("vocals",), StemConfig(residual=True))
+        ['original.wav', 'vocals.wav', 'residual.wav']
+    """
+    names = [ORIGINAL, *targets, *([RESIDUAL] if options.residual else [])]
+    return [f"{name}.{options.format}" for name in names]
+
+
+def range_of(info: AudioInfo, options: StemConfig) -> tuple[int, int]:
+    """First sample and number of samples of the part that is to be separated.
+
+    Example:
+        >>> info = AudioInfo(Path("a.wav"), 8000, 1, 80000, "WAV", "PCM_16")
+        >>> range_of(info, StemConfig(start=9, duration=5))
+        (72000, 8000)
+    """
+    start = min(round(options.start * info.sample_rate), info.frames)
+    frames = info.frames - start
+    if options.duration is not None:
+        frames = min(frames, round(options.duration * info.sample_rate))
+    return start, frames
+
+
+def separate_file(
+    separator: Separator,
+    path: Path,
+    folder: Path,
+    options: StemConfig | None = None,
+    *,
+    on_progress: Callable[[float], None] = lambda _: None,
+    should_stop: Callable[[], bool] = lambda: False,
+    **changes: Any,
+) -> SongReport:
+    """Separate a file into ``original``, a file for each target and, if asked for, ``residual``.
+
+    The stems have the file's sample rate, channels, bit depth, length and tags. No stem is rescaled on its
+    own, and no file is there before it is whole.
+
+    Args:
+        separator: The separator.
+        path: The audio file.
+        folder: The folder for the stems, made when missing.
+        options: What to write. Default: the defaults of `StemConfig`.
+        on_progress: Is told the share that is done, 0 to 1.
+        should_stop: Is asked after each block whether to stop.
+        changes: Options by name, in place of those in ``options``.
+
+    Returns:
+        What was written.
+
+    Raises:
+        AudioError: If the file cannot be read, or the stems cannot be written.
+        CancelledError: If ``should_stop`` said so.
+        OSError: If the disk is full.
+    """
+    given = options.model_dump(include=set(StemConfig.model_fields)) if options else {}
+    options = parse_settings(StemConfig, given | changes)
+    info = probe(path)
+    job = _Job(separator, info, folder, options, choose_encoding(info, options))
+    if job.frames == 0 and job.encoding.format in ("FLAC", "MP3"):
+        raise AudioError(f"'{path}' holds no samples", expected=f"at least one for {job.encoding.format}")
+    folder.mkdir(parents=True, exist_ok=True)
+    with closing(job.separated(on_progress, should_stop)) as blocks:
+        if job.encoding.is_float or options.clip == "error":
+            return job.write(blocks, job.maker())
+        return job.write_without_clipping(blocks)
+
+
+@dataclass
+class _Job:
+    """One file on its way to its stems."""
+
+    separator: Separator
+    info: AudioInfo
+    folder: Path
+    options: StemConfig
+    encoding: Encoding
+
+    def __post_init__(self) -> None:
+        self.start, self.frames = range_of(self.info, self.options)
+
+    def maker(self, gain: float = 1.0) -> StemMaker:
+        return StemMaker(
+            self.encoding,
+            residual=self.options.residual,
+            consistent=self.separator.adds_up,
+            gain=gain,
+        )
+
+    def separated(
+        self, on_progress: Callable[[float], None], should_stop: Callable[[], bool]
+    ) -> Generator[SeparatedBlock, None, None]:
+        """The finished blocks; decoding, the net and whoever takes the blocks work at the same time."""
+        wide = self.info.subtype in ("PCM_32", "DOUBLE", "PCM_S32LE", "PCM_F64LE")
+        decoded = prefetch(
+            stream_audio(
+                self.info.path,
+                start=self.start,
+                frames=self.frames,
+                dtype="float64" if wide else "float32",
+            )
+        )
+        done = 0
+        blocks = self.separator.stream(decoded, self.info.sample_rate, self.info.channels)
+        for block in prefetch(blocks):
+            if should_stop():
+                raise CancelledError(f"the separation of '{self.info.path}' was stopped before its end")
+            yield block
+            done += block.original.shape[-1]
+            on_progress(done / self.frames)
+
+    def write_without_clipping(self, blocks: Iterator[SeparatedBlock]) -> SongReport:
+        """Keep the blocks until the highest sample is known, then write the files."""
+        maker = self.maker()
+        with Spool(self.folder) as spool:
+            excess = 0.0
+            for block in blocks:
+                excess = max(excess, maker.excess(block))
+                spool.put(block)
+            if excess > 1.0 and self.options.clip == "float":
+                maker.encoding = Encoding("WAV", "FLOAT")
+            elif excess > 1.0:
+                maker.gain = 1.0 / excess
+            return self.write(iter(spool), maker)
+
+    def write(self, blocks: Iterator[SeparatedBlock], maker: StemMaker) -> SongReport:
+        """Write the files as the blocks come."""
+        names = file_names(self.separator.targets, self.options)
+        tags = read_tags(self.info.path)
+        with ExitStack() as stack:
+            writers = [
+                stack.enter_context(
+                    AudioWriter(
+                        self.folder / name,
+                        self.info.sample_rate,
+                        self.info.channels,
+                        maker.encoding.subtype,
+                        maker.encoding.format,
+                        frames=self.frames,
+                        tags=tags,
+                    )
+                )
+                for name in names
+            ]
+            for block in blocks:
+                if self.options.clip == "error":
+                    self._refuse_clipping(maker, block)
+                for writer, audio in zip(writers, maker.make(block), strict=True):
+                    writer.write(audio)
+        return SongReport(
+            tuple(names),
+            self.frames / self.info.sample_rate,
+            self.info.sample_rate,
+            self.info.channels,
+            maker.encoding.format,
+            maker.encoding.subtype,
+            20 * math.log10(maker.gain),
+            maker.null_test.residual_db,
+            maker.null_test.null_db,
+        )
+
+    def _refuse_clipping(self, maker: StemMaker, block: SeparatedBlock) -> None:
+        excess = maker.excess(block)
+        if excess > 1.0:
+            raise AudioError(
+                f"a stem of '{self.info.path}' would clip",
+                found=f"a sample {20 * math.log10(excess):.1f} dB above full scale",
+                expected=f"none, for {maker.encoding.format} {maker.encoding.subtype} with --clip error",
+                advice="Use --clip gain, --clip float or --subtype FLOAT.",
+            )

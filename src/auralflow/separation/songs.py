@@ -1,0 +1,125 @@
+"""Which songs lie under some paths, and what their folders of stems are called."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from auralflow.audio import is_audio
+from auralflow.errors import AudioError, NotFoundError
+
+__all__ = ["OUTPUT_FOLDER", "Song", "find_songs", "numbered"]
+
+OUTPUT_FOLDER = "separated_audio"
+MIXTURE = "mixture"
+
+# The longest name that common file systems take, in bytes.
+_LONGEST_NAME = 255
+
+
+@dataclass(frozen=True)
+class Song:
+    """A file to be separated.
+
+    Attributes:
+        path: The file.
+        name: Where its stems go, relative to ``separated_audio``.
+        fault: Why it cannot be separated, as far as a look at its folder tells; else None.
+    """
+
+    path: Path
+    name: Path
+    fault: AudioError | None = None
+
+
+def find_songs(paths: Iterable[Path]) -> list[Song]:
+    """List the audio files under some paths.
+
+    Folders are searched whole, and their tree is mirrored in the output. A folder with a ``mixture`` file, as
+    in MUSDB18, is one song of the folder's name. Hidden files, and results of earlier runs, are left out.
+
+    Args:
+        paths: Files and folders. A file that is named is taken whatever its ending.
+
+    Returns:
+        The songs, each with a name of its own: where two would share one, their endings are added to it,
+        then a number.
+
+    Raises:
+        NotFoundError: If a path does not exist, or there is no audio under any of them.
+    """
+    songs: list[Song] = []
+    for path in paths:
+        if path.is_dir():
+            songs.extend(_songs_in(path, Path()))
+        elif path.exists():
+            songs.append(_song(path, Path()))
+        else:
+            raise NotFoundError(f"no such file or folder: '{path}'", expected="a song or a folder of songs")
+    if not songs:
+        raise NotFoundError(
+            "there is nothing to separate",
+            found="no audio file in " + ", ".join(f"'{path}'" for path in paths),
+            expected="wav, flac, ogg, mp3, m4a and the like",
+        )
+    return _with_own_names(songs)
+
+
+def _song(path: Path, parent: Path) -> Song:
+    if path.stem.lower() == MIXTURE:
+        return Song(path, parent / (path.resolve().parent.name or MIXTURE))
+    # The stem of "...wav" is "..", which is no name but the way out of the folder.
+    return Song(path, parent / (path.name if path.stem in (".", "..") else path.stem))
+
+
+def _songs_in(folder: Path, parent: Path) -> Iterator[Song]:
+    try:
+        entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    except OSError as error:
+        # One closed folder is no reason to leave the others alone, nor to keep quiet.
+        fault = AudioError(f"cannot look into the folder '{folder}'", found=f"'{error.strerror}'")
+        yield Song(folder, parent / folder.name, fault)
+        return
+    files = [entry for entry in entries if entry.is_file() and is_audio(entry)]
+    mixtures = [file for file in files if file.stem.lower() == MIXTURE]
+    if mixtures:
+        yield Song(mixtures[0], parent.parent / folder.resolve().name)
+    else:
+        yield from (_song(file, parent) for file in files)
+    for entry in entries:
+        # A link to a folder could lead back up, and round and round.
+        if entry.is_dir() and not entry.is_symlink() and entry.name != OUTPUT_FOLDER:
+            yield from _songs_in(entry, parent / entry.name)
+
+
+def numbered(name: Path, number: int) -> Path:
+    """A name with a number behind it, cut to what file systems take.
+
+    Example:
+        >>> numbered(Path("live/song"), 2).as_posix()
+        'live/song (2)'
+    """
+    ending = f" ({number})"
+    room = _LONGEST_NAME - len(os.fsencode(ending))
+    # Half a character at the cut is dropped.
+    return name.with_name(os.fsencode(name.name)[:room].decode(errors="ignore") + ending)
+
+
+def _with_own_names(songs: Sequence[Song]) -> list[Song]:
+    def key(name: Path) -> str:
+        # Some file systems do not tell upper from lower case.
+        return os.fspath(name).casefold()
+
+    shared = Counter(key(song.name) for song in songs)
+    taken: set[str] = set()
+    result = []
+    for song in songs:
+        base = song.name if shared[key(song.name)] == 1 else song.name.with_name(song.path.name)
+        name, number = base, 1
+        while key(name) in taken:
+            number += 1
+            name = numbered(base, number)
+        taken.add(key(name))
+        result.append(replace(song, name=name))
+    return result

@@ -1,0 +1,91 @@
+"""Everything that can be separated, as a stream of blocks."""
+
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import BinaryIO
+
+import numpy as np
+from torch import Tensor
+
+from auralflow.audio import Audio, check_finite, probe, stream_audio
+from auralflow.errors import UsageError
+
+__all__ = ["OpenSource", "Source", "open_source"]
+
+Source = Path | str | Audio | Tensor | BinaryIO
+"""A path, samples ``[K, N]``, or a file opened for reading bytes."""
+
+
+@dataclass(frozen=True)
+class OpenSource:
+    """A signal that is ready to be read.
+
+    Attributes:
+        blocks: Pieces ``[K, n]``.
+        sample_rate: In hertz.
+        channels: ``K``.
+        frames: ``N``.
+    """
+
+    blocks: Iterable[Audio]
+    sample_rate: int
+    channels: int
+    frames: int
+
+
+@contextmanager
+def open_source(source: Source, sample_rate: int) -> Iterator[OpenSource]:
+    """Open anything that can be separated.
+
+    Args:
+        source: What to open.
+        sample_rate: Of samples; a file knows its own.
+
+    Raises:
+        NotFoundError: If there is no such file.
+        AudioError: If it cannot be read, or samples are not finite.
+        UsageError: If samples have another shape than ``[K, N]``.
+
+    Example:
+        >>> with open_source(np.zeros((2, 5)), 8000) as opened:
+        ...     opened.channels, opened.frames, opened.sample_rate
+        (2, 5, 8000)
+    """
+    if isinstance(source, str | Path):
+        yield _open_file(Path(source))
+    elif isinstance(source, np.ndarray | Tensor):
+        samples = source.detach().cpu().numpy() if isinstance(source, Tensor) else source
+        yield _open_samples(samples, sample_rate)
+    else:
+        # Decoders want to go back and forth, and some know files by name only.
+        with NamedTemporaryFile(suffix=".audio") as copy:
+            shutil.copyfileobj(source, copy)
+            copy.flush()
+            yield _open_file(Path(copy.name))
+
+
+def _open_file(path: Path) -> OpenSource:
+    info = probe(path)
+    return OpenSource(stream_audio(path), info.sample_rate, info.channels, info.frames)
+
+
+def _open_samples(samples: Audio, sample_rate: int) -> OpenSource:
+    if samples.ndim != 2 or not 1 <= samples.shape[0] <= 64:
+        raise UsageError(
+            "cannot separate these samples",
+            found=f"shape {list(samples.shape)}",
+            expected="[channels, samples]",
+            advice="Transpose [samples, channels], and give one signal at a time.",
+        )
+    if samples.dtype.kind != "f":
+        raise UsageError(
+            "cannot separate these samples", found=str(samples.dtype), expected="floats from -1 to 1"
+        )
+    check_finite(samples, Path("samples"))
+    return OpenSource(
+        [samples.astype(np.float32, copy=False)], sample_rate, samples.shape[0], samples.shape[1]
+    )

@@ -1,0 +1,123 @@
+"""From a block of a song to what its files hold, and how far that adds up to the original.
+
+Shape letters: ``S`` source, ``K`` channel, ``n`` sample.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from auralflow.audio import Audio
+from auralflow.separation.encoding import Encoding
+from auralflow.separation.stream import SeparatedBlock
+
+__all__ = ["ORIGINAL", "RESIDUAL", "NullTest", "StemMaker"]
+
+ORIGINAL, RESIDUAL = "original", "residual"
+
+
+@dataclass
+class NullTest:
+    """What is left of a song when its files are taken from it.
+
+    Attributes:
+        original: Energy of the original.
+        residual: Energy of the original minus the targets.
+        left: Energy of the original minus all that was written beside it.
+        count: Samples that were summed, over all channels.
+    """
+
+    original: float = 0.0
+    residual: float = 0.0
+    left: float = 0.0
+    count: int = 0
+
+    def add(self, original: Audio, residual: Audio, left: Audio) -> None:
+        """Add the energies of blocks ``[K, n]``."""
+        self.original += _energy(original)
+        self.residual += _energy(residual)
+        self.left += _energy(left)
+        self.count += original.size
+
+    @property
+    def residual_db(self) -> float | None:
+        """Level of the residual, relative to the original, in dB; None where one of them is silent.
+
+        Example:
+            >>> NullTest(original=100.0, residual=1.0).residual_db
+            -20.0
+        """
+        if self.residual <= 0 or self.original <= 0:
+            return None
+        return 10 * math.log10(self.residual / self.original)
+
+    @property
+    def null_db(self) -> float | None:
+        """Level of what the null test leaves, in dB below full scale; None where nothing is left."""
+        return 10 * math.log10(self.left / self.count) if self.left > 0 else None
+
+
+def _energy(audio: Audio) -> float:
+    # Not by the dot product: its library starts threads, which get into those of the net.
+    return float(np.square(audio, dtype=np.float64).sum())
+
+
+class StemMaker:
+    """Turns blocks of a song into what its files hold.
+
+    Integer files are rounded so that the files add up as the samples do: the residual is the difference of
+    the rounded original and the rounded targets, and targets that sum to the original still do.
+
+    Args:
+        encoding: The form of the files.
+        residual: Whether there is a file for the residual.
+        consistent: Whether the targets sum to the original.
+        gain: One gain for all files.
+    """
+
+    def __init__(self, encoding: Encoding, *, residual: bool, consistent: bool, gain: float = 1.0) -> None:
+        self.encoding = encoding
+        self.residual = residual
+        self.consistent = consistent
+        self.gain = gain
+        self.null_test = NullTest()
+
+    def excess(self, block: SeparatedBlock) -> float:
+        """How far a block would go beyond what the files hold: above 1, one of them would clip."""
+        parts = [block.original, block.targets]
+        if self.residual:
+            parts.append(block.original - block.targets.sum(axis=0, dtype=np.float64))
+        return max(self.encoding.excess(part) for part in parts)
+
+    def make(self, block: SeparatedBlock) -> list[Audio]:
+        """What the files hold of a block: the original, the targets and, if asked for, the residual."""
+        original, targets = self._rounded(block)
+        # In double precision, so that the difference is rounded once, if at all.
+        difference = original - targets.sum(axis=0, dtype=np.float64)
+        left = difference
+        stems = [original, *targets]
+        if self.residual:
+            rest = self.encoding.rounded(difference)
+            rest = rest if self.encoding.subtype != "FLOAT" else rest.astype(np.float32)
+            stems.append(rest)
+            left = difference - rest
+        self.null_test.add(original, difference, left)
+        return stems
+
+    def _rounded(self, block: SeparatedBlock) -> tuple[Audio, Audio]:
+        original, targets = block
+        if self.gain != 1.0:
+            original, targets = self.gain * original, self.gain * targets
+        if self.encoding.bits is None:
+            return original, targets
+        original = self.encoding.rounded(original)
+        if not self.consistent:
+            return original, self.encoding.rounded(targets)
+        # Rounding the running sum, not the targets, keeps every target within a step of its value and the
+        # last sum at the original.
+        sums = np.cumsum(targets, axis=0, dtype=np.float64)
+        sums[-1] = original
+        step = 2.0 ** (1 - self.encoding.bits)
+        sums = np.rint(sums / step) * step
+        return original, np.diff(sums, axis=0, prepend=0.0)

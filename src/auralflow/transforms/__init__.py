@@ -1,0 +1,31 @@
+"""Between audio and spectrograms, and from chunks back to a whole signal.
+
+Every transform comes twice: as a module, which carries its window or filters as buffers and so follows
+``.to(device)``, and as a function of the same name in lower case.
+
+Shape letters: ``B`` batch, ``S`` source, ``C`` channel, ``F`` frequency bin, ``T`` frame, ``N`` sample,
+``M`` mel band.
+"""
+
+from auralflow.transforms.chunks import cross_fade_window, overlap_add
+from auralflow.transforms.mel import MelScale, mel_filters, mel_scale
+from auralflow.transforms.phase import griffin_lim
+from auralflow.transforms.spectra import STFT, decibel, istft, magnitude, phase, reconstruct, stft
+from auralflow.transforms.wiener import wiener_filter
+
+__all__ = [
+    "STFT",
+    "MelScale",
+    "cross_fade_window",
+    "decibel",
+    "griffin_lim",
+    "istft",
+    "magnitude",
+    "mel_filters",
+    "mel_scale",
+    "overlap_add",
+    "phase",
+    "reconstruct",
+    "stft",
+    "wiener_filter",
+]

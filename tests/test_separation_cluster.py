@@ -1,0 +1,89 @@
+"""Songs as tasks on a Ray cluster of this machine."""
+
+import os
+import signal
+import sys
+import threading
+import time
+
+import pytest
+from separating import RATE, noise, outputs, small_model, write_song
+
+from auralflow.config import EngineConfig, SeparateConfig, StemConfig, parse_settings
+from auralflow.errors import SettingsError
+from auralflow.separation import Separator, find_songs, separate_files
+from auralflow.separation.cluster import separate_on_ray
+
+ray = pytest.importorskip("ray")
+psutil = pytest.importorskip("psutil")
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    ray.init(
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        object_store_memory=10**8,
+        runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(sys.path)}},
+    )
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def songs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("songs")
+    for index in range(8):
+        write_song(folder / f"deep/{index}.wav", noise(2, 20 * RATE, seed=index))
+    (folder / "bad.wav").write_text("no audio")
+    return folder
+
+
+def _on_ray(songs, save, **options):
+    found = find_songs([songs])
+    return separate_on_ray(small_model(), EngineConfig(), found, save, StemConfig(residual=True), **options)
+
+
+def test_cluster_gives_the_files_of_this_process(cluster, songs, tmp_path):
+    list(separate_files(Separator(small_model()), find_songs([songs]), tmp_path / "here", residual=True))
+    outcomes = list(_on_ray(songs, tmp_path / "there"))
+    assert sorted(outcome.status for outcome in outcomes) == ["failed"] + ["separated"] * 8
+    assert outputs(tmp_path / "here") == outputs(tmp_path / "there")
+    again = list(_on_ray(songs, tmp_path / "there"))
+    assert sorted(outcome.status for outcome in again) == ["failed"] + ["kept"] * 8
+
+
+def test_work_survives_the_death_of_its_workers(cluster, songs, tmp_path):
+    list(separate_files(Separator(small_model()), find_songs([songs]), tmp_path / "here", residual=True))
+    killed = []
+
+    def hunt():
+        journal = tmp_path / "there/separated_audio/.auralflow-journal.jsonl"
+        while not journal.exists():
+            time.sleep(0.01)
+        for process in psutil.process_iter(["name", "cmdline"]):
+            line = " ".join(process.info["cmdline"] or [])
+            if "ray::_separate" in line and process.ppid() in _raylets():
+                os.kill(process.pid, signal.SIGKILL)
+                killed.append(process.pid)
+
+    hunter = threading.Thread(target=hunt)
+    hunter.start()
+    outcomes = list(_on_ray(songs, tmp_path / "there"))
+    hunter.join()
+    assert killed
+    assert sorted(outcome.status for outcome in outcomes if outcome.status == "failed") == ["failed"]
+    assert outputs(tmp_path / "here") == outputs(tmp_path / "there")
+
+
+def _raylets():
+    return {child.pid for child in psutil.Process().children(recursive=True)}
+
+
+@pytest.mark.parametrize("values", [{"address": "auto"}, {"engine": "ray", "jobs": 2}])
+def test_settings_that_contradict_each_other_are_refused(values):
+    with pytest.raises(SettingsError, match="--engine"):
+        parse_settings(SeparateConfig, values)

@@ -1,0 +1,77 @@
+"""The net as an ONNX file, and ONNX Runtime behind the separator."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import torch
+from separating import RATE, noise, small_model_folder
+
+from auralflow.cli import main
+from auralflow.config import model_config_type
+from auralflow.errors import UsageError
+from auralflow.models import SpectrogramMaskModel, load
+from auralflow.models.export import export_onnx
+from auralflow.separation import Separator
+
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # the exporter's own
+
+
+def _model(net):
+    extra = {} if net == "SpectrogramNetSimple" else {"hidden_size": 8}
+    torch.manual_seed(0)
+    config = model_config_type(net)(
+        net=net,
+        targets=("vocals", "drums"),
+        num_channels=2,
+        num_hidden_channels=1,
+        num_fft=256,
+        window_size=256,
+        hop_length=128,
+        sample_rate=RATE,
+        sample_length=0.6,
+        **extra,
+    )
+    return SpectrogramMaskModel(config).eval()
+
+
+@pytest.mark.parametrize("net", ["SpectrogramNetSimple", "SpectrogramNetLSTM", "SpectrogramNetVAE"])
+def test_exported_graph_gives_the_masks_of_the_net(net, tmp_path):
+    model = _model(net)
+    export_onnx(model, tmp_path / "net.onnx")
+    session = onnxruntime.InferenceSession(str(tmp_path / "net.onnx"), providers=["CPUExecutionProvider"])
+    for rows in (1, 3):
+        audio = torch.randn(rows, 2, model.config.chunk_samples)
+        magnitudes = model.preprocess(audio).abs()
+        (mask,) = session.run(["mask"], {"magnitudes": magnitudes.numpy()})
+        with torch.inference_mode():
+            np.testing.assert_allclose(mask, model.net(magnitudes).mask.numpy(), atol=1e-4)
+
+
+def test_exported_file_knows_the_settings(tmp_path, capsys):
+    folder = small_model_folder(tmp_path / "model")
+    assert main(["export", str(folder), str(tmp_path / "net.onnx")]) == 0
+    assert capsys.readouterr().out == f"wrote {tmp_path / 'net.onnx'}\n"
+    proto = onnx.load(str(tmp_path / "net.onnx"))
+    onnx.checker.check_model(proto)
+    (entry,) = (entry for entry in proto.metadata_props if entry.key == "auralflow")
+    assert json.loads(entry.value) == load(folder).config.model_dump(mode="json")
+
+
+@pytest.mark.parametrize("options", [{}, {"targets": "drums"}, {"chunk": 1.0, "batch_size": 3}])
+def test_backends_agree(options):
+    audio = noise(3, 3 * RATE)
+    model = _model("SpectrogramNetSimple")
+    torch_result = Separator(model, **options).separate(audio, RATE)
+    onnx_result = Separator(model, backend="onnx", **options).separate(audio, RATE)
+    np.testing.assert_allclose(onnx_result, torch_result, atol=1e-4)
+
+
+def test_missing_extra_is_told_in_one_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(UsageError, match=r"pip install auralflow\[onnx\]"):
+        Separator(_model("SpectrogramNetSimple"), backend="onnx")
