@@ -15,7 +15,7 @@ Example:
 
 from auralflow.audio.checks import Audio, SampleType, check_finite
 from auralflow.audio.reading import AUDIO_SUFFIXES, AudioInfo, is_audio, probe, read_audio, stream_audio
-from auralflow.audio.resampling import StreamResampler, resample, resampled_length
+from auralflow.audio.resampling import StreamResampler, resample, resample_stream, resampled_length
 from auralflow.audio.tags import read_tags
 from auralflow.audio.writing import AudioWriter, write_audio
 
@@ -32,6 +32,7 @@ __all__ = [
     "read_audio",
     "read_tags",
     "resample",
+    "resample_stream",
     "resampled_length",
     "stream_audio",
     "write_audio",

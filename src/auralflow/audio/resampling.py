@@ -6,13 +6,15 @@ Source:
     The SoX resampler library, https://sourceforge.net/projects/soxr.
 """
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 import soxr
 
 from auralflow.audio.checks import Audio, SampleType
 from auralflow.errors import AudioError
 
-__all__ = ["StreamResampler", "resample", "resampled_length"]
+__all__ = ["StreamResampler", "resample", "resample_stream", "resampled_length"]
 
 
 def resampled_length(frames: int, source_rate: int, target_rate: int) -> int:
@@ -117,6 +119,34 @@ class StreamResampler:
         rest = self._stream.resample_chunk(np.ascontiguousarray(self._nothing.T), last=True).T
         total = resampled_length(self._taken, self.source_rate, self.target_rate)
         return _fitted(rest, total - self._given)
+
+
+def resample_stream(
+    blocks: Iterable[Audio], source_rate: int, target_rate: int, channels: int
+) -> Iterator[Audio]:
+    """Resample a stream block by block; at equal rates the blocks pass as they are.
+
+    Args:
+        blocks: Consecutive pieces ``[C, n]`` of any length.
+        source_rate: Their sample rate in hertz.
+        target_rate: The wished one.
+        channels: Number of channels ``C``.
+
+    Yields:
+        Consecutive pieces ``[C, m]``; together what `resample` makes of the whole.
+
+    Example:
+        >>> parts = resample_stream([np.zeros((1, 100), np.float32)] * 3, 8000, 16000, 1)
+        >>> sum(part.shape[1] for part in parts)
+        600
+    """
+    if source_rate == target_rate:
+        yield from blocks
+        return
+    resampler = StreamResampler(source_rate, target_rate, channels)
+    for block in blocks:
+        yield resampler.push(block)
+    yield resampler.finish()
 
 
 def _fitted(audio: Audio, frames: int) -> Audio:

@@ -3,16 +3,16 @@
 Shape letters: ``K`` channel of the track, ``n`` sample of a block.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from auralflow.audio import Audio, StreamResampler, probe, stream_audio
+from auralflow.audio import Audio, probe, stream_audio
 from auralflow.datasets import Track
 from auralflow.errors import DatasetError
 
-__all__ = ["BlockReader", "mixture_blocks", "resampled", "track_channels"]
+__all__ = ["BlockReader", "mixture_blocks", "track_channels"]
 
 
 def mixture_files(track: Track, sources: Sequence[str]) -> list[Path]:
@@ -30,17 +30,6 @@ def mixture_blocks(track: Track, sources: Sequence[str]) -> Iterator[Audio]:
     # Blocks of one size each, so the stems stay abreast.
     for blocks in zip(*map(stream_audio, mixture_files(track, sources)), strict=True):
         yield np.asarray(sum(blocks[1:], start=blocks[0]), dtype=np.float32)
-
-
-def resampled(blocks: Iterable[Audio], source: int, target: int, channels: int) -> Iterator[Audio]:
-    """Blocks at another sample rate."""
-    if source == target:
-        yield from blocks
-        return
-    resampler = StreamResampler(source, target, channels)
-    for block in blocks:
-        yield resampler.push(block)
-    yield resampler.finish()
 
 
 class BlockReader:

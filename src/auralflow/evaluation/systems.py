@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from auralflow.audio import Audio, is_audio, probe, stream_audio
+from auralflow.audio import Audio, is_audio, probe, resample_stream, stream_audio
 from auralflow.config import ModelConfig
 from auralflow.datasets import Track
 from auralflow.errors import DatasetError, NotFoundError
 from auralflow.evaluation.scores import ACCOMPANIMENT
-from auralflow.evaluation.streams import BlockReader, mixture_blocks, resampled, track_channels
+from auralflow.evaluation.streams import BlockReader, mixture_blocks, track_channels
 from auralflow.models.separator import chunk_step
 from auralflow.separation import Separator
 from auralflow.transforms import STFT, overlap_add
@@ -166,7 +166,7 @@ class IdealMask:
         """Mask the mixture with what the truth says; ``[S, K, n]`` blocks."""
         config, channels = self.config, track_channels(track, sources)
         wide = (1 + len(targets)) * channels
-        inside = resampled(
+        inside = resample_stream(
             self._together(track, sources, targets, channels), track.sample_rate, config.sample_rate, wide
         )
         masked = overlap_add(
@@ -176,7 +176,7 @@ class IdealMask:
             step=chunk_step(config.chunk_samples, self.overlap),
         )
         flat = (part.flatten(0, 1).cpu().numpy() for part in masked)
-        for block in resampled(flat, config.sample_rate, track.sample_rate, len(targets) * channels):
+        for block in resample_stream(flat, config.sample_rate, track.sample_rate, len(targets) * channels):
             yield block.reshape(len(targets), channels, -1)
 
     @staticmethod
@@ -268,7 +268,7 @@ class StemFolder:
                     found=f"{info.seconds:.2f} s",
                     expected=f"{track.seconds:.2f} s",
                 )
-            blocks = resampled(
+            blocks = resample_stream(
                 stream_audio(files[target]), info.sample_rate, track.sample_rate, info.channels
             )
             readers.append(BlockReader(blocks, channels, str(files[target])))

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from auralflow.audio import Audio, StreamResampler
+from auralflow.audio import Audio, resample_stream
 from auralflow.config import EngineConfig, parse_settings
 from auralflow.errors import CancelledError
 from auralflow.models import SpectrogramMaskModel
@@ -165,9 +165,9 @@ class Separator:
                 yield block.astype(np.float32, copy=False)
 
         rate = self.model.config.sample_rate
-        inside = _resampled(remember(), sample_rate, rate, channels)
+        inside = resample_stream(remember(), sample_rate, rate, channels)
         num_rows = len(self.engine.targets) * channels
-        for flat in _resampled(self._shifted(inside, channels), rate, sample_rate, num_rows):
+        for flat in resample_stream(self._shifted(inside, channels), rate, sample_rate, num_rows):
             original = take(waiting, flat.shape[-1])
             if original.shape[-1]:
                 targets = flat[:, : original.shape[-1]].reshape(-1, *original.shape)
@@ -230,13 +230,3 @@ def _without_start(blocks: Iterable[Audio], count: int) -> Iterator[Audio]:
         count -= min(count, block.shape[-1])
         if kept.shape[-1]:
             yield kept
-
-
-def _resampled(blocks: Iterable[Audio], source: int, target: int, channels: int) -> Iterator[Audio]:
-    if source == target:
-        yield from blocks
-        return
-    resampler = StreamResampler(source, target, channels)
-    for block in blocks:
-        yield resampler.push(block)
-    yield resampler.finish()
