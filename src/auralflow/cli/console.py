@@ -112,7 +112,11 @@ def show_comparison(comparison: "Comparison") -> None:
         table.caption_justify = "left"
         for index, name in enumerate(content.columns):
             table.add_column(
-                Text(name), justify="right" if index else "left", no_wrap=bool(index and content.note)
+                Text(name),
+                justify="right" if index else "left",
+                no_wrap=bool(index and content.note),
+                # A narrow terminal breaks names between words, not within them.
+                min_width=0 if index else 8,
             )
         for row in content.rows:
             # As text: a name in brackets is a name, not a style.
