@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 from pydantic import ValidationError
 
 from auralflow import __version__
@@ -28,6 +28,8 @@ app = App(
     version=__version__,
     version_flags=["--version"],
     help_flags=["--help", "-h"],
+    # No --empty-… forms for options that take several values.
+    default_parameter=Parameter(negative_iterable=()),
 )
 for command in (config, train, separate, evaluate, plot, synth, data, export):
     app.command(command)
