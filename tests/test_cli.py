@@ -289,17 +289,26 @@ def test_synth_writes_a_dataset_that_can_be_trained_on(capsys, tmp_path, model_f
 
 def test_ctrl_c_saves_exits_130_and_can_be_resumed(tmp_path, dataset, model_folder):
     folder = model_folder(weights=False)
-    arguments = ["train", folder, dataset, *TINY_TRAIN[2:], "--max-samples", 4000]
+    arguments = [
+        "train",
+        folder,
+        dataset,
+        *TINY_TRAIN[2:],
+        "--max-samples",
+        4000,
+        "--checkpoint-minutes",
+        1e-4,
+    ]
     process = subprocess.Popen(
         [sys.executable, "-m", "auralflow", *map(str, arguments)],
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
-    deadline = time.monotonic() + 60
-    while not (folder / "trainer.json").exists() and time.monotonic() < deadline:
+    # A first checkpoint tells that batches are being trained.
+    deadline = time.monotonic() + 120
+    while not (folder / "checkpoint" / "last").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    time.sleep(5)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert "Traceback" not in err
