@@ -2,14 +2,14 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from auralflow.audio import Audio, StreamResampler, probe, stream_audio
+from auralflow.audio import Audio, probe, resample_stream, stream_audio
 from auralflow.datasets.cache import StemRecord
 
 __all__ = ["checksum", "store_file", "write_samples"]
@@ -47,7 +47,7 @@ def store_file(
     while True:
         peak = write_samples(
             target,
-            _decode(path, info.sample_rate, sample_rate, info.channels),
+            resample_stream(stream_audio(path, block=BLOCK), info.sample_rate, sample_rate, info.channels),
             shape=(info.channels, num_samples),
             sample_type=sample_type,
             scale=scale,
@@ -56,13 +56,6 @@ def store_file(
             break
         scale = peak
     return StemRecord(file=target.name, size=target.stat().st_size, sha256=checksum(target), scale=scale)
-
-
-def _decode(path: Path, rate: int, target_rate: int, channels: int) -> Iterator[Audio]:
-    resampler = StreamResampler(rate, target_rate, channels)
-    for block in stream_audio(path, block=BLOCK):
-        yield resampler.push(block)
-    yield resampler.finish()
 
 
 def write_samples(
