@@ -22,7 +22,7 @@ MAGNITUDE_LOSSES = {
     "mask": losses.mask_loss,
     "component": lambda *tensors, **options: losses.component_loss(*tensors, 0.3, 0.5, 7.0, **options),
 }
-NAMES = ["component", "kl_div", "l1", "l2", "mask", "si_sdr", "rmse", "complex_l1"]
+NAMES = ["component", "kl_div", "l1", "l2", "mask", "si_sdr", "rmse", "complex_l1", "snr"]
 
 
 def random(*shape, seed=0):
@@ -141,6 +141,50 @@ def test_complex_l1_loss_equals_a_naive_loop(reduction):
     expected = sum(abs(cell.real) + abs(cell.imag) for cell in cells)
     expected /= 2 * len(cells) if reduction == "mean" else 1
     assert losses.complex_l1_loss(estimate, target, reduction).item() == pytest.approx(expected)
+
+
+def spectrogram(*sizes, seed=0, level=1.0):
+    return torch.complex(audio(*sizes, seed=seed, level=level), audio(*sizes, seed=seed + 1, level=level))
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_snr_loss_equals_a_naive_loop(reduction):
+    estimate, target = spectrogram(2, 3, 2, 4, 5), spectrogram(2, 3, 2, 4, 5, seed=2, level=0.3)
+    mixture = spectrogram(2, 2, 4, 5, seed=4, level=2.0)
+    ratios = []
+    for item in range(2):
+        floor = 0.001 * sum(abs(cell) ** 2 for cell in mixture[item].flatten().tolist())
+        for source in range(3):
+            wrong = (estimate - target)[item, source].flatten().tolist()
+            right = target[item, source].flatten().tolist()
+            error = sum(abs(cell) ** 2 for cell in wrong) + floor
+            ratios.append(10 * math.log10(error / (sum(abs(cell) ** 2 for cell in right) + floor)))
+    expected = sum(ratios) / (len(ratios) if reduction == "mean" else 1)
+    assert losses.snr_loss(estimate, target, mixture, reduction).item() == pytest.approx(expected)
+
+
+@given(gain=st.floats(1e-3, 1e3))
+def test_snr_loss_weighs_a_quiet_source_like_a_loud_one(gain):
+    target = spectrogram(1, 1, 1, 4, 5)
+    mixture = target[:, 0]
+    cost = losses.snr_loss(0.7 * target, target, mixture)
+    louder = losses.snr_loss(0.7 * gain * target, gain * target, gain * mixture)
+    assert louder.item() == pytest.approx(cost.item(), abs=1e-6)
+    assert cost.item() == pytest.approx(20 * math.log10(0.3), abs=0.05)
+
+
+@pytest.mark.parametrize("mixture_level", [0.0, 1.0])
+def test_snr_loss_of_a_silent_source_is_lowest_for_a_silent_estimate(mixture_level):
+    silence = torch.zeros(1, 1, 1, 4, 5, dtype=torch.complex128)
+    mixture = spectrogram(1, 1, 4, 5, level=mixture_level)
+    costs = []
+    for level in (0.0, 0.01, 0.1, 1.0):
+        estimate = spectrogram(1, 1, 1, 4, 5, seed=7, level=level).requires_grad_()
+        cost = losses.snr_loss(estimate, silence, mixture)
+        assert_trains(cost, estimate)
+        costs.append(cost.item())
+    assert costs == sorted(set(costs))
+    assert costs[0] == 0
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
@@ -300,8 +344,8 @@ def test_component_loss_of_a_mask_of_one_on_the_target_alone_is_zero():
 
 def test_perfect_spectrogram_and_audio_cost_nothing_or_very_little():
     target = audio(1, 2, 1, 100)
-    spectrogram = torch.complex(target, target)
-    assert losses.complex_l1_loss(spectrogram, spectrogram) == 0
+    masked = torch.complex(target, target)
+    assert losses.complex_l1_loss(masked, masked) == 0
     assert losses.si_sdr_loss(target, target) < -50
 
 
@@ -338,6 +382,8 @@ def test_audio_and_spectrograms_of_other_shapes_are_refused():
         losses.si_sdr_loss(torch.ones(1, 8), torch.ones(1, 8))
     with pytest.raises(UsageError, match="compare"):
         losses.complex_l1_loss(torch.ones(1, 8) + 0j, torch.ones(2, 8) + 0j)
+    with pytest.raises(UsageError, match="do not fit"):
+        losses.snr_loss(*[torch.ones(1, 2, 1, 3, 4) + 0j] * 2, torch.ones(1, 1, 3, 5) + 0j)
     with pytest.raises(UsageError, match="compare"):
         losses.kl_divergence(torch.ones(1, 8), torch.ones(2, 8))
 
@@ -362,6 +408,14 @@ def test_criterion_equals_its_function_and_says_which_tensors_it_needs(name, red
         assert isinstance(criterion, losses.SpectrogramCriterion)
         tensors = audio(1, 1, 1, 3, 4) + 1j, audio(1, 1, 1, 3, 4, seed=1) + 0j
         expected = losses.complex_l1_loss(*tensors, reduction=reduction)
+    elif name == "snr":
+        assert isinstance(criterion, losses.MixtureCriterion)
+        tensors = (
+            spectrogram(1, 2, 1, 3, 4),
+            spectrogram(1, 2, 1, 3, 4, seed=2),
+            spectrogram(1, 1, 3, 4, seed=4),
+        )
+        expected = losses.snr_loss(*tensors, reduction=reduction)
     else:
         assert isinstance(criterion, losses.MagnitudeCriterion)
         tensors = magnitudes()

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from conftest import tiny_config, write_track
@@ -24,6 +25,7 @@ from auralflow.models import MaskEstimate, SpectrogramMaskModel, create_model_fo
 from auralflow.models.folder import WEIGHTS_FILE
 from auralflow.trainer import Callback, Trainer, prepare_folder, train
 from auralflow.trainer.checkpoint import CHECKPOINT_FILE
+from auralflow.trainer.optimization import precision_of
 from auralflow.trainer.run import TRAINER_FILE, explain_no_effect
 from auralflow.trainer.validation import ScoreSum
 
@@ -71,7 +73,9 @@ def test_overfitting_one_chunk_separates_it():
     assert scores.min() > 15
 
 
-@pytest.mark.parametrize("criterion", ["component", "l1", "l2", "mask", "si_sdr", "rmse", "complex_l1"])
+@pytest.mark.parametrize(
+    "criterion", ["component", "l1", "l2", "mask", "si_sdr", "rmse", "complex_l1", "snr"]
+)
 def test_every_criterion_lowers_its_own_loss(criterion):
     model = make_model()
     batch = tones(model.config)
@@ -391,6 +395,7 @@ def test_max_tracks_limits_the_tracks_that_are_drawn_from(dataset, model_folder)
 
 def test_settings_without_effect_are_explained(model_folder, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
     settings = TrainConfig(use_amp=True, scale_grad=True, pin_memory=True, num_workers=999)
     lines = explain_no_effect(model_folder(), settings, resume=True)
     assert [line.split()[0].rstrip(":") for line in lines] == [
@@ -401,6 +406,43 @@ def test_settings_without_effect_are_explained(model_folder, monkeypatch):
         "--resume",
     ]
     assert explain_no_effect(model_folder(name="other"), TrainConfig(num_workers=0)) == []
+
+
+@pytest.mark.parametrize(
+    ("device", "scale_grad", "has_bf16", "expected"),
+    [
+        ("cpu", False, True, "bf16"),
+        ("cpu", False, False, "no"),
+        ("cuda", False, True, "bf16"),
+        ("cuda", False, False, "fp16"),
+        ("cuda", True, True, "fp16"),
+        ("mps", False, True, "no"),
+    ],
+)
+def test_mixed_precision_uses_the_format_that_the_device_is_fast_in(
+    device, scale_grad, has_bf16, expected, monkeypatch
+):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": has_bf16})
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: has_bf16)
+    settings = TrainConfig(use_amp=True, scale_grad=scale_grad)
+    assert precision_of(settings, torch.device(device)) == expected
+    assert precision_of(TrainConfig(), torch.device(device)) == "no"
+
+
+@pytest.mark.parametrize("net", ["SpectrogramNetSimple", "SpectrogramNetVAE"])
+def test_mixed_precision_on_the_cpu_learns_what_full_precision_learns(net, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
+    losses = {}
+    for use_amp in (False, True):
+        model = make_model(net=net)
+        batch = tones(model.config)
+        settings = TrainConfig(max_epochs=5, criterion="complex_l1", use_amp=use_amp, ema_decay=0.5, seed=0)
+        torch.manual_seed(0)
+        history = Trainer(model, settings).fit([batch], [batch]).history
+        losses[use_amp] = [(record.train_loss, record.valid_loss) for record in history]
+        assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    assert losses[True] != losses[False], "nothing was computed in bfloat16"
+    assert np.array(losses[True]) == pytest.approx(np.array(losses[False]), rel=0.05)
 
 
 def test_training_can_start_from_the_weights_of_another_model(dataset, model_folder):

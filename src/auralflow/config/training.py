@@ -9,7 +9,7 @@ from auralflow.config.data import AugmentConfig
 
 __all__ = ["CriterionName", "TrainConfig"]
 
-CriterionName = Literal["component", "kl_div", "l1", "l2", "mask", "si_sdr", "rmse", "complex_l1"]
+CriterionName = Literal["component", "kl_div", "l1", "l2", "mask", "si_sdr", "rmse", "complex_l1", "snr"]
 
 
 class TrainConfig(AugmentConfig):
@@ -46,9 +46,11 @@ class TrainConfig(AugmentConfig):
     best_perm: bool = Field(
         False, description="With si_sdr, score the permutation of the targets with the smallest loss."
     )
-    use_amp: bool = Field(False, description="Mixed precision, where CUDA is available.")
+    use_amp: bool = Field(
+        False, description="Mixed precision, on CUDA and on CPUs with bfloat16 units (AMX)."
+    )
     scale_grad: bool = Field(
-        False, description="Scale gradients in mixed precision, where CUDA is available."
+        False, description="Mixed precision in float16 with scaled gradients, where CUDA is available."
     )
     init_scale: float = Field(65536, gt=0, description="Initial scale of the gradients.")
     clip_grad: bool = Field(False, description="Clip gradients.")

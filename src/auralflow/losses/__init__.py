@@ -1,10 +1,11 @@
 """What training makes small: criteria on tensors.
 
-A loss is a pure function, and a criterion is that function with its settings chosen. The type of a criterion
-says which tensors it needs: ``MagnitudeCriterion`` a mask and magnitudes, ``SpectrogramCriterion`` complex
-spectrograms, ``AudioCriterion`` samples. Shapes: mask and target magnitude ``[B, S, C, F, T]``, mixture
-magnitude ``[B, C, F, T]``, audio ``[B, S, C, N]``. In formulas M is the mask, X the mixture magnitude and Y
-the target magnitude; an *item* is one source of one batch entry.
+A loss is a pure function, and a criterion is that function with its settings chosen. The type of a
+criterion says which tensors it needs: ``MagnitudeCriterion`` a mask and magnitudes,
+``SpectrogramCriterion`` complex spectrograms, ``MixtureCriterion`` the mixture's too, ``AudioCriterion``
+samples. Shapes: mask and target magnitude ``[B, S, C, F, T]``, mixture magnitude ``[B, C, F, T]``, audio
+``[B, S, C, N]``. In formulas M is the mask, X the mixture magnitude and Y the target magnitude; an *item*
+is one source of one batch entry.
 
 ``reduction`` is ``"mean"`` or ``"sum"``; the sum runs over everything that the mean averages. Every value and
 every gradient is finite on silence.
@@ -20,8 +21,10 @@ from auralflow.losses.criteria import (
     L2Loss,
     MagnitudeCriterion,
     MaskLoss,
+    MixtureCriterion,
     RMSELoss,
     SiSDRLoss,
+    SNRLoss,
     SpectrogramCriterion,
     create_criterion,
 )
@@ -37,6 +40,7 @@ from auralflow.losses.functions import (
     mask_loss,
     rmse_loss,
     si_sdr_loss,
+    snr_loss,
 )
 
 __all__ = [
@@ -50,8 +54,10 @@ __all__ = [
     "L2Loss",
     "MagnitudeCriterion",
     "MaskLoss",
+    "MixtureCriterion",
     "RMSELoss",
     "Reduction",
+    "SNRLoss",
     "SiSDRLoss",
     "SpectrogramCriterion",
     "complex_l1_loss",
@@ -64,4 +70,5 @@ __all__ = [
     "mask_loss",
     "rmse_loss",
     "si_sdr_loss",
+    "snr_loss",
 ]

@@ -17,6 +17,7 @@ from auralflow.losses.functions import (
     mask_loss,
     rmse_loss,
     si_sdr_loss,
+    snr_loss,
 )
 
 __all__ = [
@@ -29,7 +30,9 @@ __all__ = [
     "L2Loss",
     "MagnitudeCriterion",
     "MaskLoss",
+    "MixtureCriterion",
     "RMSELoss",
+    "SNRLoss",
     "SiSDRLoss",
     "SpectrogramCriterion",
     "create_criterion",
@@ -63,6 +66,14 @@ class SpectrogramCriterion(Criterion):
     def __call__(self, estimate: Tensor, target: Tensor) -> Tensor:
         """Return the loss of complex estimate against target, both ``[B, S, C, F, T]``."""
         return self.function(estimate, target, **vars(self))
+
+
+class MixtureCriterion(Criterion):
+    """A criterion on complex spectrograms that also looks at the mixture's."""
+
+    def __call__(self, estimate: Tensor, target: Tensor, mixture: Tensor) -> Tensor:
+        """Return the loss of estimate against target ``[B, S, C, F, T]`` in mixture ``[B, C, F, T]``."""
+        return self.function(estimate, target, mixture, **vars(self))
 
 
 class AudioCriterion(Criterion):
@@ -133,6 +144,12 @@ class ComplexL1Loss(SpectrogramCriterion):
     function = staticmethod(complex_l1_loss)
 
 
+class SNRLoss(MixtureCriterion):
+    """Criterion of ``snr_loss``."""
+
+    function = staticmethod(snr_loss)
+
+
 @dataclass(frozen=True, kw_only=True)
 class SiSDRLoss(AudioCriterion):
     """Criterion of ``si_sdr_loss``."""
@@ -154,7 +171,7 @@ def create_criterion(
     """Make a criterion from its name; settings that it does not have are left aside.
 
     Args:
-        name: component, kl_div, l1, l2, mask, si_sdr, rmse or complex_l1; ``-`` counts as ``_``.
+        name: component, kl_div, l1, l2, mask, si_sdr, rmse, complex_l1 or snr; ``-`` counts as ``_``.
         construction_loss: ``"l1"`` or ``"l2"``, for kl_div.
         alpha: Weight of the filtered target, for component.
         beta: Weight of the filtered residual's power, for component.
@@ -181,6 +198,7 @@ def create_criterion(
         "si_sdr": lambda: SiSDRLoss(best_permutation=best_permutation, reduction=reduction),
         "rmse": lambda: RMSELoss(reduction=reduction),
         "complex_l1": lambda: ComplexL1Loss(reduction=reduction),
+        "snr": lambda: SNRLoss(reduction=reduction),
     }
     key = name.replace("-", "_")
     check_choice("criterion", key, tuple(makers))

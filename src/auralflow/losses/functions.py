@@ -22,6 +22,7 @@ __all__ = [
     "mask_loss",
     "rmse_loss",
     "si_sdr_loss",
+    "snr_loss",
 ]
 
 Reduction = Literal["mean", "sum"]
@@ -33,6 +34,8 @@ MASK_ENERGY_FLOOR = 1e-8
 """Share of the residual's energy below which a filtered residual fades out instead of being normalised."""
 SILENCE_POWER = 1e-8
 """Mean square of audio that counts as silence: -80 dB below full scale, well under any music."""
+SNR_THRESHOLD = 1e-3
+"""Share of the mixture's energy that snr_loss adds to both energies: beyond 30 dB nothing is gained."""
 LOG_VARIANCE_KNEE = 20.0
 """Log-variance from which the exponential goes on as its tangent, so that it cannot overflow."""
 
@@ -182,6 +185,36 @@ def complex_l1_loss(estimate: Tensor, target: Tensor, reduction: Reduction = "me
     """
     check_shapes(estimate, target, letters="T")
     return _reduce(torch.view_as_real(estimate - target).abs(), reduction)
+
+
+def snr_loss(estimate: Tensor, target: Tensor, mixture: Tensor, reduction: Reduction = "mean") -> Tensor:
+    """Thresholded negative signal-to-noise ratio of each item, in dB.
+
+    ``10 log10((|E - Y|^2 + t |X|^2) / (|Y|^2 + t |X|^2))`` with ``t`` 0.001: the error counts relative to the
+    source, so that a quiet source is learnt like a loud one, and a silent source asks for a quiet estimate.
+    Source: S. Wisdom et al., "What's All the FUSS About Free Universal Sound Separation Data?", ICASSP 2021,
+    with the threshold relative to the mixture for active sources too, and on spectrograms.
+
+    Args:
+        estimate: Complex spectrograms ``[B, S, C, F, T]``.
+        target: True ones, alike.
+        mixture: The mixture's ``[B, C, F, T]``.
+        reduction: ``"mean"`` or ``"sum"`` over the items.
+
+    Example:
+        >>> target = torch.ones(1, 1, 1, 3, 4, dtype=torch.complex64)
+        >>> round(snr_loss(target, target, target[:, 0]).item())
+        -30
+    """
+    if estimate.shape != target.shape or target[:, 0].shape != mixture.shape:
+        raise _misfit([tuple(tensor.shape) for tensor in (estimate, mixture, target)])
+    # Squares of the parts: the magnitude of a complex number has no gradient at zero.
+    error, source, whole = (
+        torch.view_as_real(values).square().flatten(-4).sum(-1)
+        for values in (estimate - target, target, mixture)
+    )
+    floor = SNR_THRESHOLD * whole.unsqueeze(1) + ENERGY_FLOOR
+    return _reduce(10 * torch.log10((error + floor) / (source + floor)), reduction)
 
 
 def _si_sdr(estimate: Tensor, target: Tensor) -> Tensor:

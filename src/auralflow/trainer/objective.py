@@ -3,7 +3,14 @@
 from torch import Tensor
 
 from auralflow.errors import SettingsError
-from auralflow.losses import AudioCriterion, Criterion, MagnitudeCriterion, SpectrogramCriterion, latent_loss
+from auralflow.losses import (
+    AudioCriterion,
+    Criterion,
+    MagnitudeCriterion,
+    MixtureCriterion,
+    SpectrogramCriterion,
+    latent_loss,
+)
 from auralflow.models import Estimate, SpectrogramMaskModel
 
 __all__ = ["check_criterion", "compute_loss"]
@@ -51,6 +58,8 @@ def compute_loss(
             loss = criterion(model.postprocess(estimate), targets)
         case SpectrogramCriterion():
             loss = criterion(estimate.spectrogram, model.preprocess(targets))
+        case MixtureCriterion():
+            loss = criterion(estimate.spectrogram, model.preprocess(targets), estimate.mixture)
         case MagnitudeCriterion():
             loss = criterion(estimate.mask, estimate.mixture.abs(), model.preprocess(targets).abs())
         case _:

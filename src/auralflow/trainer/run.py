@@ -19,11 +19,13 @@ from auralflow.datasets import (
 from auralflow.datasets.loader import usable_workers
 from auralflow.errors import AudioError, DatasetError, NotFoundError, UsageError
 from auralflow.models import SpectrogramMaskModel, load_weights, read_model_config
+from auralflow.models.devices import check_device
 from auralflow.models.folder import WEIGHTS_FILE, set_aside
 from auralflow.storage import remove_leftovers, write_json
 from auralflow.trainer.callbacks import Callback
 from auralflow.trainer.checkpoint import CHECKPOINT_FILE
 from auralflow.trainer.loop import Trainer
+from auralflow.trainer.optimization import precision_of
 from auralflow.trainer.summary import IMAGE_FOLDER, SUMMARY_FILE, SUMMARY_PICTURE, RunSummary
 from auralflow.trainer.tensorboard import LOG_FOLDER, VIEWS, TensorBoardLogger, pick_examples
 
@@ -93,7 +95,9 @@ def explain_no_effect(folder: Path, settings: TrainConfig, *, resume: bool = Fal
         f"--num-workers {settings.num_workers}: this machine has {workers} cores, so {workers} workers": (
             workers < settings.num_workers
         ),
-        "--use-amp: no effect without CUDA, all is computed in 32 bits": settings.use_amp and not cuda,
+        "--use-amp: no effect on this processor, all is computed in 32 bits": (
+            settings.use_amp and precision_of(settings, check_device(settings.device)) == "no"
+        ),
         "--scale-grad: no effect without CUDA and --use-amp": settings.scale_grad
         and not (cuda and settings.use_amp),
         "--pin-memory: no effect without CUDA": settings.pin_memory and not cuda,
