@@ -231,6 +231,18 @@ def test_scores_are_means_over_chunks_whose_target_sounds():
     assert scores.means(0, ("vocals",)) == {"vocals": None}
 
 
+def test_validation_scores_leave_out_chunks_in_which_a_target_cannot_be_heard():
+    mixture, targets = tones(make_model().config)
+    estimates = targets + 0.01 * torch.randn_like(targets)
+    heard, mixed = ScoreSum(2, torch.device("cpu")), ScoreSum(2, torch.device("cpu"))
+    heard.add(torch.tensor(1.0), mixture, estimates, targets)
+    mixed.add(torch.tensor(1.0), mixture, estimates, targets)
+    # 60 dB under the mixture, an estimate of the other target scores tens of dB below the rest.
+    mixed.add(torch.tensor(1.0), mixture, estimates, 1e-3 * targets.flip(1))
+    for row in (0, 2):
+        assert mixed.means(row, ("vocals", "drums")) == heard.means(row, ("vocals", "drums"))
+
+
 # --- whole runs on a folder ---
 
 

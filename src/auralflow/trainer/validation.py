@@ -7,11 +7,15 @@ from auralflow.metrics import pool_channels, si_sdr, snr
 
 __all__ = ["ScoreSum"]
 
+AUDIBLE_SHARE = 1e-3
+"""Share of the mixture's energy from which a target counts as audible: -30 dB."""
+
 
 class ScoreSum:
     """Sums of the loss and the scores over validation chunks, in one tensor that processes can add up.
 
-    A chunk whose target is silent has no SI-SDR; it counts for the loss alone.
+    A chunk in which a target is more than 30 dB under the mixture counts for the loss alone: its scores, tens
+    of dB off the others and without a bound, would make up the mean.
 
     Args:
         num_targets: Number of targets ``S``.
@@ -26,11 +30,12 @@ class ScoreSum:
         """Add a batch: its loss, mixture ``[B, C, N]``, estimates and targets ``[B, S, C, N]``."""
         mixtures = pool_channels(mixture.unsqueeze(1).expand_as(targets))
         estimates, targets = pool_channels(estimates), pool_channels(targets)
+        audible = targets.square().sum(-1) > AUDIBLE_SHARE * mixtures.square().sum(-1)
         gained = si_sdr(estimates, targets) - si_sdr(mixtures, targets)
         for row, scores in ((0, gained), (2, snr(estimates, targets))):
-            finite = scores.isfinite()
-            self.sums[row, :-1] += torch.where(finite, scores, 0.0).sum(0)
-            self.sums[row + 1, :-1] += finite.sum(0)
+            counts = audible & scores.isfinite()
+            self.sums[row, :-1] += torch.where(counts, scores, 0.0).sum(0)
+            self.sums[row + 1, :-1] += counts.sum(0)
         self.sums[0, -1] += loss.double() * len(mixture)
         self.sums[1, -1] += len(mixture)
 
