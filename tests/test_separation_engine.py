@@ -157,6 +157,16 @@ def test_shifts_differ_from_one_pass_and_stay_near_it(separator):
     assert 0 < np.abs(one - three).max() < 0.5 * np.abs(one).max()
 
 
+def test_bfloat16_stays_40_db_nearer_to_float32_than_the_targets_are_loud(separator):
+    audio = noise(2, 3 * RATE)
+    exact = separator.separate(audio, RATE)
+    rounded = Separator(small_model(), precision="bfloat16").separate(audio, RATE)
+    assert rounded.dtype == np.float32
+    error = np.mean((rounded - exact) ** 2, axis=(1, 2)) / np.mean(exact**2, axis=(1, 2))
+    assert (error > 0).all(), "nothing was computed in bfloat16"
+    assert (error < 1e-4).all()
+
+
 def test_every_kind_of_source_gives_the_same(separator, tmp_path):
     audio = noise(2, 5000)
     path = write_song(tmp_path / "a.wav", audio, subtype="FLOAT")
@@ -212,6 +222,7 @@ def test_work_stops_soon_after_it_was_asked_to(separator):
         ({"overlop": 0.5}, SettingsError, "overlop.*overlap"),
         ({"overlap": 1.0}, SettingsError, "overlap"),
         ({"chunk": 0.1}, UsageError, "at least 0.5 s"),
+        ({"precision": "bfloat16", "backend": "onnx"}, SettingsError, "bfloat16 is for --backend torch"),
         ({"device": "cuda:7"}, UsageError, "no such device"),
     ],
 )

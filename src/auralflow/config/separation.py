@@ -45,6 +45,16 @@ class EngineConfig(Settings):
     backend: Literal["torch", "onnx"] = Field(
         "torch", description="What runs the net; onnx, on the CPU, needs the extra onnx."
     )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="Numbers that the net computes with; bfloat16 is faster on processors with units for it.",
+    )
+
+    @model_validator(mode="after")
+    def _check_precision(self) -> Self:
+        if self.precision == "bfloat16" and self.backend == "onnx":
+            raise ValueError("--precision bfloat16 is for --backend torch: the exported graph is in float32")
+        return self
 
     @field_validator("targets", mode="before")
     @classmethod

@@ -59,7 +59,7 @@ class ChunkEngine:
         if settings.backend == "onnx":
             self.masks = onnx_backend(self.model, model.stft.num_frames(self.chunk_samples))
         else:
-            self.masks = torch_backend(self.model)
+            self.masks = torch_backend(self.model, settings.precision)
 
     @torch.inference_mode()
     def __call__(self, chunks: Tensor) -> Tensor:
