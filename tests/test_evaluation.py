@@ -9,6 +9,7 @@ from conftest import RATE, constant_model, write_track
 
 from auralflow.audio import read_audio, write_audio
 from auralflow.config import SOURCES
+from auralflow.datasets.prepare import prepare
 from auralflow.errors import DatasetError, NotFoundError
 from auralflow.evaluation import DEFINITIONS, evaluate
 from auralflow.separation import Separator
@@ -81,6 +82,12 @@ def test_nothing_to_score_is_an_error_that_says_what_was_found(dataset, tmp_path
         path.unlink()
     with pytest.raises(DatasetError, match="found no track in test/"):
         evaluate(separator(1.0), dataset)
+
+
+def test_a_prepared_cache_is_told_from_a_dataset_without_tracks(dataset, tmp_path):
+    prepare(dataset, tmp_path / "cache")
+    with pytest.raises(DatasetError, match="is a prepared cache.* expected the dataset"):
+        evaluate(separator(1.0), tmp_path / "cache")
 
 
 def test_the_report_is_json_with_its_definitions(dataset):

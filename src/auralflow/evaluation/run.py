@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from auralflow.datasets import Split, Track, index_split, sources_of
+from auralflow.datasets.cache import is_cache
 from auralflow.errors import AuralflowError, DatasetError, UsageError
 from auralflow.evaluation.results import Comparison
 from auralflow.evaluation.scores import ACCOMPANIMENT, RESIDUAL, Report, TrackScores
@@ -98,6 +99,11 @@ class _Plan:
             else:
                 tracks.append(track)
         if not tracks:
+            if is_cache(dataset):
+                raise DatasetError(
+                    f"'{dataset}' is a prepared cache, which is for training",
+                    expected="the dataset that it was prepared from",
+                )
             raise DatasetError(
                 f"no track of '{dataset}' can be scored",
                 found=f"{len(found)} tracks in {subset}/" if found else f"no track in {subset}/",
