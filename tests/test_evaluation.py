@@ -86,7 +86,7 @@ def test_nothing_to_score_is_an_error_that_says_what_was_found(dataset, tmp_path
 
 def test_a_prepared_cache_is_told_from_a_dataset_without_tracks(dataset, tmp_path):
     prepare(dataset, tmp_path / "cache")
-    with pytest.raises(DatasetError, match="is a prepared cache.* expected the dataset"):
+    with pytest.raises(DatasetError, match=r"is a prepared cache.* expected the dataset"):
         evaluate(separator(1.0), tmp_path / "cache")
 
 
