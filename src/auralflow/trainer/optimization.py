@@ -146,5 +146,5 @@ def create_optimizer(model: SpectrogramMaskModel, settings: TrainConfig) -> Opti
         {"params": [p for p in model.parameters() if id(p) in recurrent], "lr": settings.lr_lstm},
     ]
     return torch.optim.AdamW(
-        [group for group in groups if group["params"]], weight_decay=settings.weight_decay
+        [group for group in groups if group["params"]], weight_decay=settings.weight_decay, fused=True
     )
