@@ -25,7 +25,10 @@ def train(
     force: Annotated[
         bool, switch("Start anew; an earlier training moves to a folder previous-TIME.")
     ] = False,
-    init: Annotated[Path | None, Parameter(help="Folder of a model whose weights are the start.")] = None,
+    init: Annotated[
+        str | None,
+        Parameter(help="Folder of a model, or name of a pretrained one, whose weights are the start."),
+    ] = None,
     options: Annotated[TrainConfig, Flatten] = TrainConfig(),  # noqa: B008 - frozen
 ) -> int:
     """Train a model on a MUSDB-shaped dataset.
@@ -44,6 +47,8 @@ def train(
     stored = read_settings(model / TRAINER_FILE) if (model / TRAINER_FILE).is_file() else {}
     typed = options.model_dump(include=options.model_fields_set)
     settings = parse_settings(TrainConfig, stored | typed, source=str(model / TRAINER_FILE))
+    if init:
+        _find_start(init)
     # Of several processes one writes.
     if IS_FIRST_PROCESS:
         previous = prepare_folder(model, dataset, settings, resume=resume, force=force)
@@ -69,3 +74,13 @@ def train(
             f"best validation loss {best.valid_loss:.4g} in epoch {best.epoch}: {weights}", markup=False
         )
     return 0
+
+
+def _find_start(model: str) -> None:
+    """Get the weights that training starts from before it changes anything."""
+    from auralflow.cli.pretrained import download_progress, note_hidden_name
+    from auralflow.models.loading import find_model
+
+    note_hidden_name(model)
+    with download_progress(model) as on_progress:
+        find_model(model, on_progress=on_progress)
