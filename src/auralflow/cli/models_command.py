@@ -41,27 +41,26 @@ def _show(cards: "list[ModelCard]", where: list[str]) -> None:
     from rich import box
     from rich.table import Table
 
+    targets = list(dict.fromkeys(target for card in cards for target in card.targets))
     table = Table(box=box.SIMPLE_HEAD)
-    for name in ("model", "targets, dB", "parameters", "size", "licence", "weights"):
-        table.add_column(name, justify="right" if name in ("parameters", "size") else "left")
+    table.add_column("model")
+    for name in ("size", *targets):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("licence")
+    table.add_column("weights")
     for card, word in zip(cards, where, strict=True):
-        table.add_row(
-            card.name,
-            ", ".join(_target(card, target) for target in card.targets),
-            f"{card.parameters / 1e6:.1f} M",
-            f"{card.size / 1e6:.1f} MB",
-            card.licence,
-            word,
-        )
+        scores = [_score(card, target) for target in targets]
+        table.add_row(card.name, f"{card.size / 1e6:.1f} MB", *scores, card.licence, word)
     results.print(table)
-    results.print("dB: mean SI-SDR improvement on test songs of artists that were not trained on")
+    results.print("decibels: mean SI-SDR improvement on test songs of artists that were not trained on")
 
 
-def _target(card: "ModelCard", target: str) -> str:
-    """A target with its score on the test songs of artists that were not trained on."""
+def _score(card: "ModelCard", target: str) -> str:
+    """What a target scores on the test songs of artists that were not trained on."""
+    if target not in card.targets:
+        return ""
     tables = [table for table in card.scores if table.subset == "test"]
-    score = tables[0].mean(target, known_artist=False) if tables else None
-    return target if score is None else f"{target} {decibels(score)}"
+    return decibels(tables[0].mean(target, known_artist=False) if tables else None)
 
 
 def _print_json(content: list[dict[str, Any]]) -> None:

@@ -34,7 +34,9 @@ def download_progress(name: str) -> Iterator[Callable[[int, int], None]]:
     try:
         yield show
     finally:
-        progress.stop()
+        # A bar that was never there would still end with an empty line.
+        if progress.live.is_started:
+            progress.stop()
 
 
 def open_model(model: str | Path) -> "SpectrogramMaskModel":
