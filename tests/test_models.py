@@ -1,6 +1,7 @@
 """The wrapper and the model folder: identity, determinism, and files that do not fit."""
 
 import json
+import os
 import pickle
 
 import pytest
@@ -200,6 +201,13 @@ def test_saved_weights_are_the_same_bytes_each_time(tmp_path):
     for name in ("a", "b"):
         save_weights(model, tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes")
+def test_weights_can_be_read_by_those_who_can_read_other_new_files(tmp_path):
+    save_weights(SpectrogramMaskModel(tiny_config()), tmp_path / "weights")
+    (tmp_path / "file").touch()
+    assert (tmp_path / "weights").stat().st_mode == (tmp_path / "file").stat().st_mode
 
 
 def test_model_json_is_readable_by_people(tmp_path):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import pickle
 import threading
 import time
@@ -69,6 +70,13 @@ def test_weights_come_from_a_mirror_by_their_name_into_the_cache(shelf, home):
     assert path.read_bytes() == shelf.weights.read_bytes()
     assert told[-1] == (shelf.card.size, shelf.card.size)
     assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes")
+def test_a_shared_cache_can_be_read_by_others(shelf, home):
+    with serving(shelf.weights.read_bytes()) as server:
+        mode = fetch(shelf, home, mirror=server.url).stat().st_mode
+    assert mode & 0o044 == 0o044
 
 
 def test_what_is_in_the_cache_is_not_downloaded_again(shelf, home):

@@ -184,8 +184,8 @@ def test_download_offline_leaves_the_network_alone(shelf, tmp_path, monkeypatch,
 def test_models_lists_what_there_is_and_where(shelf, capsys):
     assert run("models") == 0
     head, _, row, *_ = (line.split() for line in capsys.readouterr().out.splitlines() if line.strip())
-    assert head == ["model", "size", "vocals", "drums", "bass", "other", "licence", "weights"]
-    assert row == [NAME, "0.3", "MB", *["+3.5"] * 4, "CC0-1.0", "shipped"]
+    assert head == ["model", "size", "vocals", "drums", "bass", "other", "weights"]
+    assert row == [NAME, "0.3", "MB", *["+3.5"] * 4, "shipped"]
 
 
 def test_models_as_json_are_the_cards(shelf, capsys):
@@ -197,9 +197,7 @@ def test_models_as_json_are_the_cards(shelf, capsys):
     assert ModelCard.model_validate({name: listed[name] for name in ModelCard.model_fields}) == shelf.card
 
 
-@pytest.mark.parametrize(
-    ("mirror", "word"), [("", "not there"), ("https://example.org/w", "to be downloaded")]
-)
+@pytest.mark.parametrize(("mirror", "word"), [("", "not there"), ("https://example.org/w", "downloadable")])
 def test_models_tells_what_is_not_here(shelf, monkeypatch, capsys, mirror, word):
     (shelf.registry.folder / NAME / "weights.safetensors").unlink()
     monkeypatch.setenv("AURALFLOW_MIRROR", mirror)

@@ -13,6 +13,7 @@ so that copying it over a checkout publishes the model. ``make readme`` then wri
 
 import argparse
 import hashlib
+import os
 import platform
 import sys
 from collections.abc import Collection, Sequence
@@ -152,7 +153,7 @@ def describe_machine() -> str:
     if information.is_file():
         lines = information.read_text(encoding="utf-8").splitlines()
         name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
-    return f"{name}, {torch.get_num_threads()} cores"
+    return f"{name}, {os.cpu_count()} cores"
 
 
 def score_table(path: Path, *, name: str, dataset: str, known: Collection[str]) -> ScoreTable:

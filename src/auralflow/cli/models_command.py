@@ -19,7 +19,7 @@ def models(*, json: Annotated[bool, switch("Print the cards as JSON.")] = False)
     cards = registry.cards()
     places = [find_weights(card, registry, access) for card in cards]
     where = [
-        place.kind if place else "to be downloaded" if access.url(card) else "not there"
+        place.kind if place else "downloadable" if access.url(card) else "not there"
         for card, place in zip(cards, places, strict=True)
     ]
     if json:
@@ -42,15 +42,14 @@ def _show(cards: "list[ModelCard]", where: list[str]) -> None:
     from rich.table import Table
 
     targets = list(dict.fromkeys(target for card in cards for target in card.targets))
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("model")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("model", no_wrap=True)
     for name in ("size", *targets):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("licence")
     table.add_column("weights")
     for card, word in zip(cards, where, strict=True):
         scores = [_score(card, target) for target in targets]
-        table.add_row(card.name, f"{card.size / 1e6:.1f} MB", *scores, card.licence, word)
+        table.add_row(card.name, f"{card.size / 1e6:.1f} MB", *scores, word)
     results.print(table)
     results.print("decibels: mean SI-SDR improvement on test songs of artists that were not trained on")
 

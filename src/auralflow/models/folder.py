@@ -140,7 +140,11 @@ def save_weights(model: SpectrogramMaskModel | dict[str, Tensor], path: Path) ->
     """
     weights = model.state_dict() if isinstance(model, SpectrogramMaskModel) else model
     with atomic_path(path) as part:
+        part.touch()
+        mode = part.stat().st_mode
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, part)
+        # safetensors makes files that only their owner can read.
+        part.chmod(mode)
 
 
 def load_weights(model: SpectrogramMaskModel, path: Path) -> None:

@@ -17,6 +17,7 @@ RETRIES = 2
 TIMEOUT = 30.0
 """Seconds without a single byte after which a connection counts as lost."""
 BLOCK = 1 << 16
+READABLE = 0o444
 TEMPORARY_FILES = "tmp*"
 """What pooch calls a file under way."""
 
@@ -91,7 +92,10 @@ def download(
             for leftover in folder.glob(TEMPORARY_FILES):
                 leftover.unlink()
             meter = _Meter(card.size, on_progress)
-            return Path(store.fetch(card.file, downloader=partial(_get, meter=meter)))
+            path = Path(store.fetch(card.file, downloader=partial(_get, meter=meter)))
+            # pooch makes files that only their owner can read, and a cache may be shared.
+            path.chmod(path.stat().st_mode | READABLE)
+            return path
     except (RequestException, ValueError) as error:
         raise ModelError(
             f"cannot download the weights of {card.name} from {url}",
