@@ -287,6 +287,19 @@ def test_train_starts_from_the_weights_of_a_name(shelf, tmp_path, dataset, capsy
     assert all(torch.allclose(trained[name], start[name], atol=1e-6) for name in weights)
 
 
+def test_a_name_cannot_be_trained_but_its_download_can(shelf, tmp_path, dataset, capsys):
+    assert run("train", NAME, dataset) == 2
+    assert "Run: auralflow download Tiny --save my_model, then train my_model" in capsys.readouterr().err
+    assert run("download", NAME) == 0
+    options = ["--max-epochs", 1, "--max-samples", 2, "--batch-size", 2, "--num-workers", 0, "--lr", 1e-4]
+    command = ["train", "my_model", dataset, "--init", NAME, *options, "--valid-samples", 1, "--silent"]
+    assert run(*command) == 2
+    assert run(*command, "--force") == 0, capsys.readouterr().err
+    tuned, start = load("my_model").state_dict(), load(NAME).state_dict()
+    moved = max((tuned[name] - start[name]).abs().max() for name in start if name.endswith("weight"))
+    assert 0 < moved < 1e-3
+
+
 def test_train_does_not_begin_without_the_weights_it_shall_start_from(shelf, tmp_path, dataset, capsys):
     save_pretrained(NAME, tmp_path / "mine")
     before = sorted(path.name for path in (tmp_path / "mine").iterdir())

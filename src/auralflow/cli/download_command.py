@@ -22,7 +22,8 @@ def download(
 ) -> None:
     """Make a model folder of a pretrained model, of all its targets or of some.
 
-    The weights are those of this installation, a checkout, a mirror or the cache; else they are downloaded.
+    The weights are those of this installation, a checkout, the mirror that AURALFLOW_MIRROR names, or the
+    cache in AURALFLOW_HOME; else they are downloaded, unless AURALFLOW_OFFLINE is 1.
 
     Parameters
     ----------

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from auralflow.cli.console import IS_FIRST_PROCESS, note, results, show_settings
 from auralflow.cli.parameters import Flatten, switch
 from auralflow.config import TrainConfig, parse_settings, read_settings
+from auralflow.errors import UsageError
 
 __all__ = ["train"]
 
@@ -44,6 +45,7 @@ def train(
     """
     from auralflow.trainer.run import TRAINER_FILE, explain_no_effect, prepare_folder
 
+    _refuse_name(model)
     stored = read_settings(model / TRAINER_FILE) if (model / TRAINER_FILE).is_file() else {}
     typed = options.model_dump(include=options.model_fields_set)
     settings = parse_settings(TrainConfig, stored | typed, source=str(model / TRAINER_FILE))
@@ -74,6 +76,18 @@ def train(
             f"best validation loss {best.valid_loss:.4g} in epoch {best.epoch}: {weights}", markup=False
         )
     return 0
+
+
+def _refuse_name(model: Path) -> None:
+    from auralflow.models.loading import is_pretrained
+
+    if is_pretrained(model):
+        raise UsageError(
+            f"{model} is the name of a pretrained model",
+            expected="the folder of the model that is trained",
+            advice=f"Run: auralflow download {model} --save my_model, then train my_model with --force "
+            f"--init {model}.",
+        )
 
 
 def _find_start(model: str) -> None:
