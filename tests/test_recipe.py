@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -177,6 +178,27 @@ def test_no_command_begins_when_the_time_is_over(tmp_path):
     assert not (tmp_path / "songs").exists()
 
 
+def test_a_recipe_that_is_terminated_ends_its_command_and_goes_on_later(source, tmp_path):
+    # So many songs that it cannot be over before it is terminated.
+    script = (
+        "import sys; sys.argv[0] = 'x'; sys.path.insert(0, sys.argv[1])\n"
+        "import signal, recipe_steps, pathlib\n"
+        "signal.signal(signal.SIGTERM, signal.default_int_handler)\n"
+        "recipe_steps.Steps(pathlib.Path(sys.argv[2])).auralflow('synth', sys.argv[2] + '/songs',"
+        " '--tracks', 500, '--seconds', 5)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script, RECIPE, tmp_path], stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("songs/train/Synth*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.terminate()
+    assert "KeyboardInterrupt" in process.communicate(timeout=60)[1].decode()
+    made = len(list(tmp_path.glob("songs/*/Synth*")))
+    time.sleep(1.5)
+    assert len(list(tmp_path.glob("songs/*/Synth*"))) == made
+
+
 # Publishing
 
 
@@ -193,8 +215,11 @@ def trained(tmp_path):
     return folder
 
 
+DATA = {"name": "noise", "licence": "CC0-1.0"}
+
+
 def about(**changes):
-    data = [DataPart(name="noise", licence="CC0-1.0", minutes=1)]
+    data = [DataPart(**DATA, minutes=1)]
     return publish.About(**{"name": "Own", "licence": "MIT", "data": data, "scores": [], **changes})
 
 
@@ -219,6 +244,20 @@ def test_the_card_tells_the_training(trained, tmp_path):
     assert (card.training.seed, card.training.machine, card.weaknesses) == (3, "a shed", ("hums",))
     assert card.parameters == sum(p.numel() for p in load(trained).parameters())
     assert json.loads((tmp_path / "src/auralflow/pretrained/Own/summary.json").read_text())["epochs"]
+
+
+def test_the_address_of_the_weights_is_that_of_their_file(trained, tmp_path):
+    card = publish.publish(trained, tmp_path, about(url="https://example.org/pretrained/"))
+    assert card.url == f"https://example.org/pretrained/{card.file}"
+
+
+def test_publishing_by_hand_writes_the_same_card(trained, tmp_path):
+    write_json(tmp_path / "about.json", {"dataset": "d", "artists": [], "data": [{**DATA, "minutes": 1}]})
+    words = [trained, "--name", "Own", "--about", tmp_path / "about.json", "--machine", "a shed", "--ship"]
+    command = [sys.executable, RECIPE / "publish.py", *words, "--into", tmp_path / "by hand"]
+    subprocess.run(command, check=True, capture_output=True)
+    expected = publish.publish(trained, tmp_path, about(machine="a shed"), ship=True)
+    assert Registry(tmp_path / "by hand" / publish.CARDS).card("Own") == expected
 
 
 def test_new_weights_take_the_place_of_the_old(trained, tmp_path):

@@ -7,6 +7,7 @@ an interruption or after ``--minutes``. ``README.md`` beside this file tells mor
 
 import argparse
 import hashlib
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -194,4 +195,6 @@ def publish_net(folder: Path, known: dict[str, Any], recipe: NetRecipe, *, into:
 
 
 if __name__ == "__main__":
+    # Stopped by a batch system, it stops the command under way as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

@@ -59,6 +59,7 @@ class About:
         scores: What it scored.
         weaknesses: What it does badly.
         machine: What it was trained on. Default: this machine.
+        url: Address of the folder that the weights can be downloaded from, if there is one.
     """
 
     name: str
@@ -67,6 +68,7 @@ class About:
     scores: Sequence[ScoreTable]
     weaknesses: Sequence[str] = ()
     machine: str = ""
+    url: str = ""
 
 
 def publish(model: Path, into: Path, about: About, *, ship: bool = False) -> ModelCard:
@@ -89,10 +91,12 @@ def publish(model: Path, into: Path, about: About, *, ship: bool = False) -> Mod
     weights = folder / SHIPPED_WEIGHTS
     save_weights(halved(read_weights(model / WEIGHTS_FILE)), weights)
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    file = f"{name}-{digest[:8]}.safetensors"
     config = read_model_config(model)
     card = ModelCard(
         name=name,
-        file=f"{name}-{digest[:8]}.safetensors",
+        file=file,
+        url=f"{about.url.rstrip('/')}/{file}" if about.url else "",
         size=weights.stat().st_size,
         sha256=digest,
         licence=about.licence,
@@ -212,6 +216,7 @@ def main() -> int:
     parser.add_argument("--licence", default="MIT")
     parser.add_argument("--weakness", action="append", default=[])
     parser.add_argument("--machine", default="")
+    parser.add_argument("--url", default="", help="https address of a folder with the weights")
     parser.add_argument("--ship", action="store_true", help="put the weights into the package")
     parser.add_argument("--into", type=Path, default=Path())
     options = parser.parse_args()
@@ -228,6 +233,7 @@ def main() -> int:
             ],
             weaknesses=options.weakness,
             machine=options.machine,
+            url=options.url,
         )
         card = publish(options.model, options.into, about, ship=options.ship)
     except AuralflowError as error:

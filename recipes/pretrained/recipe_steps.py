@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from auralflow.errors import AuralflowError
 from auralflow.storage import write_json
 
 INTERRUPTED = 130
-GRACE = 120.0
-"""Seconds that a command gets to put down what it has."""
+GRACE = 600.0
+"""Seconds that a command gets to put down what it has: a training ends its validation first."""
 
 
 class OutOfTimeError(Exception):
@@ -70,7 +71,8 @@ class Steps:
             code = process.wait(left)
         except (subprocess.TimeoutExpired, KeyboardInterrupt) as reason:
             process.send_signal(signal.SIGTERM)
-            process.wait(GRACE)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(GRACE)
             if isinstance(reason, KeyboardInterrupt):
                 raise
             raise OutOfTimeError from None
