@@ -44,9 +44,10 @@ format: $(READY)
 bench: $(READY)
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
-# Writes the option tables of the README anew from the settings.
+# Writes the option tables anew from the settings, and the tables of pretrained models from their cards.
 readme: $(READY)
 	$(BIN)/python docs/option_tables.py
+	$(BIN)/python docs/pretrained_tables.py
 
 clean:
 	rm -rf $(VENV) demo dist

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from auralflow.config import (
     CheckConfig,
+    DownloadConfig,
     EvaluateConfig,
     ImportConfig,
     ModelConfig,
@@ -38,6 +39,7 @@ TABLES: dict[str, tuple[type[Settings], set[str]]] = {
     "data-check": (CheckConfig, set()),
     "data-prepare": (PrepareConfig, set()),
     "data-import": (ImportConfig, set()),
+    "download": (DownloadConfig, set()),
 }
 
 

@@ -1,6 +1,7 @@
 """The wrapper and the model folder: identity, determinism, and files that do not fit."""
 
 import json
+import os
 import pickle
 
 import pytest
@@ -9,7 +10,7 @@ from conftest import constant_model, tiny_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auralflow.config import NETS, ModelConfig, model_config_type
+from auralflow.config import NETS, SOURCES, ModelConfig, model_config_type
 from auralflow.errors import ModelError, NotFoundError, UsageError
 from auralflow.models import (
     SpectrogramMaskModel,
@@ -19,7 +20,7 @@ from auralflow.models import (
     read_model_config,
     save_weights,
 )
-from auralflow.models.folder import MODEL_FILE, WEIGHTS_FILE
+from auralflow.models.folder import MODEL_FILE, WEIGHTS_FILE, restrict_targets
 from auralflow.transforms import reconstruct
 
 
@@ -99,6 +100,24 @@ def test_a_target_can_be_picked(model_folder):
     drums = load(folder, target="drums")
     assert drums.targets == ("drums",)
     assert torch.allclose(drums.separate(audio)[:, 0], both[:, 1], atol=1e-6)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    kept=st.permutations(SOURCES).flatmap(lambda names: st.integers(1, 4).map(lambda n: tuple(names[:n]))),
+    channels=st.integers(1, 3),
+    activation=st.sampled_from(["sigmoid", "prelu", "tanh"]),
+    affine=st.booleans(),
+)
+def test_any_targets_in_any_order_are_estimated_as_by_the_whole(kept, channels, activation, affine):
+    config = tiny_config(
+        targets=SOURCES, num_channels=channels, mask_act_fn=activation, normalize_output=affine
+    )
+    model = SpectrogramMaskModel(config).eval()
+    audio = torch.randn(1, channels, 5000)
+    rows = [SOURCES.index(target) for target in kept]
+    estimate = restrict_targets(model, kept).separate(audio)
+    assert torch.allclose(estimate, model.separate(audio)[:, rows], atol=1e-6)
 
 
 def test_an_unknown_target_names_those_there_are(model_folder):
@@ -200,6 +219,13 @@ def test_saved_weights_are_the_same_bytes_each_time(tmp_path):
     for name in ("a", "b"):
         save_weights(model, tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes")
+def test_weights_can_be_read_by_those_who_can_read_other_new_files(tmp_path):
+    save_weights(SpectrogramMaskModel(tiny_config()), tmp_path / "weights")
+    (tmp_path / "file").touch()
+    assert (tmp_path / "weights").stat().st_mode == (tmp_path / "file").stat().st_mode
 
 
 def test_model_json_is_readable_by_people(tmp_path):

@@ -8,6 +8,7 @@ The parts load when they are first used, so that ``import auralflow`` costs noth
 - `auralflow.evaluation`: score a model
 - `auralflow.visualizer`: pictures of audio and trainings
 - `auralflow.datasets`: chunks of music, generated songs
+- `auralflow.pretrained`: the pretrained models and where their weights are
 - `auralflow.losses`, `auralflow.metrics`, `auralflow.transforms`, `auralflow.audio`
 
 Example:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         losses,
         metrics,
         models,
+        pretrained,
         separation,
         trainer,
         transforms,
@@ -50,6 +52,7 @@ __all__ = [
     "losses",
     "metrics",
     "models",
+    "pretrained",
     "separation",
     "trainer",
     "transforms",

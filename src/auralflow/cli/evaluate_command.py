@@ -23,7 +23,8 @@ def evaluate(
     Parameters
     ----------
     paths
-        Folders of the models, then the dataset: a folder with test/<track>/vocals.wav and so on.
+        Folders of models, or names of pretrained ones, then the dataset: a folder with
+        test/<track>/vocals.wav and so on.
     """
     if not paths or (len(paths) == 1 and not options.estimates):
         raise UsageError(
@@ -67,14 +68,14 @@ def _is_file(path: Path) -> bool:
 
 def _systems(models: list[Path], options: EvaluateConfig) -> tuple[list["System"], list[Path]]:
     """The systems, and the folders that hold scores of museval instead of stems."""
+    from auralflow.cli.pretrained import open_model
     from auralflow.config import SOURCES
     from auralflow.evaluation import ModelSystem, StemFolder
-    from auralflow.models import load
     from auralflow.separation import Separator
 
     systems: list[System] = []
     for path, name in zip(models, _own_names([*models, *options.estimates]), strict=False):
-        systems.append(ModelSystem(Separator(load(path), options), name))
+        systems.append(ModelSystem(Separator(open_model(path), options), name))
     targets = list(dict.fromkeys(target for system in systems for target in system.targets)) or SOURCES
     scored = []
     for path, name in zip(

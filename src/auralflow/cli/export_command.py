@@ -7,18 +7,18 @@ from auralflow.cli.console import results
 __all__ = ["export"]
 
 
-def export(model: Path, file: Path, /) -> None:
+def export(model: str, file: Path, /) -> None:
     """Write the net of a model as an ONNX file: from magnitude spectrograms to masks.
 
     Parameters
     ----------
     model
-        Folder of the model.
+        Folder of a model, or the name of a pretrained one.
     file
         The ONNX file to be made or replaced.
     """
-    from auralflow.models import load
+    from auralflow.cli.pretrained import open_model
     from auralflow.models.export import export_onnx
 
-    export_onnx(load(model), file)
+    export_onnx(open_model(model), file)
     results.print(f"wrote {file}", markup=False)

@@ -11,8 +11,10 @@ from auralflow import __version__
 from auralflow.cli.config_command import config
 from auralflow.cli.console import stderr
 from auralflow.cli.data_command import data
+from auralflow.cli.download_command import download
 from auralflow.cli.evaluate_command import evaluate
 from auralflow.cli.export_command import export
+from auralflow.cli.models_command import models
 from auralflow.cli.plot_command import plot
 from auralflow.cli.separate_command import separate
 from auralflow.cli.synth_command import synth
@@ -31,7 +33,7 @@ app = App(
     # No --empty-… forms for options that take several values.
     default_parameter=Parameter(negative_iterable=()),
 )
-for command in (config, train, separate, evaluate, plot, synth, data, export):
+for command in (config, train, separate, evaluate, plot, synth, data, export, models, download):
     app.command(command)
 
 

@@ -20,7 +20,7 @@ def plot(
     Parameters
     ----------
     paths
-        Audio files, model folders, or summary.json of a training.
+        Audio files, model folders, names of pretrained models, or summary.json of a training.
     """
     if not paths:
         raise UsageError("no file was given", expected="auralflow plot FILE ...")

@@ -16,7 +16,7 @@ __all__ = ["separate"]
 
 
 def separate(
-    model: Path,
+    model: str,
     /,
     *paths: Path,
     force: Annotated[bool, switch("Do again what is done, and replace files of other origin.")] = False,
@@ -33,20 +33,20 @@ def separate(
     Parameters
     ----------
     model
-        Folder of the model.
+        Folder of a model, or the name of a pretrained one.
     paths
         Songs and folders.
     """
     if not paths:
         raise UsageError("no song was given", expected="auralflow separate MODEL SONG-OR-FOLDER ...")
 
-    from auralflow.models import load
+    from auralflow.cli.pretrained import open_model
     from auralflow.separation import Separator, find_songs
     from auralflow.separation.encoding import check_options
 
     check_options(options)
     songs = find_songs(paths)
-    separator = Separator(load(model), options)
+    separator = Separator(open_model(model), options)
     if dry_run:
         return _plan(separator, songs, options, force=force, json=json)
     return _run(separator, songs, options, force=force, json=json)

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from auralflow.cli.console import IS_FIRST_PROCESS, note, results, show_settings
 from auralflow.cli.parameters import Flatten, switch
 from auralflow.config import TrainConfig, parse_settings, read_settings
+from auralflow.errors import UsageError
 
 __all__ = ["train"]
 
@@ -25,7 +26,10 @@ def train(
     force: Annotated[
         bool, switch("Start anew; an earlier training moves to a folder previous-TIME.")
     ] = False,
-    init: Annotated[Path | None, Parameter(help="Folder of a model whose weights are the start.")] = None,
+    init: Annotated[
+        str | None,
+        Parameter(help="Folder of a model, or name of a pretrained one, whose weights are the start."),
+    ] = None,
     options: Annotated[TrainConfig, Flatten] = TrainConfig(),  # noqa: B008 - frozen
 ) -> int:
     """Train a model on a MUSDB-shaped dataset.
@@ -41,9 +45,12 @@ def train(
     """
     from auralflow.trainer.run import TRAINER_FILE, explain_no_effect, prepare_folder
 
+    _refuse_name(model)
     stored = read_settings(model / TRAINER_FILE) if (model / TRAINER_FILE).is_file() else {}
     typed = options.model_dump(include=options.model_fields_set)
     settings = parse_settings(TrainConfig, stored | typed, source=str(model / TRAINER_FILE))
+    if init:
+        _find_start(init)
     # Of several processes one writes.
     if IS_FIRST_PROCESS:
         previous = prepare_folder(model, dataset, settings, resume=resume, force=force)
@@ -69,3 +76,25 @@ def train(
             f"best validation loss {best.valid_loss:.4g} in epoch {best.epoch}: {weights}", markup=False
         )
     return 0
+
+
+def _refuse_name(model: Path) -> None:
+    from auralflow.models.loading import is_pretrained
+
+    if is_pretrained(model):
+        raise UsageError(
+            f"{model} is the name of a pretrained model",
+            expected="the folder of the model that is trained",
+            advice=f"Run: auralflow download {model} --save my_model, then train my_model with --force "
+            f"--init {model}.",
+        )
+
+
+def _find_start(model: str) -> None:
+    """Get the weights that training starts from before it changes anything."""
+    from auralflow.cli.pretrained import download_progress, note_hidden_name
+    from auralflow.models.loading import find_model
+
+    note_hidden_name(model)
+    with download_progress(model) as on_progress:
+        find_model(model, on_progress=on_progress)

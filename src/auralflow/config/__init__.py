@@ -32,6 +32,7 @@ from auralflow.config.model import (
     model_config_type,
 )
 from auralflow.config.plot import PlotConfig
+from auralflow.config.pretrained import DownloadConfig
 from auralflow.config.separation import AudioFormat, EngineConfig, SeparateConfig, StemConfig
 from auralflow.config.training import CriterionName, TrainConfig
 
@@ -44,6 +45,7 @@ __all__ = [
     "AugmentConfig",
     "CheckConfig",
     "CriterionName",
+    "DownloadConfig",
     "EngineConfig",
     "EvaluateConfig",
     "ImportConfig",

@@ -18,6 +18,7 @@ __all__ = [
     "parse_settings",
     "read_settings",
     "settings_error",
+    "split_words",
     "suggestion",
 ]
 
@@ -52,6 +53,19 @@ def suggestion(word: str, known: Sequence[str]) -> str:
     """Return ``" (did you mean …?)"`` for a word that is nearly a known one, else an empty string."""
     close = difflib.get_close_matches(word, known, n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def split_words(value: Any) -> Any:
+    """Turn ``"vocals,bass"``, or several of such, into a tuple of words; anything else stays as it is.
+
+    Example:
+        >>> split_words(["vocals, bass", "drums"])
+        ('vocals', 'bass', 'drums')
+    """
+    words = [value] if isinstance(value, str) else value
+    if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
+        return value
+    return tuple(dict.fromkeys(part.strip() for word in words for part in word.split(",")))
 
 
 def settings_error(

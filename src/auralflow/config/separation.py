@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from auralflow.config.base import DEVICE_PATTERN, Settings
+from auralflow.config.base import DEVICE_PATTERN, Settings, split_words
 
 __all__ = ["AudioFormat", "EngineConfig", "SeparateConfig", "StemConfig"]
 
@@ -59,10 +59,7 @@ class EngineConfig(Settings):
     @field_validator("targets", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        words = [value] if isinstance(value, str) else value
-        if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
-            return value
-        return tuple(dict.fromkeys(part.strip() for word in words for part in word.split(",")))
+        return split_words(value)
 
 
 class StemConfig(Settings):

@@ -1,6 +1,7 @@
 """Nets, the model around them, and model folders."""
 
-from auralflow.models.folder import create_model_folder, load, load_weights, read_model_config, save_weights
+from auralflow.models.folder import create_model_folder, load_weights, read_model_config, save_weights
+from auralflow.models.loading import load
 from auralflow.models.nets import (
     MaskEstimate,
     MaskNet,

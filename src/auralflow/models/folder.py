@@ -25,9 +25,11 @@ __all__ = [
     "MODEL_FILE",
     "WEIGHTS_FILE",
     "create_model_folder",
-    "load",
     "load_weights",
     "read_model_config",
+    "read_weights",
+    "restrict_targets",
+    "restrict_weights",
     "save_weights",
     "set_aside",
 ]
@@ -99,7 +101,9 @@ def read_model_config(folder: Path) -> ModelConfig:
     path = folder / MODEL_FILE
     if not folder.is_dir():
         raise NotFoundError(
-            f"no model '{folder}'", expected="a model folder", advice="Make one with: auralflow config"
+            f"no model '{folder}'",
+            expected="a model folder",
+            advice="Make one with: auralflow config",
         )
     if not path.is_file():
         raise NotFoundError(
@@ -136,7 +140,11 @@ def save_weights(model: SpectrogramMaskModel | dict[str, Tensor], path: Path) ->
     """
     weights = model.state_dict() if isinstance(model, SpectrogramMaskModel) else model
     with atomic_path(path) as part:
+        part.touch()
+        mode = part.stat().st_mode
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, part)
+        # safetensors makes files that only their owner can read.
+        part.chmod(mode)
 
 
 def load_weights(model: SpectrogramMaskModel, path: Path) -> None:
@@ -155,13 +163,7 @@ def load_weights(model: SpectrogramMaskModel, path: Path) -> None:
             f"the model in '{path.parent}' has no weights yet: no {path.name}",
             advice=f"Train it with: auralflow train {path.parent} DATASET",
         )
-    try:
-        with safe_open(path, framework="pt") as file:
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ModelError(
-            f"cannot read the weights '{path}'", found=str(error), expected="a whole safetensors file"
-        ) from None
+    weights = read_weights(path)
     _check_fit(model.state_dict(), weights, path)
     model.load_state_dict(
         {
@@ -169,6 +171,24 @@ def load_weights(model: SpectrogramMaskModel, path: Path) -> None:
             for name, tensor in weights.items()
         }
     )
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file: weights by name, in the precision that they are stored in.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ModelError: If it is damaged or is no safetensors file.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelError(
+            f"cannot read the weights '{path}'", found=str(error), expected="a whole safetensors file"
+        ) from None
 
 
 def _check_fit(own: dict[str, Tensor], weights: dict[str, Tensor], path: Path) -> None:
@@ -194,42 +214,11 @@ def _check_fit(own: dict[str, Tensor], weights: dict[str, Tensor], path: Path) -
         )
 
 
-def load(model: str | Path, target: str | None = None) -> SpectrogramMaskModel:
-    """Load a trained model, ready to separate.
-
-    Args:
-        model: A model folder.
-        target: Keep only this target. Default: all that the model has.
-
-    Returns:
-        The model in evaluation mode on the CPU.
-
-    Raises:
-        NotFoundError: If there is no such model, target or trained weights.
-        ModelError: If its files are broken or do not fit together.
-
-    Example:
-        >>> import tempfile
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> _ = create_model_folder(folder, ModelConfig(num_hidden_channels=2))
-        >>> save_weights(SpectrogramMaskModel(read_model_config(folder)), folder / WEIGHTS_FILE)
-        >>> load(folder).targets
-        ('vocals',)
-    """
-    folder = Path(model)
-    config = read_model_config(folder)
-    loaded = SpectrogramMaskModel(config)
-    load_weights(loaded, folder / WEIGHTS_FILE)
-    if target is not None:
-        loaded = restrict_targets(loaded, (target,))
-    return loaded.eval()
-
-
 def restrict_targets(model: SpectrogramMaskModel, targets: tuple[str, ...]) -> SpectrogramMaskModel:
     """Make a model of some of the targets of another.
 
-    The targets share one trunk; only the last convolution has weights of its own for each. With softmax the
-    masks depend on one another, so such a model cannot be restricted.
+    The targets share one trunk; only the last convolution has weights of its own for each, so what is kept
+    is estimated as before. With softmax the masks depend on one another: such a model cannot be restricted.
 
     Args:
         model: The whole model.
@@ -239,16 +228,34 @@ def restrict_targets(model: SpectrogramMaskModel, targets: tuple[str, ...]) -> S
         NotFoundError: If the model has no such target.
         UsageError: If the mask activation is softmax.
     """
-    for target in targets:
-        if target not in model.targets:
-            raise NotFoundError(f"the model has no target {target!r}", expected=", ".join(model.targets))
-    if model.config.mask_act_fn == "softmax" and targets != model.targets:
-        raise UsageError("a model with a softmax mask cannot be cut down to some of its targets")
     restricted = SpectrogramMaskModel(model.config.model_copy(update={"targets": targets}))
-    channels = model.config.num_channels
-    rows = torch.tensor([model.targets.index(t) * channels + c for t in targets for c in range(channels)])
-    weights = model.state_dict()
-    for name in ("net.head.weight", "net.head.bias"):
-        weights[name] = weights[name][rows]
-    restricted.load_state_dict(weights)
+    restricted.load_state_dict(restrict_weights(model.state_dict(), model.config, targets))
     return restricted.train(model.training)
+
+
+def restrict_weights(
+    weights: dict[str, Tensor], config: ModelConfig, targets: tuple[str, ...]
+) -> dict[str, Tensor]:
+    """Cut weights down to those of some targets, see `restrict_targets`.
+
+    Args:
+        weights: Those of the whole model, by name.
+        config: Its settings.
+        targets: Names of the targets to keep, in the wished order.
+    """
+    for target in targets:
+        if target not in config.targets:
+            raise NotFoundError(f"the model has no target {target!r}", expected=", ".join(config.targets))
+    if config.mask_act_fn == "softmax" and targets != config.targets:
+        raise UsageError(
+            "a model with a softmax mask cannot be cut down to some of its targets",
+            found=", ".join(targets),
+            expected=f"all of {', '.join(config.targets)}, whose masks depend on one another",
+            advice="Keep it whole, and choose with auralflow separate --targets.",
+        )
+    channels = config.num_channels
+    rows = torch.tensor([config.targets.index(t) * channels + c for t in targets for c in range(channels)])
+    return {
+        name: tensor[rows] if name in ("net.head.weight", "net.head.bias") else tensor
+        for name, tensor in weights.items()
+    }

@@ -21,6 +21,7 @@ from auralflow.errors import AudioError, DatasetError, NotFoundError, UsageError
 from auralflow.models import SpectrogramMaskModel, load_weights, read_model_config
 from auralflow.models.devices import check_device
 from auralflow.models.folder import WEIGHTS_FILE, set_aside
+from auralflow.models.loading import find_model
 from auralflow.storage import remove_leftovers, write_json
 from auralflow.trainer.callbacks import Callback
 from auralflow.trainer.checkpoint import CHECKPOINT_FILE
@@ -116,7 +117,7 @@ def train(
     settings: TrainConfig,
     *,
     resume: bool = False,
-    initial: Path | None = None,
+    initial: str | Path | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> Trainer:
     """Train the model in a folder on a dataset.
@@ -126,8 +127,8 @@ def train(
         dataset: A MUSDB-shaped dataset, or a cache that was prepared from one.
         settings: Settings of the training.
         resume: Continue from the folder's checkpoint, if there is one.
-        initial: Folder of a model of the same settings whose weights are the start; a checkpoint that is
-            resumed counts more.
+        initial: Folder, or pretrained name, of a model of the same settings whose weights are the start; a
+            checkpoint that is resumed counts more.
         callbacks: Who else is told.
 
     Returns:
@@ -141,7 +142,7 @@ def train(
     torch.manual_seed(settings.seed)
     model = SpectrogramMaskModel(config)
     if initial:
-        load_weights(model, initial / WEIGHTS_FILE)
+        load_weights(model, find_model(initial).weights)
     trainer = Trainer(model, settings, folder=folder, callbacks=callbacks)
     rank, world_size = trainer.accelerator.process_index, trainer.accelerator.num_processes
     if trainer.accelerator.is_main_process:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from auralflow.audio import probe, read_audio
 from auralflow.errors import NotFoundError, UsageError
+from auralflow.pretrained import installed_registry
 from auralflow.transforms import STFT
 from auralflow.visualizer.canvas import save_figure
 from auralflow.visualizer.comparing import difference, mask
@@ -33,14 +34,14 @@ def plot_files(
 ) -> Iterator[Path]:
     """Draw files to pictures.
 
-    A model folder, or a JSON file, is drawn as its training, whatever the kind. A mask is that of a stem in
-    its mixture, and a difference that of an estimate from its truth: both take files in pairs, the mixture or
-    the truth last.
+    A model folder, a pretrained name, or a JSON file, is drawn as its training, whatever the kind. A mask is
+    that of a stem in its mixture, and a difference that of an estimate from its truth: both take files in
+    pairs, the mixture or the truth last.
 
     Args:
-        paths: Audio files, model folders or summaries of trainings.
+        paths: Audio files, model folders, pretrained names or summaries of trainings.
         kind: What to draw.
-        save: Folder of the pictures. Default: beside each file.
+        save: Folder of the pictures. Default: beside each file; for a pretrained name, this folder.
         picture: Their format.
         num_fft: Length of the transform.
         start: Where to begin in the audio, in seconds.
@@ -64,12 +65,19 @@ def plot_files(
     taken: set[Path] = set()
     for job in jobs:
         first = job[0]
-        if not first.exists():
-            raise NotFoundError(f"no such file or folder: '{first}'")
-        drawn, figure = _draw(job, kind, num_fft, start, duration)
-        target = _free((save or first.parent) / f"{first.stem}.{drawn}.{picture}", taken)
+        folder = save or first.parent
+        there = job if first.exists() else (_pretrained_folder(first),)
+        drawn, figure = _draw(there, kind, num_fft, start, duration)
+        target = _free(folder / f"{first.stem}.{drawn}.{picture}", taken)
         save_figure(figure, target)
         yield target
+
+
+def _pretrained_folder(path: Path) -> Path:
+    registry = installed_registry()
+    if str(path) not in registry.names:
+        raise NotFoundError(f"no such file or folder: '{path}'")
+    return registry.folder / path
 
 
 def _free(path: Path, taken: set[Path]) -> Path:

@@ -1,0 +1,151 @@
+"""Writes what the cards of the pretrained models say into the README and docs/pretrained.md, between markers.
+
+Run ``make readme``, or ``python docs/pretrained_tables.py --check`` to only compare.
+"""
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from auralflow.pretrained import ModelCard, ScoreTable, TrackScore, installed_registry
+
+ROOT = Path(__file__).parent.parent
+NOTHING = "There are no pretrained models in this version."
+
+
+def decibels(value: float | None) -> str:
+    """A level to a tenth of a decibel."""
+    return "" if value is None else f"{value:+.1f}"
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
+    """A Markdown table whose first columns are texts, and the others numbers."""
+    lines = [head, ["---"] * left + ["--:"] * (len(head) - left), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def on_test_songs(card: ModelCard) -> ScoreTable | None:
+    """The scores on test songs."""
+    return next((table for table in card.scores if table.subset == "test"), None)
+
+
+def all_targets(cards: Sequence[ModelCard]) -> list[str]:
+    """Every target of any model."""
+    return list(dict.fromkeys(target for card in cards for target in card.targets))
+
+
+def summary(cards: Sequence[ModelCard]) -> str:
+    """One row for each model: what the README shows."""
+    if not cards:
+        return NOTHING
+    targets = all_targets(cards)
+    rows = []
+    for card in cards:
+        table = on_test_songs(card)
+        scores = [table.mean(target, known_artist=False) if table else None for target in targets]
+        size = [f"{card.parameters / 1e6:.1f} million", f"{card.size / 1e6:.1f} MB"]
+        rows.append([f"`{card.name}`", *size, *map(decibels, scores)])
+    tables = [table for card in cards if (table := on_test_songs(card))]
+    if tables:
+        ceilings = [tables[0].mean(target, known_artist=False, value="ceiling") for target in targets]
+        rows.append(["ideal ratio mask", "", "", *map(decibels, ceilings)])
+    text = markdown(["model", "parameters", "weights", *targets], rows)
+    if not tables:
+        return text
+    count = sum(not track.known_artist for track in tables[0].tracks)
+    commands = "\n".join(table.command for table in tables)
+    return (
+        f"{text}\n\nMean SI-SDR improvement in dB over the {count} test songs of artists that no model was "
+        f"trained on; the ideal ratio mask is the ceiling of all masks. The commands:\n\n```\n{commands}\n```"
+    )
+
+
+def songs(cards: Sequence[ModelCard]) -> str:
+    """Each song and target, with floor and ceiling, for each model and part of the data."""
+    if not cards:
+        return NOTHING
+    parts = []
+    for card in cards:
+        for table in card.scores:
+            rows = [row for track in table.tracks for row in song_rows(track, card.targets)]
+            head = ["song", "target", "mixture", "estimate", "improvement", "ceiling of it"]
+            title = f"### {card.name}, {table.subset}"
+            parts += [title, markdown(head, rows, left=2), f"`{table.command}`"]
+    return "\n\n".join(parts)
+
+
+def song_rows(track: TrackScore, targets: Sequence[str]) -> list[list[str]]:
+    """One row for each target of a song."""
+    name = track.track + (" (an artist that was trained on)" if track.known_artist else "")
+    rows = []
+    for target in targets:
+        score = track.targets.get(target)
+        if score is None or score.si_sdr is None or score.si_sdr_improvement is None:
+            continue
+        floor = score.si_sdr - score.si_sdr_improvement
+        numbers = (floor, score.si_sdr, score.si_sdr_improvement, score.ceiling)
+        rows.append([name, target, *map(decibels, numbers)])
+    return rows
+
+
+def data(cards: Sequence[ModelCard]) -> str:
+    """What each model was trained on, how long, and what it does badly."""
+    if not cards:
+        return NOTHING
+    parts = []
+    for card in cards:
+        training = card.training
+        rows = []
+        for part in card.data:
+            linked = part.source.startswith("https://")
+            name = f"[{part.name}]({part.source})" if linked else part.name
+            rows.append([name, part.licence, part.credit, f"{part.minutes:.0f}" if part.minutes else ""])
+        about = (
+            f"{training.chunks} chunks in {training.hours:.1f} hours on {training.machine}, "
+            f"seed {training.seed}. Licence of the weights: {card.licence}."
+        )
+        parts += [f"### {card.name}", about]
+        if card.weaknesses:
+            parts.append("\n".join(f"- {text}" for text in card.weaknesses))
+        parts.append(markdown(["material", "licence", "credit", "minutes"], rows, left=3))
+    return "\n\n".join(parts)
+
+
+BLOCKS = {
+    "README.md": {"summary": summary},
+    "docs/pretrained.md": {"songs": songs, "data": data},
+}
+
+
+def filled(text: str, page: str, cards: Sequence[ModelCard]) -> str:
+    """A page with every block written anew.
+
+    Raises:
+        ValueError: If a block has no place in the page.
+    """
+    for name, write in BLOCKS[page].items():
+        pattern = re.compile(f"(<!-- pretrained: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+        if not pattern.search(text):
+            raise ValueError(f"{page} has no place for the {name} of the pretrained models")
+        body = write(cards)
+        text = pattern.sub(lambda found, body=body: f"{found[1]}\n{body}\n\n{found[2]}", text)
+    return text
+
+
+def main() -> int:
+    """Write the pages, or with ``--check`` only tell whether they are up to date."""
+    cards = installed_registry().cards()
+    stale = False
+    for page in BLOCKS:
+        path = ROOT / page
+        text = path.read_text(encoding="utf-8")
+        wanted = filled(text, page, cards)
+        stale |= text != wanted
+        if "--check" not in sys.argv[1:]:
+            path.write_text(wanted, encoding="utf-8")
+    return int(stale and "--check" in sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

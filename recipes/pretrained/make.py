@@ -1,0 +1,200 @@
+"""Makes the pretrained models: ``python recipes/pretrained/make.py SOURCE --work DIR``.
+
+Checks the source, makes the training data, trains each net, scores it on the validation songs and writes what
+is to be published to ``DIR/published``. Every step is done once: run the same command again to go on, after
+an interruption or after ``--minutes``. ``README.md`` beside this file tells more.
+"""
+
+import argparse
+import hashlib
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from publish import About, halved, publish, score_table
+from pydantic import Field
+from recipe_data import DataRecipe, describe_data, make_data
+from recipe_source import artists, check_songs, fingerprint, licences
+from recipe_steps import OutOfTimeError, Steps, say
+
+from auralflow.config import (
+    NETS,
+    ModelConfig,
+    Settings,
+    TrainConfig,
+    model_config_type,
+    parse_settings,
+    read_settings,
+)
+from auralflow.errors import AuralflowError, UsageError
+from auralflow.models.folder import (
+    WEIGHTS_FILE,
+    create_model_folder,
+    read_model_config,
+    read_weights,
+    save_weights,
+)
+from auralflow.pretrained import DataPart
+from auralflow.storage import write_json
+
+HERE = Path(__file__).parent
+QUICK_FILE = HERE / "quick.json"
+NOT_FINISHED = 75
+"""Exit code when the time was over: run the same command again."""
+
+
+class NetRecipe(Settings):
+    """What the JSON file of a net says."""
+
+    model: dict[str, Any] = Field(description="Settings of the model, as in model.json.")
+    train: dict[str, Any] = Field(description="Settings of the training, as in trainer.json.")
+    ship: bool = Field(False, description="Whether the weights are part of the package.")
+    licence: str = Field("MIT", description="Licence of the weights.")
+    weaknesses: tuple[str, ...] = Field((), description="What it is known to do badly.")
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Go on until all is made or the time is over.
+
+    Returns:
+        0 when all was made, 75 when the time was over, 130 when it was stopped, else the code of the error.
+    """
+    options = parse(words)
+    steps = Steps(options.work, options.minutes)
+    try:
+        make(options, steps)
+    except OutOfTimeError:
+        say("the time is over: run the same command again to go on")
+        return NOT_FINISHED
+    except KeyboardInterrupt:
+        say("stopped: run the same command again to go on")
+        return 130
+    except AuralflowError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def parse(words: Sequence[str] | None) -> argparse.Namespace:
+    """The options."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("source", type=Path, help="folder of the source material")
+    parser.add_argument("--work", type=Path, required=True, help="folder for everything that is made")
+    parser.add_argument("--net", choices=NETS, action="append", help="only this net; may be repeated")
+    parser.add_argument("--hours", type=float, help="hours of generated songs, instead of those in data.json")
+    parser.add_argument("--minutes", type=float, help="stop after so long; the next call goes on")
+    parser.add_argument("--workers", type=int, default=2, help="processes that make and read data")
+    parser.add_argument("--test", action="store_true", help="score on the test songs too: once, at the end")
+    parser.add_argument("--quick", action="store_true", help="the whole way in a minute, to no use")
+    return parser.parse_args(words)
+
+
+def make(options: argparse.Namespace, steps: Steps) -> None:
+    """Take every step that is not done yet."""
+    source, work = options.source, options.work
+    quick = read_settings(QUICK_FILE) if options.quick else {}
+    check_kind(work, quick=options.quick)
+    licences(source)
+    steps.once("check", fingerprint(source / "songs"), lambda: check_songs(source))
+    hours = {"hours": options.hours} if options.hours else {}
+    wanted = read_settings(HERE / "data.json") | quick.get("data", {}) | hours
+    data = parse_settings(DataRecipe, wanted, source="data.json")
+    cache = make_data(source, work, data, steps, workers=options.workers)
+    described = [part.model_dump(mode="json") for part in describe_data(source, work, data)]
+    about = {"dataset": "SOURCE/songs", "artists": sorted(artists(source)), "data": described}
+    write_json(work / "about.json", about)
+    for net in options.net or NETS:
+        recipe = net_recipe(net, quick)
+        train(work / net, net, cache, recipe, steps, options.workers)
+        for subset in ("valid", "test") if options.test else ("valid",):
+            evaluate(work / net, source, subset, steps)
+        publish_net(work / net, about, recipe, into=work / "published")
+
+
+def check_kind(work: Path, *, quick: bool) -> None:
+    """Keep short forms and whole ones in work folders of their own.
+
+    Raises:
+        UsageError: If the work folder was made the other way.
+    """
+    marker = work / "done" / "kind.json"
+    if marker.is_file() and read_settings(marker) != {"quick": quick}:
+        raise UsageError(
+            f"'{work}' was made {'without' if quick else 'with'} --quick", advice="Name another."
+        )
+    write_json(marker, {"quick": quick})
+
+
+def net_recipe(net: str, quick: dict[str, Any]) -> NetRecipe:
+    """What the JSON file of a net says, made small with ``--quick``."""
+    values = read_settings(HERE / f"{net}.json")
+    small = {name: values[name] | quick.get(name, {}) for name in ("model", "train")}
+    if quick and net != "SpectrogramNetSimple":
+        small["model"] |= quick["recurrent"]
+    return parse_settings(NetRecipe, values | small, source=f"{net}.json")
+
+
+def train(folder: Path, net: str, cache: Path, recipe: NetRecipe, steps: Steps, workers: int) -> None:
+    """Train a net until its training is over."""
+    config = parse_settings(model_config_type(net), {"net": net, **recipe.model}, source=f"{net}.json")
+    settings = parse_settings(TrainConfig, {"num_workers": workers, **recipe.train}, source=f"{net}.json")
+    prepare_model(folder, config)
+    wanted = settings.model_dump(mode="json")
+
+    def action() -> None:
+        write_json(folder / "trainer.json", wanted)
+        steps.auralflow("train", folder, cache, "--resume")
+
+    steps.once(f"train-{net}", [config.model_dump(mode="json"), wanted], action)
+
+
+def prepare_model(folder: Path, config: ModelConfig) -> None:
+    """Make the model folder, or see that it is the one that is wanted.
+
+    Raises:
+        UsageError: If it has other settings.
+    """
+    if not (folder / "model.json").is_file():
+        create_model_folder(folder, config)
+    elif read_model_config(folder) != config:
+        raise UsageError(
+            f"'{folder}' was begun with other settings than its JSON file now has",
+            advice="Put the settings back, or name another work folder.",
+        )
+
+
+def evaluate(folder: Path, source: Path, subset: str, steps: Steps) -> None:
+    """Score a trained net as it will be published: with its weights in half precision."""
+    final = folder / "final"
+    write_json(final / "model.json", read_settings(folder / "model.json"))
+    save_weights(halved(read_weights(folder / WEIGHTS_FILE)), final / WEIGHTS_FILE)
+    digest = hashlib.sha256((final / WEIGHTS_FILE).read_bytes()).hexdigest()
+    words = ["evaluate", final, source / "songs", "--subset", subset, "--save", folder / f"{subset}.json"]
+    inputs = [fingerprint(source / "songs"), digest]
+    steps.once(f"{subset}-{folder.name}", inputs, lambda: steps.auralflow(*words))
+
+
+def publish_net(folder: Path, known: dict[str, Any], recipe: NetRecipe, *, into: Path) -> None:
+    """Write the card and the weights of a trained net."""
+    files = [folder / f"{subset}.json" for subset in ("valid", "test")]
+    about = About(
+        name=folder.name,
+        licence=recipe.licence,
+        data=[DataPart.model_validate(part) for part in known["data"]],
+        scores=[
+            score_table(file, name=folder.name, dataset=known["dataset"], known=known["artists"])
+            for file in files
+            if file.is_file()
+        ],
+        weaknesses=recipe.weaknesses,
+    )
+    card = publish(folder, into, about, ship=recipe.ship)
+    say(f"published {card.name} in {into}: {card.size / 1e6:.1f} MB, {card.file}")
+
+
+if __name__ == "__main__":
+    # Stopped by a batch system, it stops the command under way as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.exit(main())

@@ -1,0 +1,247 @@
+"""Turns a trained model folder and its scores into what is published: weights in half precision, and a card.
+
+Run ``python recipes/pretrained/publish.py MODEL --about ABOUT.json --scores valid.json test.json``.
+``make.py`` does so with all that it knows, and leaves ``about.json`` in its work folder. The folder that
+``--into`` names, by default this one, gets the layout of this repository::
+
+    FOLDER/src/auralflow/pretrained/NAME/{card.json,summary.json}
+    FOLDER/src/auralflow/pretrained/NAME/weights.safetensors     with --ship
+    FOLDER/pretrained/NAME-<hash>.safetensors                    without
+
+so that copying it over a checkout publishes the model. ``make readme`` then writes the tables.
+"""
+
+import argparse
+import hashlib
+import os
+import platform
+import sys
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from recipe_source import artist
+from torch import Tensor
+
+import auralflow
+from auralflow.config import read_settings
+from auralflow.errors import AuralflowError, ModelError
+from auralflow.models import save_weights
+from auralflow.models.folder import WEIGHTS_FILE, read_model_config, read_weights
+from auralflow.models.nets import count_parameters
+from auralflow.pretrained import (
+    CARD_FILE,
+    SHIPPED_WEIGHTS,
+    DataPart,
+    ModelCard,
+    ScoreTable,
+    TargetScore,
+    TrackScore,
+    TrainingRecord,
+)
+from auralflow.storage import write_json
+
+CARDS = Path("src/auralflow/pretrained")
+CHECKOUT = Path("pretrained")
+CEILING = "ideal ratio mask"
+
+
+@dataclass(frozen=True)
+class About:
+    """What a model folder does not know of itself.
+
+    Attributes:
+        name: Name of the model.
+        licence: Licence of the weights.
+        data: What it was trained on.
+        scores: What it scored.
+        weaknesses: What it does badly.
+        machine: What it was trained on. Default: this machine.
+        url: Address of the folder that the weights can be downloaded from, if there is one.
+    """
+
+    name: str
+    licence: str
+    data: Sequence[DataPart]
+    scores: Sequence[ScoreTable]
+    weaknesses: Sequence[str] = ()
+    machine: str = ""
+    url: str = ""
+
+
+def publish(model: Path, into: Path, about: About, *, ship: bool = False) -> ModelCard:
+    """Write the files of a pretrained model.
+
+    Args:
+        model: The trained model folder.
+        into: Folder with the layout of the repository.
+        about: What the folder does not know of itself.
+        ship: Put the weights into the package, instead of beside it.
+
+    Returns:
+        The card.
+
+    Raises:
+        ModelError: If the weights do not survive half precision.
+    """
+    name = about.name
+    folder = into / CARDS / name
+    weights = folder / SHIPPED_WEIGHTS
+    save_weights(halved(read_weights(model / WEIGHTS_FILE)), weights)
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    file = f"{name}-{digest[:8]}.safetensors"
+    config = read_model_config(model)
+    card = ModelCard(
+        name=name,
+        file=file,
+        url=f"{about.url.rstrip('/')}/{file}" if about.url else "",
+        size=weights.stat().st_size,
+        sha256=digest,
+        licence=about.licence,
+        parameters=count_parameters(config),
+        settings=config,
+        data=tuple(about.data),
+        training=training_record(model, about.machine or describe_machine()),
+        scores=tuple(about.scores),
+        weaknesses=tuple(about.weaknesses),
+    )
+    if not ship:
+        for old in (into / CHECKOUT).glob(f"{name}-*.safetensors"):
+            old.unlink()
+        (into / CHECKOUT).mkdir(parents=True, exist_ok=True)
+        weights.rename(into / CHECKOUT / card.file)
+    write_json(folder / "summary.json", read_settings(model / "summary.json"))
+    write_json(folder / CARD_FILE, card.model_dump(mode="json"))
+    return card
+
+
+def halved(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights in half precision; the few numbers of biases and normalisations stay as they are.
+
+    Raises:
+        ModelError: If a weight is too large for it.
+    """
+    result = {
+        name: tensor.half() if tensor.is_floating_point() and tensor.ndim > 1 else tensor
+        for name, tensor in weights.items()
+    }
+    for name, tensor in result.items():
+        if not tensor.isfinite().all():
+            raise ModelError(f"{name} cannot be stored in half precision", expected="weights below 65504")
+    return result
+
+
+def training_record(model: Path, machine: str) -> TrainingRecord:
+    """How a model folder was trained, as its files tell."""
+    settings = read_settings(model / "trainer.json")
+    epochs = read_settings(model / "summary.json")["epochs"]
+    return TrainingRecord(
+        hours=round(sum(epoch["seconds"] for epoch in epochs) / 3600, 3),
+        chunks=len(epochs) * settings["max_samples"],
+        epochs=len(epochs),
+        seed=settings["seed"],
+        machine=machine,
+        auralflow=auralflow.__version__,
+        settings=settings,
+    )
+
+
+def describe_machine() -> str:
+    """The processor and its cores, or the GPU."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    name = platform.processor() or platform.machine()
+    information = Path("/proc/cpuinfo")
+    if information.is_file():
+        lines = information.read_text(encoding="utf-8").splitlines()
+        name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
+    return f"{name}, {os.cpu_count()} cores"
+
+
+def score_table(path: Path, *, name: str, dataset: str, known: Collection[str]) -> ScoreTable:
+    """Read what ``auralflow evaluate --save FILE.json`` wrote about one model.
+
+    Args:
+        path: The file, called after the part of the dataset.
+        name: Name of the model.
+        dataset: The dataset in words.
+        known: Artists that were trained on.
+
+    Raises:
+        ModelError: If it has no scores of exactly one model.
+    """
+    content = read_settings(path)
+    systems: dict[str, Any] = content["systems"]
+    ceilings = {track["track"]: track["scores"] for track in systems.get(CEILING, {}).get("tracks", [])}
+    models = [name for name in systems if name not in ("mixture", "ideal binary mask", CEILING)]
+    if len(models) != 1:
+        raise ModelError(f"'{path}' has no scores of one model", found=", ".join(models))
+    tracks = [
+        TrackScore(
+            track=track["track"],
+            known_artist=artist(track["track"]) in known,
+            targets={
+                target: TargetScore(
+                    si_sdr=_rounded(score["si_sdr"]),
+                    si_sdr_improvement=_rounded(score["si_sdr_improvement"]),
+                    ceiling=_rounded(
+                        ceilings.get(track["track"], {}).get(target, {}).get("si_sdr_improvement")
+                    ),
+                )
+                for target, score in track["scores"].items()
+                if target in content["targets"] and target not in ("accompaniment", "residual")
+            },
+        )
+        for track in systems[models[0]]["tracks"]
+    ]
+    command = f"auralflow evaluate {name} {dataset} --subset {path.stem}"
+    return ScoreTable.model_validate(
+        {"dataset": dataset, "subset": path.stem, "command": command, "tracks": tracks}
+    )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def main() -> int:
+    """Publish one model by hand."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--name", help="default: that of the net")
+    parser.add_argument("--about", type=Path, required=True, help="JSON: dataset, artists, data")
+    parser.add_argument("--scores", type=Path, nargs="*", default=[], help="score files named SUBSET.json")
+    parser.add_argument("--licence", default="MIT")
+    parser.add_argument("--weakness", action="append", default=[])
+    parser.add_argument("--machine", default="")
+    parser.add_argument("--url", default="", help="https address of a folder with the weights")
+    parser.add_argument("--ship", action="store_true", help="put the weights into the package")
+    parser.add_argument("--into", type=Path, default=Path())
+    options = parser.parse_args()
+    try:
+        name = options.name or read_model_config(options.model).net
+        known = read_settings(options.about)
+        about = About(
+            name=name,
+            licence=options.licence,
+            data=[DataPart.model_validate(part) for part in known["data"]],
+            scores=[
+                score_table(path, name=name, dataset=known["dataset"], known=known["artists"])
+                for path in options.scores
+            ],
+            weaknesses=options.weakness,
+            machine=options.machine,
+            url=options.url,
+        )
+        card = publish(options.model, options.into, about, ship=options.ship)
+    except AuralflowError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    print(f"{card.name}: {card.size / 1e6:.1f} MB, {card.file}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

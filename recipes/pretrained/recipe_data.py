@@ -1,0 +1,178 @@
+"""The training data: real songs, and songs generated from the source material, as one prepared cache."""
+
+import math
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+from recipe_source import data_card, fingerprint, licences
+from recipe_steps import Steps, say
+
+from auralflow.config import Settings, SynthConfig, option_name
+from auralflow.datasets.tracks import SPLITS, find_tracks, index_split
+from auralflow.errors import DatasetError, UsageError
+from auralflow.pretrained import DataPart
+
+
+class GeneratedPart(Settings):
+    """One kind of generated songs."""
+
+    name: str = Field(pattern=r"^[a-z0-9-]+$", description="Folder of the songs.")
+    share: float = Field(gt=0, le=1, description="Share of the generated hours.")
+    seconds: float = Field(60, gt=0, description="Length of a song.")
+    needs: tuple[str, ...] = Field((), description="Folders of the source without which it is left out.")
+    options: dict[str, Any] = Field(
+        {}, description="Options of auralflow synth; {source} and {soundfonts} are filled in."
+    )
+
+
+class Soundfont(Settings):
+    """A General MIDI soundfont of this machine."""
+
+    path: Path = Field(description="The file.")
+    name: str = Field(description="Its name.")
+    licence: str = Field(description="Its licence.")
+    credit: str = Field("", description="Whom to name.")
+    source: str = Field("", description="Where it can be had.")
+
+
+class DataRecipe(Settings):
+    """What data.json says."""
+
+    hours: float = Field(gt=0, description="Hours of generated songs, all kinds together.")
+    seed: int = Field(ge=0, description="Seed of the first kind; the others count on.")
+    copies: int = Field(1, ge=1, description="How often each real song is in the data.")
+    variants: int = Field(0, ge=0, description="Copies of each song with another pitch and tempo.")
+    soundfonts: tuple[Soundfont, ...] = Field((), description="Soundfonts; those that exist are used.")
+    generated: tuple[GeneratedPart, ...] = Field(description="Kinds of generated songs.")
+
+
+def make_data(source: Path, work: Path, recipe: DataRecipe, steps: Steps, *, workers: int) -> Path:
+    """Generate songs, put them beside the real ones, and prepare all as a cache.
+
+    Args:
+        source: The source.
+        work: The work folder.
+        recipe: What to make.
+        steps: What was done before.
+        workers: Processes at the same time.
+
+    Returns:
+        The cache.
+    """
+    parts = usable_parts(source, recipe)
+    made = []
+    for number, part in enumerate(parts):
+        words = synth_command(source, work, recipe, part, number)
+        made.append([str(word) for word in words] + [fingerprint(source / folder) for folder in part.needs])
+        whole = [*words, "--num-workers", workers]
+        steps.once(f"songs-{part.name}", made[-1], lambda words=whole: steps.auralflow(*words))
+    dataset, cache = work / "dataset", work / "cache"
+    inputs = [fingerprint(source / "songs"), recipe.copies, made]
+    steps.once("dataset", inputs, lambda: assemble(source, work, dataset, recipe.copies, parts))
+    command = ["data", "prepare", dataset, cache, "--variants", recipe.variants]
+    inputs = [*inputs, recipe.variants]
+    steps.once("cache", inputs, lambda: steps.auralflow(*command, "--num-workers", workers))
+    return cache
+
+
+def usable_parts(source: Path, recipe: DataRecipe) -> list[GeneratedPart]:
+    """The kinds of songs that can be generated from what the source has."""
+    parts = []
+    for part in recipe.generated:
+        missing = [folder for folder in part.needs if not (source / folder).is_dir()]
+        if missing:
+            say(f"songs of the kind '{part.name}' are left out: the source has no {', '.join(missing)}")
+        else:
+            parts.append(part)
+    return parts
+
+
+def synth_command(
+    source: Path, work: Path, recipe: DataRecipe, part: GeneratedPart, number: int
+) -> list[object]:
+    """The command that generates one kind of songs.
+
+    Raises:
+        UsageError: If it needs an option that this version of auralflow does not have.
+        DatasetError: If it needs soundfonts and there are none.
+    """
+    tracks = max(1, math.ceil(recipe.hours * 3600 * part.share / part.seconds))
+    words: list[object] = ["synth", work / "songs" / part.name, "--tracks", tracks]
+    words += ["--seconds", f"{part.seconds:g}", "--seed", recipe.seed + number]
+    for name, value in part.options.items():
+        if name not in SynthConfig.model_fields:
+            raise UsageError(
+                f"songs of the kind '{part.name}' cannot be generated",
+                found="an auralflow without " + option_name(name),
+                expected=f"auralflow synth {option_name(name)}",
+            )
+        for filled in _filled(value, source, recipe):
+            words += [option_name(name), filled]
+    return words
+
+
+def _filled(value: Any, source: Path, recipe: DataRecipe) -> list[str]:
+    if value != "{soundfonts}":
+        return [str(value).replace("{source}", str(source))]
+    found = [str(soundfont.path) for soundfont in recipe.soundfonts if soundfont.path.is_file()]
+    if not found:
+        wanted = " or ".join(str(soundfont.path) for soundfont in recipe.soundfonts)
+        raise DatasetError("there is no soundfont", expected=wanted)
+    return found
+
+
+def describe_data(source: Path, work: Path, recipe: DataRecipe) -> list[DataPart]:
+    """What was trained on, for the card: the material that was used, and what was generated from it.
+
+    Args:
+        source: The source.
+        work: The work folder, with the generated songs.
+        recipe: What was made.
+    """
+    parts = usable_parts(source, recipe)
+    used = ["songs/train", *(folder for part in parts for folder in part.needs)]
+    described = data_card(source, licences(source), used)
+    if any("{soundfonts}" in part.options.values() for part in parts):
+        described += [
+            DataPart(minutes=0, **soundfont.model_dump(exclude={"path"}))
+            for soundfont in recipe.soundfonts
+            if soundfont.path.is_file()
+        ]
+    for part in parts:
+        songs = [track for split in SPLITS for track in index_split(work / "songs" / part.name, split)]
+        described.append(
+            DataPart(
+                name=f"generated songs: {part.name}",
+                licence="made by auralflow synth" + (" from the parts above" if part.needs else ""),
+                minutes=round(sum(song.seconds for song in songs) / 60, 1),
+            )
+        )
+    return described
+
+
+def assemble(source: Path, work: Path, dataset: Path, copies: int, parts: list[GeneratedPart]) -> None:
+    """Link real and generated songs into one dataset: train, and valid as it is.
+
+    Args:
+        source: The source.
+        work: The work folder.
+        dataset: The dataset's folder.
+        copies: How often each real song is in it.
+        parts: The kinds of generated songs.
+    """
+    wanted = {dataset / "valid" / track.name: track for track in find_tracks(source / "songs", "valid")}
+    for track in find_tracks(source / "songs", "train"):
+        names = [track.name, *(f"{track.name} (again {number})" for number in range(1, copies))]
+        wanted |= {dataset / "train" / name: track for name in names}
+    # Generated songs are no test of anything: all of them are trained on.
+    for part, split in product(parts, SPLITS):
+        songs = find_tracks(work / "songs" / part.name, split)
+        wanted |= {dataset / "train" / f"{part.name} {split} {song.name}": song for song in songs}
+    for link in dataset.glob("*/*"):
+        if link.is_symlink():
+            link.unlink()
+    for link, track in wanted.items():
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(track.resolve(), target_is_directory=True)

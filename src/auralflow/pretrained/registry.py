@@ -1,0 +1,83 @@
+"""Which pretrained models there are: a folder with a card for each."""
+
+from pathlib import Path
+
+from auralflow.config import NETS
+from auralflow.config.base import suggestion
+from auralflow.errors import NotFoundError
+from auralflow.pretrained.card import CARD_FILE, ModelCard
+
+__all__ = ["SHIPPED_WEIGHTS", "Registry", "installed_registry"]
+
+PACKAGE_FOLDER = Path(__file__).parent
+"""Where the cards, and the weights that are shipped with the package, are installed."""
+CHECKOUT_FOLDER = "pretrained"
+"""Folder of a checkout of the repository with the weights that are too large for the package."""
+SHIPPED_WEIGHTS = "weights.safetensors"
+
+
+class Registry:
+    """The pretrained models of a folder ``<name>/card.json``, where weights may lie beside a card.
+
+    Args:
+        folder: The folder.
+        checkout: Another folder with files of weights, if there is one.
+
+    Example:
+        >>> import tempfile
+        >>> Registry(Path(tempfile.mkdtemp())).names
+        ()
+    """
+
+    def __init__(self, folder: Path, checkout: Path | None = None) -> None:
+        self.folder = folder
+        self.checkout = checkout
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names, from the smallest net to the largest."""
+        found = {path.parent.name for path in self.folder.glob(f"*/{CARD_FILE}")}
+        return (*(net for net in NETS if net in found), *sorted(found.difference(NETS)))
+
+    def card(self, name: str) -> ModelCard:
+        """Read the card of a model.
+
+        Args:
+            name: Its name.
+
+        Raises:
+            NotFoundError: If there is no such model.
+            ModelError: If its card is broken.
+        """
+        if name not in self.names:
+            raise self._missing(name)
+        return ModelCard.read(self.folder / name / CARD_FILE)
+
+    def cards(self) -> list[ModelCard]:
+        """Read all cards.
+
+        Raises:
+            ModelError: If one is broken.
+        """
+        return [self.card(name) for name in self.names]
+
+    def _missing(self, name: str) -> NotFoundError:
+        if name in NETS:
+            return NotFoundError(
+                f"this installation of auralflow has no pretrained {name}",
+                found=", ".join(self.names),
+                advice=f"Train one: auralflow config {name} --save my_model ..., then auralflow train.",
+            )
+        return NotFoundError(
+            f"no pretrained model {name!r}{suggestion(name, self.names)}",
+            expected=", ".join(self.names),
+            advice="See: auralflow models",
+        )
+
+
+def installed_registry() -> Registry:
+    """The pretrained models of this installation."""
+    root = PACKAGE_FOLDER.parents[2]
+    # Installed as a copy, the package lies in site-packages, beside nothing of the repository.
+    checkout = root / CHECKOUT_FOLDER if (root / "pyproject.toml").is_file() else None
+    return Registry(PACKAGE_FOLDER, checkout)

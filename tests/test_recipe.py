@@ -1,0 +1,357 @@
+"""The recipe of the pretrained models: it never trains on what is scored, and goes on where it stopped."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from dataset_makers import write_track
+from pretrained_makers import FOUR, make_weights
+
+from auralflow.config import parse_settings
+from auralflow.datasets import index_split
+from auralflow.datasets.synth import write_dataset
+from auralflow.errors import AuralflowError, DatasetError, ModelError, UsageError
+from auralflow.models import create_model_folder, load
+from auralflow.models.folder import read_weights
+from auralflow.pretrained import Access, DataPart, Registry
+from auralflow.storage import write_json
+
+ROOT = Path(__file__).parent.parent
+RECIPE = ROOT / "recipes" / "pretrained"
+sys.path.insert(0, str(RECIPE))
+
+import make  # noqa: E402 - the recipe is no package
+import publish  # noqa: E402
+import recipe_data  # noqa: E402
+import recipe_source  # noqa: E402
+import recipe_steps  # noqa: E402
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Songs of noise: three to train on, one for validation and one for testing, by two artists."""
+    songs = tmp_path / "source" / "songs"
+    for number, name in enumerate(("train/A - 1", "train/A - 2", "train/B - 3", "valid/C - 4", "test/A - 5")):
+        write_track(songs / name, seconds=0.5, seed=number)
+    write_json(tmp_path / "source" / "sources.json", {"songs/train": {"name": "noise", "licence": "CC0-1.0"}})
+    return tmp_path / "source"
+
+
+def copy_as_flac(stem, target):
+    audio, rate = soundfile.read(stem, dtype="int16")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(target, audio, rate, format="FLAC", subtype="PCM_16")
+
+
+# What is trained on
+
+
+def test_songs_of_different_content_are_accepted(source):
+    assert set(recipe_source.check_songs(source).tracks) == {"train", "valid", "test"}
+
+
+@pytest.mark.parametrize("scored", ["valid/C - 4", "test/A - 5"])
+@pytest.mark.parametrize("stem", ["vocals", "other"])
+def test_a_stem_that_is_scored_is_not_trained_on_under_another_name_and_format(source, scored, stem):
+    songs = source / "songs"
+    copy_as_flac(songs / scored / f"{stem}.wav", songs / "train" / "D - Disguise" / f"{stem}.flac")
+    with pytest.raises(DatasetError, match=f"refused.*train/D - Disguise is also {scored}.*out of train"):
+        recipe_source.check_songs(source)
+
+
+def test_a_song_of_the_same_name_is_refused(source):
+    write_track(source / "songs" / "train" / "C - 4", seconds=0.5, seed=99)
+    with pytest.raises(DatasetError, match="train/C - 4 is also valid/C - 4"):
+        recipe_source.check_songs(source)
+
+
+def test_silent_stems_do_not_make_songs_the_same(source):
+    for name in ("train/A - 1", "valid/C - 4"):
+        soundfile.write(source / "songs" / name / "vocals.wav", np.zeros((4000, 2)), 8000)
+    recipe_source.check_songs(source)
+
+
+def test_the_whole_recipe_stops_at_a_leak_before_it_makes_anything(source, tmp_path, capsys):
+    shutil.copytree(source / "songs/valid/C - 4", source / "songs/train/Z - Leak")
+    assert make.main([str(source), "--work", str(tmp_path / "work"), "--quick"]) == 1
+    assert "train/Z - Leak is also valid/C - 4" in capsys.readouterr().err
+    assert sorted(path.name for path in (tmp_path / "work").rglob("*") if path.is_file()) == ["kind.json"]
+
+
+@pytest.mark.parametrize("licence", ["CC BY-NC-SA 4.0", "CC-BY-NC-4.0", "free for non-commercial use"])
+def test_material_that_not_all_may_use_is_refused(source, licence):
+    write_json(source / "sources.json", {"songs/train": {"name": "noise", "licence": licence}})
+    with pytest.raises(DatasetError, match=f"noise is refused: found {licence}"):
+        recipe_source.licences(source)
+
+
+def test_material_of_unknown_licence_is_refused(source):
+    (source / "voices" / "found on the street").mkdir(parents=True)
+    with pytest.raises(DatasetError, match=r"licence of '.*found on the street' is not known.*sources\.json"):
+        recipe_source.licences(source)
+
+
+def test_the_material_of_the_published_models_is_free_for_everyone(tmp_path):
+    parts = recipe_source.licences(tmp_path)
+    assert {"songs/train", "midi/freedoom", "voices/scottpoid"} <= parts.keys()
+    assert all(part.credit and part.source.startswith("https://") for part in parts.values())
+
+
+def test_validation_and_test_songs_do_not_get_into_the_training_data(source, tmp_path):
+    part = recipe_data.GeneratedPart(name="numbers", share=1)
+    write_dataset(tmp_path / "songs" / "numbers", tracks=3, seed=1, seconds=0.5, sample_rate=8000)
+    recipe_data.assemble(source, tmp_path, tmp_path / "dataset", 2, [part])
+    train = [path.resolve() for path in (tmp_path / "dataset" / "train").iterdir()]
+    assert sorted(path.name for path in (tmp_path / "dataset").iterdir()) == ["train", "valid"]
+    assert [path.name for path in (tmp_path / "dataset" / "valid").iterdir()] == ["C - 4"]
+    real = [path for path in train if path.is_relative_to(source)]
+    assert {path.parent.name for path in real} == {"train"}
+    assert (len(real), len(train)) == (6, 9)
+    # What is no longer wanted goes.
+    recipe_data.assemble(source, tmp_path, tmp_path / "dataset", 1, [])
+    assert len(index_split(tmp_path / "dataset", "train")) == 3
+
+
+def test_generated_songs_need_their_material_and_its_options(source, capsys):
+    values = {"hours": 1, "seed": 5, "generated": []}
+    parts = [{"name": "bands", "share": 0.5, "needs": ["midi"]}, {"name": "numbers", "share": 0.5}]
+    recipe = parse_settings(recipe_data.DataRecipe, values | {"generated": parts})
+    [usable] = recipe_data.usable_parts(source, recipe)
+    assert usable.name == "numbers"
+    assert "'bands' are left out: the source has no midi" in capsys.readouterr().out
+    command = [str(word) for word in recipe_data.synth_command(source, Path("w"), recipe, usable, 1)]
+    assert command[2:] == ["--tracks", "30", "--seconds", "60", "--seed", "6"]
+    odd = usable.model_copy(update={"options": {"theremin": "{source}/x"}})
+    with pytest.raises(UsageError, match="expected auralflow synth --theremin"):
+        recipe_data.synth_command(source, Path("w"), recipe, odd, 0)
+
+
+@pytest.mark.parametrize("net", make.NETS)
+@pytest.mark.parametrize("quick", [False, True])
+def test_the_settings_of_each_net_are_valid(net, quick):
+    small = make.read_settings(make.QUICK_FILE) if quick else {}
+    recipe = make.net_recipe(net, small)
+    config = parse_settings(make.model_config_type(net), {"net": net, **recipe.model})
+    parse_settings(make.TrainConfig, recipe.train)
+    assert config.targets == FOUR
+    assert config.num_channels == 2
+    assert config.sample_rate == 44100
+    if not quick:
+        # What git and the wheel can carry, at two bytes a weight.
+        size = 2e-6 * publish.count_parameters(config)
+        assert size < (17 if recipe.ship else 90)
+
+
+def test_the_data_recipe_is_valid_but_for_options_to_come():
+    recipe = parse_settings(recipe_data.DataRecipe, make.read_settings(RECIPE / "data.json"))
+    assert sum(part.share for part in recipe.generated) == pytest.approx(1)
+
+
+# Steps
+
+
+def test_a_step_is_done_once_and_again_when_its_inputs_change(tmp_path):
+    steps, done = recipe_steps.Steps(tmp_path), []
+    for inputs in ([1], [1], [2], [2]):
+        steps.once("step", inputs, lambda inputs=inputs: done.append(inputs))
+    assert done == [[1], [2]]
+
+
+def test_a_step_that_fails_is_not_marked_as_done(tmp_path):
+    steps, done = recipe_steps.Steps(tmp_path), []
+    with pytest.raises(AuralflowError, match="synth failed with exit code 2"):
+        steps.once("step", 1, lambda: steps.auralflow("synth", tmp_path / "songs", "--tracks", "-1"))
+    steps.once("step", 1, lambda: done.append(1))
+    assert done == [1]
+
+
+def test_no_command_begins_when_the_time_is_over(tmp_path):
+    with pytest.raises(recipe_steps.OutOfTimeError):
+        recipe_steps.Steps(tmp_path, minutes=0).auralflow("synth", tmp_path / "songs")
+    assert not (tmp_path / "songs").exists()
+
+
+def test_a_recipe_that_is_terminated_ends_its_command_and_goes_on_later(source, tmp_path):
+    # So many songs that it cannot be over before it is terminated.
+    script = (
+        "import sys; sys.argv[0] = 'x'; sys.path.insert(0, sys.argv[1])\n"
+        "import signal, recipe_steps, pathlib\n"
+        "signal.signal(signal.SIGTERM, signal.default_int_handler)\n"
+        "recipe_steps.Steps(pathlib.Path(sys.argv[2])).auralflow('synth', sys.argv[2] + '/songs',"
+        " '--tracks', 500, '--seconds', 5)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script, RECIPE, tmp_path], stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("songs/train/Synth*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.terminate()
+    assert "KeyboardInterrupt" in process.communicate(timeout=60)[1].decode()
+    made = len(list(tmp_path.glob("songs/*/Synth*")))
+    time.sleep(1.5)
+    assert len(list(tmp_path.glob("songs/*/Synth*"))) == made
+
+
+# Publishing
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A model folder as a training leaves it."""
+    folder = tmp_path / "trained"
+    model = make_weights(tmp_path / "half", num_channels=1)
+    create_model_folder(folder, model.config)
+    publish.save_weights(model, folder / "model.safetensors")
+    write_json(folder / "trainer.json", {"max_samples": 100, "seed": 3})
+    epochs = [{"epoch": n, "train_loss": 1.0, "seconds": 1800.0} for n in (1, 2, 3)]
+    write_json(folder / "summary.json", {"epochs": epochs})
+    return folder
+
+
+DATA = {"name": "noise", "licence": "CC0-1.0"}
+
+
+def about(**changes):
+    data = [DataPart(**DATA, minutes=1)]
+    return publish.About(**{"name": "Own", "licence": "MIT", "data": data, "scores": [], **changes})
+
+
+@pytest.mark.parametrize("ship", [True, False])
+def test_what_is_published_can_be_used_by_its_name(trained, tmp_path, ship):
+    card = publish.publish(trained, tmp_path / "repository", about(), ship=ship)
+    root = tmp_path / "repository"
+    registry = Registry(root / "src/auralflow/pretrained", root / "pretrained")
+    assert registry.names == ("Own",)
+    assert registry.card("Own") == card
+    assert (root / "pretrained" / card.file).is_file() != ship
+    model = load("Own", registry=registry, access=Access(tmp_path / "home", offline=True))
+    audio = torch.randn(1, 1, 8000)
+    whole = load(trained).separate(audio)
+    assert (model.separate(audio) - whole).norm() < 0.01 * whole.norm()
+    assert card.size < 0.6 * (trained / "model.safetensors").stat().st_size
+
+
+def test_the_card_tells_the_training(trained, tmp_path):
+    card = publish.publish(trained, tmp_path, about(machine="a shed", weaknesses=["hums"]))
+    assert (card.training.hours, card.training.chunks, card.training.epochs) == (1.5, 300, 3)
+    assert (card.training.seed, card.training.machine, card.weaknesses) == (3, "a shed", ("hums",))
+    assert card.parameters == sum(p.numel() for p in load(trained).parameters())
+    assert json.loads((tmp_path / "src/auralflow/pretrained/Own/summary.json").read_text())["epochs"]
+
+
+def test_the_address_of_the_weights_is_that_of_their_file(trained, tmp_path):
+    card = publish.publish(trained, tmp_path, about(url="https://example.org/pretrained/"))
+    assert card.url == f"https://example.org/pretrained/{card.file}"
+
+
+def test_publishing_by_hand_writes_the_same_card(trained, tmp_path):
+    write_json(tmp_path / "about.json", {"dataset": "d", "artists": [], "data": [{**DATA, "minutes": 1}]})
+    words = [trained, "--name", "Own", "--about", tmp_path / "about.json", "--machine", "a shed", "--ship"]
+    command = [sys.executable, RECIPE / "publish.py", *words, "--into", tmp_path / "by hand"]
+    subprocess.run(command, check=True, capture_output=True)
+    expected = publish.publish(trained, tmp_path, about(machine="a shed"), ship=True)
+    assert Registry(tmp_path / "by hand" / publish.CARDS).card("Own") == expected
+
+
+def test_new_weights_take_the_place_of_the_old(trained, tmp_path):
+    first = publish.publish(trained, tmp_path, about())
+    weights = read_weights(trained / "model.safetensors")
+    publish.save_weights(
+        {name: 2 * tensor for name, tensor in weights.items()}, trained / "model.safetensors"
+    )
+    second = publish.publish(trained, tmp_path, about())
+    assert first.file != second.file
+    assert [path.name for path in (tmp_path / "pretrained").iterdir()] == [second.file]
+
+
+def test_halving_keeps_the_numbers_that_are_few_and_refuses_those_too_large():
+    weights = {"matrix": torch.rand(3, 3), "bias": torch.rand(3), "count": torch.tensor(7)}
+    halved = publish.halved(weights)
+    assert [halved[name].dtype for name in weights] == [torch.float16, torch.float32, torch.int64]
+    with pytest.raises(ModelError, match="matrix cannot be stored in half precision"):
+        publish.halved({"matrix": torch.full((2, 2), 1e5)})
+
+
+def test_scores_of_the_evaluation_get_into_the_card(tmp_path):
+    def system(**values):
+        return {"tracks": [{"track": t, "scores": {"bass": values}} for t in ("A - 1", "C - 4")]}
+
+    systems = {
+        "mixture": system(si_sdr=-5.0, si_sdr_improvement=0.0),
+        "final": system(si_sdr=-1.0, si_sdr_improvement=4.0),
+        "ideal ratio mask": system(si_sdr=6.0, si_sdr_improvement=11.0),
+    }
+    write_json(tmp_path / "valid.json", {"systems": systems, "targets": ["bass"]})
+    table = publish.score_table(tmp_path / "valid.json", name="Own", dataset="d", known={"A"})
+    assert table.command == "auralflow evaluate Own d --subset valid"
+    assert [track.known_artist for track in table.tracks] == [True, False]
+    assert table.tracks[1].targets["bass"].model_dump() == {
+        "si_sdr": -1.0,
+        "si_sdr_improvement": 4.0,
+        "ceiling": 11.0,
+    }
+    write_json(tmp_path / "valid.json", {"systems": systems | {"other": system()}, "targets": ["bass"]})
+    with pytest.raises(ModelError, match="found final, other"):
+        publish.score_table(tmp_path / "valid.json", name="Own", dataset="d", known=set())
+
+
+# The whole way
+
+
+def run_recipe(source, work, *options):
+    command = [sys.executable, RECIPE / "make.py", source, "--work", work, "--quick", *options]
+    return subprocess.run(command, check=False, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def generated_source(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("source")
+    write_dataset(folder / "songs", tracks=4, seed=7, seconds=4)
+    write_json(folder / "sources.json", {"songs/train": {"name": "generated", "licence": "CC0-1.0"}})
+    return folder
+
+
+def test_the_quick_form_makes_a_model_that_separates(generated_source, tmp_path):
+    result = run_recipe(generated_source, tmp_path, "--net", "SpectrogramNetSimple")
+    assert result.returncode == 0, result.stderr
+    root = tmp_path / "published"
+    registry = Registry(root / "src/auralflow/pretrained", root / "pretrained")
+    access = Access(tmp_path / "home", offline=True)
+    model = load("SpectrogramNetSimple", registry=registry, access=access)
+    audio = torch.randn(1, 2, 44100)
+    assert torch.equal(model.separate(audio), load(tmp_path / "SpectrogramNetSimple/final").separate(audio))
+    card = registry.card("SpectrogramNetSimple")
+    assert {part.name for part in card.data} == {"generated", "generated songs: numbers"}
+    assert all(part.minutes > 0 for part in card.data)
+    [table] = card.scores
+    assert table.subset == "valid"
+    assert set(table.tracks[0].targets) == set(FOUR)
+    # Nothing is done twice.
+    again = run_recipe(generated_source, tmp_path, "--net", "SpectrogramNetSimple")
+    assert again.returncode == 0
+    assert "begins" not in again.stdout
+    assert again.stdout.count("done before") == 6
+
+
+@pytest.mark.slow
+def test_the_quick_form_in_slices_makes_all_nets(generated_source, tmp_path):
+    calls = 0
+    while (result := run_recipe(generated_source, tmp_path, "--test", "--minutes", "0.2")).returncode == 75:
+        calls += 1
+        assert calls < 60
+    assert result.returncode == 0, result.stderr
+    assert calls >= 1
+    registry = Registry(tmp_path / "published/src/auralflow/pretrained", tmp_path / "published/pretrained")
+    access = Access(tmp_path / "home", offline=True)
+    for name in make.NETS:
+        card = registry.card(name)
+        assert card.training.epochs == 2
+        assert [table.subset for table in card.scores] == ["valid", "test"]
+        assert load(name, registry=registry, access=access).targets == FOUR
