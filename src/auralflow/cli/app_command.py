@@ -1,0 +1,19 @@
+"""``auralflow app``."""
+
+from typing import Annotated
+
+from auralflow.cli.console import results
+from cyclopts import Parameter
+from auralflow.config import AppConfig
+
+__all__ = ["app"]
+
+
+def app(
+    *,
+    options: Annotated[AppConfig, Parameter(name="*", consume_multiple=True)] = AppConfig(),  # noqa: B008 - frozen
+) -> None:
+    """Serve a web page on which songs are separated, heard and downloaded (extra app)."""
+    from auralflow.app import serve
+
+    serve(options, on_ready=lambda address: results.print(f"listening on {address} (Ctrl-C ends)", markup=False))
