@@ -8,7 +8,7 @@ from pathlib import Path
 
 from auralflow.audio import AudioInfo, probe
 from auralflow.config import AppConfig
-from auralflow.errors import AudioError, AuralflowError, NotFoundError, UsageError
+from auralflow.errors import AuralflowError, NotFoundError, UsageError
 
 __all__ = ["take_in", "under_its_own_name"]
 
@@ -40,11 +40,11 @@ def take_in(song: Path, folder: Path, settings: AppConfig) -> AudioInfo:
             expected=f"a song, which is removed after {settings.keep:g} minutes",
             advice="Choose it again.",
         ) from None
-    if size > settings.max_size * 1e6:
+    if size > settings.max_size * 2**20:
         raise UsageError(
             f"'{song.name}' is too large",
-            found=f"{size / 1e6:.1f} MB",
-            expected=f"at most {settings.max_size:g} MB",
+            found=f"{size / 2**20:.1f} MiB",
+            expected=f"at most {settings.max_size:g} MiB",
             advice="Send a shorter part of it, or the same song as FLAC or MP3.",
         )
     # Without its ending: a server shows a file by that, and nobody needs to see this one.
@@ -61,6 +61,7 @@ def under_its_own_name(kept: Path, name: str) -> Iterator[None]:
     """Let errors call a song by the name that the user knows, not by where the server keeps it.
 
     Example:
+        >>> from auralflow.errors import AudioError
         >>> with under_its_own_name(Path("/tmp/x/source.wav"), "song.wav"):
         ...     raise AudioError("cannot read '/tmp/x/source.wav'")
         Traceback (most recent call last):

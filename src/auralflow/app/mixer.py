@@ -8,7 +8,7 @@ from auralflow.app.tracks import Result, Track
 __all__ = ["CODE", "STYLE", "describe"]
 
 _STATIC = files("auralflow.app") / "static"
-CODE = (_STATIC / "mixer.js").read_text(encoding="utf-8")
+CODE = "\n".join((_STATIC / name).read_text(encoding="utf-8") for name in ("player.js", "mixer.js"))
 """Program of the players."""
 STYLE = (_STATIC / "mixer.css").read_text(encoding="utf-8")
 """Their looks."""
@@ -49,7 +49,8 @@ def _notes(result: Result) -> list[str]:
         notes.append(f"All files were lowered by {-report.gain_db:.2f} dB, for one would have clipped.")
     if report.residual_db is not None:
         notes.append(
-            f"The residual, the original minus the stems, lies {report.residual_db:+.1f} dB from the original."
+            "The residual is the original minus the stems; its level is "
+            f"{report.residual_db:+.1f} dB relative to the original."
         )
     notes.append(
         f"Spectrograms: mel scale from 0 to {report.sample_rate / 2000:g} kHz, "

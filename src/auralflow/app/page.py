@@ -32,7 +32,7 @@ def require_gradio() -> ModuleType:
         UsageError: If the extra ``app`` is not installed.
     """
     try:
-        import gradio  # noqa: PLC0415 - an extra, and slow to load
+        import gradio
     except ImportError:
         raise UsageError("Gradio is not installed", advice='Run: pip install "auralflow[app]"') from None
     return gradio
@@ -68,7 +68,14 @@ def build_page(studio: Studio) -> "gradio.Blocks":
     page: gradio.Blocks
     with gr.Blocks(title="auralflow", analytics_enabled=False) as page:
         gr.Markdown(wording.introduction(studio.settings))
-        song = gr.Audio(label="Song", type="filepath", sources=["upload", "microphone"], editable=False, buttons=[], elem_id="song")
+        song = gr.Audio(
+            label="Song",
+            type="filepath",
+            sources=["upload", "microphone"],
+            editable=False,
+            buttons=[],
+            elem_id="song",
+        )
         with gr.Row():
             names = list(studio.models)
             model = gr.Dropdown(names, value=names[0], label="Model", filterable=False)
@@ -89,7 +96,7 @@ def build_page(studio: Studio) -> "gradio.Blocks":
         )
         outputs = [status, announcements, mixer]
         start.click(
-            _separating(studio, gr),
+            _separating(studio),
             [song, model, targets],
             outputs,
             show_progress="hidden",
@@ -97,9 +104,9 @@ def build_page(studio: Studio) -> "gradio.Blocks":
             concurrency_limit=None,
             api_visibility="private",
         )
-        cancel.click(_cancelling(studio, gr), None, outputs[:1], queue=False, api_visibility="private")
-        model.change(_choosing(studio, gr), model, targets, api_visibility="private", show_progress="hidden")
-        page.unload(_leaving(studio, gr))
+        cancel.click(_cancelling(studio), None, outputs[:1], queue=False, api_visibility="private")
+        model.change(_choosing(studio), model, targets, api_visibility="private", show_progress="hidden")
+        page.unload(_leaving(studio))
     return page
 
 
@@ -107,7 +114,9 @@ Update = tuple[Any, Any, Any]
 """New contents of the status, the announcements and the mixer."""
 
 
-def _separating(studio: Studio, gr: ModuleType) -> Any:
+def _separating(studio: Studio) -> Any:
+    import gradio as gr
+
     def separate(
         song: str | None, model: str, targets: list[str], request: gr.Request
     ) -> Generator[Update, None, None]:
@@ -142,7 +151,9 @@ def _told(work: Generator[Stage, None, Result], same: Any) -> Generator[Update, 
         work.close()
 
 
-def _cancelling(studio: Studio, gr: ModuleType) -> Any:
+def _cancelling(studio: Studio) -> Any:
+    import gradio as gr
+
     def cancel(request: gr.Request) -> Any:
         if studio.cancel(str(request.session_hash)):
             return "<p>Stopping</p>"
@@ -151,7 +162,9 @@ def _cancelling(studio: Studio, gr: ModuleType) -> Any:
     return cancel
 
 
-def _choosing(studio: Studio, gr: ModuleType) -> Any:
+def _choosing(studio: Studio) -> Any:
+    import gradio as gr
+
     def choose(model: str) -> Any:
         known = list(studio.targets(model))
         return gr.CheckboxGroup(known, value=known)
@@ -159,7 +172,9 @@ def _choosing(studio: Studio, gr: ModuleType) -> Any:
     return choose
 
 
-def _leaving(studio: Studio, gr: ModuleType) -> Any:
+def _leaving(studio: Studio) -> Any:
+    import gradio as gr
+
     def leave(request: gr.Request) -> None:
         # Nobody is there any more to take the stems.
         studio.cancel(str(request.session_hash))

@@ -44,7 +44,7 @@ def serve(settings: AppConfig, *, on_ready: Callable[[str], None] = lambda _: No
                 server_name=settings.host,
                 server_port=_port(settings),
                 allowed_paths=[str(workspace.jobs)],
-                max_file_size=round(settings.max_size * 1e6),
+                max_file_size=round(settings.max_size * 2**20),
                 prevent_thread_lock=True,
                 quiet=True,
                 share=False,
@@ -84,7 +84,7 @@ def _end_on_signals() -> Iterator[threading.Event]:
     """An event that SIGINT and SIGTERM set; files are removed in good order, not in a signal handler."""
     end = threading.Event()
 
-    def handle(number: int, frame: FrameType | None) -> None:
+    def handle(*_: int | FrameType | None) -> None:
         end.set()
 
     if threading.current_thread() is not threading.main_thread():

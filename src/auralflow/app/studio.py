@@ -175,7 +175,9 @@ class Studio:
         stop = threading.Event()
         with self._guard:
             if session in self._stops:
-                raise UsageError("a song is already being separated here", advice="Wait for it, or cancel it.")
+                raise UsageError(
+                    "a song is already being separated here", advice="Wait for it, or cancel it."
+                )
             self._stops[session] = stop
         try:
             yield stop

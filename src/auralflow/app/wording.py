@@ -14,8 +14,9 @@ def introduction(settings: AppConfig) -> str:
     return (
         "# auralflow\n"
         "Split a song into stems, listen to them together or alone, and take them away.\n\n"
-        f"Up to {settings.max_size:g} MB and {_span(settings.max_duration)}. The song goes to the machine that "
-        f"serves this page and nowhere else; it is removed with its stems after {_span(60 * settings.keep)}."
+        f"Up to {settings.max_size:g} MiB and {_span(settings.max_duration)}. The song goes to the machine "
+        "that serves this page and nowhere else; it is removed with its stems after "
+        f"{_span(60 * settings.keep)}."
     )
 
 

@@ -24,8 +24,9 @@ _SWEEPS_PER_LIFE = 10
 class Workspace:
     """A folder of one server, which is removed with all that is in it when the server ends.
 
-    What lies in `uploads` and `jobs` for longer than ``keep`` is removed by a thread. The folder of a server that
-    was killed is removed by the next one: a lock, which ends with its process, tells it from that of a living one.
+    What lies in `uploads` and `jobs` for longer than ``keep`` is removed by a thread. The folder of a server
+    that was killed is removed by the next one: a lock, which ends with its process, tells it from that of a
+    living one.
 
     Args:
         keep: Seconds after which an upload, or a job that has ended, is removed.

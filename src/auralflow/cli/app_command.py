@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
-from auralflow.cli.console import results
 from cyclopts import Parameter
+
+from auralflow.cli.console import results
 from auralflow.config import AppConfig
 
 __all__ = ["app"]
@@ -16,4 +17,6 @@ def app(
     """Serve a web page on which songs are separated, heard and downloaded (extra app)."""
     from auralflow.app import serve
 
-    serve(options, on_ready=lambda address: results.print(f"listening on {address} (Ctrl-C ends)", markup=False))
+    serve(
+        options, on_ready=lambda address: results.print(f"listening on {address} (Ctrl-C ends)", markup=False)
+    )

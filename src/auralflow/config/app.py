@@ -21,7 +21,7 @@ class AppConfig(Settings):
         "127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 lets other machines in."
     )
     port: int = Field(7860, ge=0, le=65535, description="Port to listen on; 0 takes any free one.")
-    max_size: float = Field(200, gt=0, le=10000, description="Largest song in megabytes.")
+    max_size: float = Field(200, gt=0, le=10000, description="Largest song in MiB.")
     max_duration: float = Field(900, gt=0, le=36000, description="Longest song in seconds.")
     concurrency: int = Field(1, ge=1, le=64, description="Songs that are separated at the same time.")
     max_waiting: int = Field(10, ge=0, le=1000, description="Songs that may wait for their turn.")
