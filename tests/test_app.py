@@ -2,7 +2,6 @@
 
 import os
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -389,15 +388,11 @@ def test_a_model_that_does_not_exist_ends_the_command(capsys):
     assert "no/such/model" in capsys.readouterr().err
 
 
-def test_a_port_that_is_taken_is_told(model_folder):
+def test_a_port_that_is_taken_is_told_before_anything_is_loaded(capsys):
     pytest.importorskip("gradio", reason="needs the extra app")
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        command = [sys.executable, "-m", "auralflow", "app", "--model", str(model_folder()), "--port", port]
-        ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert ended.returncode == 2
-    assert f"cannot listen on 127.0.0.1:{port}" in ended.stderr
-    assert "Choose another --port." in ended.stderr
-    assert "Traceback" not in ended.stderr
+        assert main(["app", "--model", "no/such/model", "--port", port]) == 2
+    error = capsys.readouterr().err
+    assert f"cannot listen on 127.0.0.1:{port}" in error
+    assert "Choose another --port" in error

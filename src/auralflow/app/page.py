@@ -104,7 +104,7 @@ def build_page(studio: Studio) -> "gradio.Blocks":
             concurrency_limit=None,
             api_visibility="private",
         )
-        cancel.click(_cancelling(studio), None, outputs[:1], queue=False, api_visibility="private")
+        cancel.click(_cancelling(studio), None, None, queue=False, api_visibility="private")
         model.change(_choosing(studio), model, targets, api_visibility="private", show_progress="hidden")
         page.unload(_leaving(studio))
     return page
@@ -154,10 +154,9 @@ def _told(work: Generator[Stage, None, Result], same: Any) -> Generator[Update, 
 def _cancelling(studio: Studio) -> Any:
     import gradio as gr
 
-    def cancel(request: gr.Request) -> Any:
-        if studio.cancel(str(request.session_hash)):
-            return "<p>Stopping</p>"
-        return gr.skip()
+    def cancel(request: gr.Request) -> None:
+        # What is being done says itself that it has stopped: of two answers the later one would stay.
+        studio.cancel(str(request.session_hash))
 
     return cancel
 

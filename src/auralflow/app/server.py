@@ -13,7 +13,7 @@ from auralflow.app.studio import Studio
 from auralflow.app.workspace import Workspace
 from auralflow.config import AppConfig
 from auralflow.errors import UsageError
-from auralflow.models import SpectrogramMaskModel, load
+from auralflow.models import load
 from auralflow.models.devices import check_device
 
 __all__ = ["serve"]
@@ -33,32 +33,26 @@ def serve(settings: AppConfig, *, on_ready: Callable[[str], None] = lambda _: No
     """
     require_gradio()
     check_device(settings.device)
-    models = _load(settings.model)
+    port = _free_port(settings)
+    models = {name: load(name) for name in dict.fromkeys(settings.model)}
     with _end_on_signals() as end, Workspace(60 * settings.keep, settings.folder) as workspace:
         # Where Gradio puts uploads.
         os.environ["GRADIO_TEMP_DIR"] = str(workspace.uploads)
         studio = Studio(models, settings, workspace)
         page = build_page(studio)
-        try:
-            _, address, _ = page.queue(max_size=None).launch(
-                server_name=settings.host,
-                server_port=_port(settings),
-                allowed_paths=[str(workspace.jobs)],
-                max_file_size=round(settings.max_size * 2**20),
-                prevent_thread_lock=True,
-                quiet=True,
-                share=False,
-                ssr_mode=False,
-                footer_links=[],
-                theme=theme(),
-                css=LOOKS,
-            )
-        except OSError as error:
-            raise UsageError(
-                f"cannot listen on {settings.host}:{settings.port}",
-                found=str(error),
-                advice="Choose another --port.",
-            ) from None
+        _, address, _ = page.queue(max_size=None).launch(
+            server_name=settings.host,
+            server_port=port,
+            allowed_paths=[str(workspace.jobs)],
+            max_file_size=round(settings.max_size * 2**20),
+            prevent_thread_lock=True,
+            quiet=True,
+            share=False,
+            ssr_mode=False,
+            footer_links=[],
+            theme=theme(),
+            css=LOOKS,
+        )
         try:
             on_ready(address)
             end.wait()
@@ -67,16 +61,17 @@ def serve(settings: AppConfig, *, on_ready: Callable[[str], None] = lambda _: No
             page.close(verbose=False)
 
 
-def _load(names: tuple[str, ...]) -> dict[str, SpectrogramMaskModel]:
-    return {name: load(name) for name in dict.fromkeys(names)}
-
-
-def _port(settings: AppConfig) -> int:
-    if settings.port:
-        return settings.port
-    with socket.socket() as probe:
-        probe.bind((settings.host, 0))
-        return int(probe.getsockname()[1])
+def _free_port(settings: AppConfig) -> int:
+    """The port to listen on, looked at before the models are loaded, which may take a while."""
+    try:
+        with socket.create_server((settings.host, settings.port)) as probe:
+            return int(probe.getsockname()[1])
+    except OSError as error:
+        raise UsageError(
+            f"cannot listen on {settings.host}:{settings.port}",
+            found=str(error),
+            advice="Choose another --port, or another --host.",
+        ) from None
 
 
 @contextmanager
