@@ -1,5 +1,6 @@
 """What the web page does with a song: limits, the line, what is kept and for how long."""
 
+import errno
 import os
 import socket
 import sys
@@ -179,6 +180,16 @@ def test_a_full_disk_is_told_before_the_work(workspace, song, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("usage", (), {"free": 1000}))
     with pytest.raises(AudioError, match="no room for the stems: found 0 MB free"):
         finish(studio(workspace).run("me", order(song)))
+
+
+def test_a_disk_that_fills_up_on_the_way_is_told_and_leaves_nothing(workspace, song, monkeypatch):
+    def fill_up(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("auralflow.app.studio.separate_file", fill_up)
+    with pytest.raises(AudioError, match=r"cannot write the stems: found No space left.*Try again later"):
+        finish(studio(workspace).run("me", order(song)))
+    assert list(workspace.jobs.iterdir()) == []
 
 
 def test_cancelling_stops_the_work_and_removes_what_was_made(workspace, tmp_path):

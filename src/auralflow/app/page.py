@@ -22,7 +22,7 @@ LOOKS = (files("auralflow.app") / "static" / "page.css").read_text(encoding="utf
 
 # An element that is there from the start is what screen readers watch.
 _LIVE = "element.setAttribute('role', 'status')"
-_ALERT = "element.setAttribute('role', 'group'); element.setAttribute('aria-label', 'Progress')"
+_GROUP = "element.setAttribute('role', 'group'); element.setAttribute('aria-label', 'Progress')"
 
 
 def require_gradio() -> ModuleType:
@@ -84,7 +84,7 @@ def build_page(studio: Studio) -> "gradio.Blocks":
         with gr.Row():
             start = gr.Button("Separate", variant="primary", elem_id="separate")
             cancel = gr.Button("Cancel", elem_id="cancel")
-        status = gr.HTML("", elem_id="status", js_on_load=_ALERT)
+        status = gr.HTML("", elem_id="status", js_on_load=_GROUP)
         announcements = gr.HTML("", elem_id="announcements", js_on_load=_LIVE)
         mixer = gr.HTML(
             None,

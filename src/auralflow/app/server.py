@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 from auralflow.app.page import LOOKS, build_page, require_gradio, theme
@@ -35,9 +36,11 @@ def serve(settings: AppConfig, *, on_ready: Callable[[str], None] = lambda _: No
     check_device(settings.device)
     port = _free_port(settings)
     models = {name: load(name) for name in dict.fromkeys(settings.model)}
-    with _end_on_signals() as end, Workspace(60 * settings.keep, settings.folder) as workspace:
-        # Where Gradio puts uploads.
-        os.environ["GRADIO_TEMP_DIR"] = str(workspace.uploads)
+    with (
+        _end_on_signals() as end,
+        Workspace(60 * settings.keep, settings.folder) as workspace,
+        _uploads_in(workspace.uploads),
+    ):
         studio = Studio(models, settings, workspace)
         page = build_page(studio)
         _, address, _ = page.queue(max_size=None).launch(
@@ -72,6 +75,20 @@ def _free_port(settings: AppConfig) -> int:
             found=str(error),
             advice="Choose another --port, or another --host.",
         ) from None
+
+
+@contextmanager
+def _uploads_in(folder: Path) -> Iterator[None]:
+    """Let Gradio put uploads into a folder; it asks the environment where."""
+    name = "GRADIO_TEMP_DIR"
+    before = os.environ.get(name)
+    os.environ[name] = str(folder)
+    try:
+        yield
+    finally:
+        os.environ.pop(name)
+        if before is not None:
+            os.environ[name] = before
 
 
 @contextmanager

@@ -136,27 +136,30 @@ class Studio:
             AudioError: If the song cannot be read, or the stems cannot be written.
             CancelledError: If it was cancelled.
         """
-        separator = self._separator(order)
+        wanted = self._wanted(order)
         with self._session(session) as stop, self._job() as folder:
             info = take_in(order.song, folder, self.settings)
-            self._check_disk(separator, info)
             with self._line.join() as place, under_its_own_name(info.path, order.song.name):
                 while ahead := place.ahead:
                     yield Stage("waiting", ahead=ahead)
                     if stop.wait(_PATIENCE):
                         raise CancelledError(f"'{order.song.name}' was stopped while it waited")
+                # Not before its turn: a separator holds a copy of the model.
+                separator = Separator(self.models[order.model], targets=wanted, device=self.settings.device)
+                self._check_disk(separator, info)
                 report = yield from _separated(separator, info, folder, stop)
                 info.path.unlink()
                 return (yield from _shown(folder, report, order.song.stem, stop))
 
-    def _separator(self, order: Order) -> Separator:
+    def _wanted(self, order: Order) -> tuple[str, ...]:
+        """The targets of an order, in the model's own order, whatever the order of the clicks."""
         known = self.targets(order.model)
         if not order.targets:
             raise UsageError("no stem was chosen", expected=f"one or more of {', '.join(known)}")
-        # In the model's own order, whatever the order of the clicks.
-        wanted = [target for target in known if target in order.targets]
-        wanted += [target for target in order.targets if target not in known]
-        return Separator(self.models[order.model], targets=tuple(wanted), device=self.settings.device)
+        for target in order.targets:
+            if target not in known:
+                raise NotFoundError(f"the model has no target '{target}'", expected=", ".join(known))
+        return tuple(target for target in known if target in order.targets)
 
     def _check_disk(self, separator: Separator, info: AudioInfo) -> None:
         _, stems = bytes_needed(separator, info.path, _STEMS)
@@ -192,6 +195,10 @@ class Studio:
         try:
             yield folder
             done = True
+        except OSError as error:
+            raise AudioError(
+                "cannot write the stems", found=error.strerror or str(error), advice="Try again later."
+            ) from error
         finally:
             # What failed or was stopped leaves nothing behind.
             self.workspace.end_job(folder, remove=not done)
