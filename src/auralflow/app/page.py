@@ -25,6 +25,10 @@ _LIVE = "element.setAttribute('role', 'status')"
 _GROUP = "element.setAttribute('role', 'group'); element.setAttribute('aria-label', 'Progress')"
 
 
+Update = tuple[Any, Any, Any]
+"""New contents of the status, the announcements and the mixer."""
+
+
 def require_gradio() -> ModuleType:
     """Import Gradio.
 
@@ -68,50 +72,62 @@ def build_page(studio: Studio) -> "gradio.Blocks":
     page: gradio.Blocks
     with gr.Blocks(title="auralflow", analytics_enabled=False) as page:
         gr.Markdown(wording.introduction(studio.settings))
-        song = gr.Audio(
-            label="Song",
-            type="filepath",
-            sources=["upload", "microphone"],
-            editable=False,
-            buttons=[],
-            elem_id="song",
-        )
-        with gr.Row():
-            names = list(studio.models)
-            model = gr.Dropdown(names, value=names[0], label="Model", filterable=False)
-            known = list(studio.targets(names[0]))
-            targets = gr.CheckboxGroup(known, value=known, label="Stems")
+        wishes = _ask(studio)
         with gr.Row():
             start = gr.Button("Separate", variant="primary", elem_id="separate")
             cancel = gr.Button("Cancel", elem_id="cancel")
-        status = gr.HTML("", elem_id="status", js_on_load=_GROUP)
-        announcements = gr.HTML("", elem_id="announcements", js_on_load=_LIVE)
-        mixer = gr.HTML(
-            None,
-            html_template='<div class="mixer"></div>',
-            css_template=STYLE,
-            js_on_load=CODE,
-            apply_default_css=False,
-            elem_id="mixer",
-        )
-        outputs = [status, announcements, mixer]
+        answers = _answer()
         start.click(
             _separating(studio),
-            [song, model, targets],
-            outputs,
+            wishes,
+            answers,
             show_progress="hidden",
             # The studio has its own line, in which people see how many come first.
             concurrency_limit=None,
             api_visibility="private",
         )
         cancel.click(_cancelling(studio), None, None, queue=False, api_visibility="private")
-        model.change(_choosing(studio), model, targets, api_visibility="private", show_progress="hidden")
         page.unload(_leaving(studio))
     return page
 
 
-Update = tuple[Any, Any, Any]
-"""New contents of the status, the announcements and the mixer."""
+def _ask(studio: Studio) -> list[Any]:
+    """Where people say what they want: the song, the model and the stems."""
+    import gradio as gr
+
+    song = gr.Audio(
+        label="Song",
+        type="filepath",
+        sources=["upload", "microphone"],
+        editable=False,
+        buttons=[],
+        elem_id="song",
+    )
+    names = list(studio.models)
+    known = list(studio.targets(names[0]))
+    with gr.Row():
+        model = gr.Dropdown(names, value=names[0], label="Model", filterable=False)
+        targets = gr.CheckboxGroup(known, value=known, label="Stems")
+    model.change(_choosing(studio), model, targets, api_visibility="private", show_progress="hidden")
+    return [song, model, targets]
+
+
+def _answer() -> list[Any]:
+    """Where they see what becomes of it: the status, the announcements and the mixer."""
+    import gradio as gr
+
+    return [
+        gr.HTML("", elem_id="status", js_on_load=_GROUP),
+        gr.HTML("", elem_id="announcements", js_on_load=_LIVE),
+        gr.HTML(
+            None,
+            html_template='<div class="mixer"></div>',
+            css_template=STYLE,
+            js_on_load=CODE,
+            apply_default_css=False,
+            elem_id="mixer",
+        ),
+    ]
 
 
 def _separating(studio: Studio) -> Any:
