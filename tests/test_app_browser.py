@@ -62,7 +62,7 @@ def files(tmp_path_factory):
     soundfile.write(folder / "song.flac", song[:, : 3 * RATE].T, RATE, subtype="PCM_24")
     soundfile.write(folder / "long.wav", np.zeros((LONG * RATE, 2)), RATE, subtype="PCM_16")
     soundfile.write(folder / "too long.wav", np.zeros(8000 * 121), 8000)
-    soundfile.write(folder / "too large.wav", np.zeros((90 * RATE, 2)), RATE, subtype="DOUBLE")
+    soundfile.write(folder / "too large.wav", np.zeros((40 * RATE, 2)), RATE, subtype="DOUBLE")
     (folder / "letter.wav").write_text("Dear listener, this is a letter.\n" * 40)
     return folder
 
@@ -84,7 +84,7 @@ class Server:
             "--port",
             "0",
         ]
-        command += ["--folder", str(kept), "--max-duration", "120", "--max-size", "20", "--device", "cpu"]
+        command += ["--folder", str(kept), "--max-duration", "120", "--max-size", "8", "--device", "cpu"]
         self.process = subprocess.Popen(
             command,
             cwd=files,
