@@ -14,17 +14,23 @@ from auralflow.app.studio import Studio
 from auralflow.app.workspace import Workspace
 from auralflow.config import AppConfig
 from auralflow.errors import UsageError
-from auralflow.models import load
+from auralflow.models import SpectrogramMaskModel, load
 from auralflow.models.devices import check_device
 
 __all__ = ["serve"]
 
 
-def serve(settings: AppConfig, *, on_ready: Callable[[str], None] = lambda _: None) -> None:
+def serve(
+    settings: AppConfig,
+    *,
+    open_model: Callable[[str], SpectrogramMaskModel] = load,
+    on_ready: Callable[[str], None] = lambda _: None,
+) -> None:
     """Serve the page until the process is asked to end (Ctrl-C, SIGTERM).
 
     Args:
         settings: The settings.
+        open_model: Loads a model by its folder or name.
         on_ready: Is told the address once it can be opened.
 
     Raises:
@@ -35,7 +41,7 @@ def serve(settings: AppConfig, *, on_ready: Callable[[str], None] = lambda _: No
     require_gradio()
     check_device(settings.device)
     port = _free_port(settings)
-    models = {name: load(name) for name in dict.fromkeys(settings.model)}
+    models = {name: open_model(name) for name in dict.fromkeys(settings.model)}
     with (
         _end_on_signals() as end,
         Workspace(60 * settings.keep, settings.folder) as workspace,

@@ -16,7 +16,10 @@ def app(
 ) -> None:
     """Serve a web page on which songs are separated, heard and downloaded (extra app)."""
     from auralflow.app import serve
+    from auralflow.cli.pretrained import open_model
 
     serve(
-        options, on_ready=lambda address: results.print(f"listening on {address} (Ctrl-C ends)", markup=False)
+        options,
+        open_model=open_model,
+        on_ready=lambda address: results.print(f"listening on {address} (Ctrl-C ends)", markup=False),
     )
