@@ -5,12 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test slow lint format bench readme clean
+.PHONY: demo test slow lint format bench readme browser clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,metrics,onnx,ray]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[app,dev,metrics,onnx,ray]'
 	touch $@
 
 # Makes songs, trains a small model on them, separates a song it never heard and scores the result.
@@ -48,6 +48,10 @@ bench: $(READY)
 readme: $(READY)
 	$(BIN)/python docs/option_tables.py
 	$(BIN)/python docs/pretrained_tables.py
+
+# Installs Chromium, for the tests of the web page; without it they are skipped. Debian and Ubuntu, as root.
+browser:
+	command -v chromium || (apt-get update && apt-get install --yes --no-install-recommends chromium)
 
 clean:
 	rm -rf $(VENV) demo dist

@@ -11,6 +11,7 @@ from typing import get_args
 from pydantic.fields import FieldInfo
 
 from auralflow.config import (
+    AppConfig,
     CheckConfig,
     DownloadConfig,
     EvaluateConfig,
@@ -34,6 +35,7 @@ TABLES: dict[str, tuple[type[Settings], set[str]]] = {
     "train": (TrainConfig, set()),
     "separate": (SeparateConfig, set()),
     "evaluate": (EvaluateConfig, set()),
+    "app": (AppConfig, set()),
     "plot": (PlotConfig, set()),
     "synth": (SynthConfig, set()),
     "data-check": (CheckConfig, set()),
@@ -49,6 +51,8 @@ def default_text(field: FieldInfo) -> str:
         return "on" if field.default else "off"
     if field.default is None or field.default == ():
         return ""
+    if isinstance(field.default, tuple):
+        return f"`{' '.join(map(str, field.default))}`"
     return f"`{field.default}`"
 
 

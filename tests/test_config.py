@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from auralflow.config import (
     NETS,
+    AppConfig,
     EvaluateConfig,
     ModelConfig,
     RecurrentModelConfig,
@@ -20,7 +21,7 @@ from auralflow.config import (
 )
 from auralflow.errors import NotFoundError, SettingsError
 
-ALL = [ModelConfig, RecurrentModelConfig, TrainConfig, SeparateConfig, EvaluateConfig]
+ALL = [AppConfig, ModelConfig, RecurrentModelConfig, TrainConfig, SeparateConfig, EvaluateConfig]
 
 
 @pytest.mark.parametrize("kind", ALL)

@@ -7,6 +7,7 @@ The parts load when they are first used, so that ``import auralflow`` costs noth
 - `auralflow.trainer`: train a model
 - `auralflow.evaluation`: score a model
 - `auralflow.visualizer`: pictures of audio and trainings
+- `auralflow.app`: the web page
 - `auralflow.datasets`: chunks of music, generated songs
 - `auralflow.pretrained`: the pretrained models and where their weights are
 - `auralflow.losses`, `auralflow.metrics`, `auralflow.transforms`, `auralflow.audio`
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from auralflow import (
+        app,
         audio,
         config,
         datasets,
@@ -44,6 +46,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "__version__",
+    "app",
     "audio",
     "config",
     "datasets",

@@ -8,6 +8,7 @@ from cyclopts import App, CycloptsError, Parameter
 from pydantic import ValidationError
 
 from auralflow import __version__
+from auralflow.cli.app_command import app as app_command
 from auralflow.cli.config_command import config
 from auralflow.cli.console import stderr
 from auralflow.cli.data_command import data
@@ -35,6 +36,7 @@ app = App(
 )
 for command in (config, train, separate, evaluate, plot, synth, data, export, models, download):
     app.command(command)
+app.command(app_command, name="app")
 
 
 def main(tokens: Sequence[str] | None = None) -> int:

@@ -11,6 +11,7 @@ Example:
     auralflow.errors.SettingsError: settings.json: unknown setting 'overlop'. Did you mean 'overlap'?
 """
 
+from auralflow.config.app import AppConfig
 from auralflow.config.base import (
     Settings,
     option_name,
@@ -41,6 +42,7 @@ __all__ = [
     "NETS",
     "RECURRENT_NETS",
     "SOURCES",
+    "AppConfig",
     "AudioFormat",
     "AugmentConfig",
     "CheckConfig",

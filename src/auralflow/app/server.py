@@ -1,0 +1,116 @@
+"""The server of the page, from the first model that is loaded to the last file that is removed."""
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from auralflow.app.page import LOOKS, build_page, require_gradio, theme
+from auralflow.app.studio import Studio
+from auralflow.app.workspace import Workspace
+from auralflow.config import AppConfig
+from auralflow.errors import UsageError
+from auralflow.models import SpectrogramMaskModel, load
+from auralflow.models.devices import check_device
+
+__all__ = ["serve"]
+
+
+def serve(
+    settings: AppConfig,
+    *,
+    open_model: Callable[[str], SpectrogramMaskModel] = load,
+    on_ready: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Serve the page until the process is asked to end (Ctrl-C, SIGTERM).
+
+    Args:
+        settings: The settings.
+        open_model: Loads a model by its folder or name.
+        on_ready: Is told the address once it can be opened.
+
+    Raises:
+        UsageError: If Gradio is not installed, or the address, the device or the folder cannot be used.
+        NotFoundError: If there is no such model.
+        ModelError: If a model is broken.
+    """
+    require_gradio()
+    check_device(settings.device)
+    port = _free_port(settings)
+    models = {name: open_model(name) for name in dict.fromkeys(settings.model)}
+    with (
+        _end_on_signals() as end,
+        Workspace(60 * settings.keep, settings.folder) as workspace,
+        _uploads_in(workspace.uploads),
+    ):
+        studio = Studio(models, settings, workspace)
+        page = build_page(studio)
+        _, address, _ = page.queue(max_size=None).launch(
+            server_name=settings.host,
+            server_port=port,
+            allowed_paths=[str(workspace.jobs)],
+            max_file_size=round(settings.max_size * 2**20),
+            prevent_thread_lock=True,
+            quiet=True,
+            share=False,
+            ssr_mode=False,
+            footer_links=[],
+            theme=theme(),
+            css=LOOKS,
+        )
+        try:
+            on_ready(address)
+            end.wait()
+        finally:
+            studio.cancel_all()
+            page.close(verbose=False)
+
+
+def _free_port(settings: AppConfig) -> int:
+    """The port to listen on, looked at before the models are loaded, which may take a while."""
+    try:
+        with socket.create_server((settings.host, settings.port)) as probe:
+            return int(probe.getsockname()[1])
+    except OSError as error:
+        raise UsageError(
+            f"cannot listen on {settings.host}:{settings.port}",
+            found=str(error),
+            advice="Choose another --port, or another --host.",
+        ) from None
+
+
+@contextmanager
+def _uploads_in(folder: Path) -> Iterator[None]:
+    """Let Gradio put uploads into a folder; it asks the environment where."""
+    name = "GRADIO_TEMP_DIR"
+    before = os.environ.get(name)
+    os.environ[name] = str(folder)
+    try:
+        yield
+    finally:
+        os.environ.pop(name)
+        if before is not None:
+            os.environ[name] = before
+
+
+@contextmanager
+def _end_on_signals() -> Iterator[threading.Event]:
+    """An event that SIGINT and SIGTERM set; files are removed in good order, not in a signal handler."""
+    end = threading.Event()
+
+    def handle(*_: int | FrameType | None) -> None:
+        end.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield end
+        return
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield end
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

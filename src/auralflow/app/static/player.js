@@ -1,0 +1,200 @@
+// Reads and plays several WAV files in step. Gradio runs this and mixer.js as one program.
+//
+// Every file is read piece by piece and every piece of all tracks is started at the same instant of one audio
+// clock: so the tracks stay together to the sample, and a long song takes no more memory than a short one.
+
+const PIECE = 4; // Seconds that are fetched and decoded at a time.
+const AHEAD = 8; // Seconds that are ready before they are due.
+const DELAY = 0.08; // Seconds from a piece being ready to its start.
+const FADE = 0.01; // Seconds that a change of volume takes, so that it does not click.
+const REST = 150; // Milliseconds without a further move before playing goes on from another place.
+
+/** A WAV file on the server, of which ranges are read. */
+class Wave {
+  constructor(address) {
+    this.address = address;
+  }
+
+  async range(first, last) {
+    const answer = await fetch(this.address, { headers: { Range: `bytes=${first}-${last}` } });
+    if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+    const bytes = await answer.arrayBuffer();
+    // A server that knows no ranges sends everything.
+    return answer.status === 206 ? bytes : bytes.slice(first, last + 1);
+  }
+
+  async open() {
+    let place = 12;
+    for (;;) {
+      const head = new DataView(await this.range(place, place + 47));
+      const name = String.fromCharCode(...new Uint8Array(head.buffer, 0, 4));
+      const size = head.getUint32(4, true);
+      if (name === "fmt ") {
+        const tag = head.getUint16(8, true);
+        this.isFloat = (tag === 0xfffe ? head.getUint16(32, true) : tag) === 3;
+        this.channels = head.getUint16(10, true);
+        this.rate = head.getUint32(12, true);
+        this.width = head.getUint16(22, true) / 8;
+      }
+      if (name === "data") {
+        this.start = place + 8;
+        this.frames = Math.floor(size / (this.channels * this.width));
+        return this;
+      }
+      place += 8 + size + (size % 2);
+    }
+  }
+
+  /** Samples of each channel, as numbers from -1 to 1. */
+  async samples(first, count) {
+    const step = this.channels * this.width;
+    const wanted = Math.min(count, this.frames - first);
+    const place = this.start + first * step;
+    const view = new DataView(await this.range(place, place + wanted * step - 1));
+    const read = this.reader(view);
+    return Array.from({ length: this.channels }, (_, channel) =>
+      Float32Array.from({ length: wanted }, (_, index) => read(index * step + channel * this.width)),
+    );
+  }
+
+  reader(view) {
+    if (this.isFloat) return this.width === 8 ? (at) => view.getFloat64(at, true) : (at) => view.getFloat32(at, true);
+    if (this.width === 1) return (at) => (view.getUint8(at) - 128) / 128;
+    if (this.width === 2) return (at) => view.getInt16(at, true) / 32768;
+    if (this.width === 3) return (at) => (view.getUint16(at, true) | (view.getInt8(at + 2) << 16)) / 8388608;
+    return (at) => view.getInt32(at, true) / 2147483648;
+  }
+}
+
+/** Plays several files of equal length in step. */
+class Player {
+  constructor(addresses, onFail) {
+    this.onFail = onFail;
+    this.waves = addresses.map((address) => new Wave(address));
+    this.levels = addresses.map(() => 1);
+    this.position = 0;
+    this.playing = false;
+    this.run = 0; // Counts starts, so that what belongs to an earlier one stops.
+    this.sources = new Set();
+  }
+
+  async open() {
+    await Promise.all(this.waves.map((wave) => wave.open()));
+    this.rate = this.waves[0].rate;
+    this.duration = this.waves[0].frames / this.rate;
+  }
+
+  /** An audio clock may only be made once the user has pressed something. */
+  wake() {
+    if (this.context) return this.context.resume();
+    try {
+      // At the song's own rate pieces join without a seam.
+      this.context = new AudioContext({ sampleRate: this.rate });
+    } catch {
+      this.context = new AudioContext();
+    }
+    this.output = this.context.createAnalyser();
+    this.output.connect(this.context.destination);
+    this.gains = this.levels.map((level) => {
+      const gain = this.context.createGain();
+      gain.gain.value = level;
+      gain.connect(this.output);
+      return gain;
+    });
+    return this.context.resume();
+  }
+
+  get now() {
+    if (!this.playing || this.anchor === undefined) return this.position;
+    const elapsed = Math.max(0, this.context.currentTime - this.anchor);
+    return Math.min(this.duration, this.position + elapsed);
+  }
+
+  setLevels(levels) {
+    this.levels = levels;
+    this.gains?.forEach((gain, index) => gain.gain.setTargetAtTime(levels[index], this.context.currentTime, FADE));
+  }
+
+  /** Whether it plays, or will as soon as the place is settled. */
+  get active() {
+    return this.playing || this.resting !== undefined;
+  }
+
+  play() {
+    if (this.playing) return;
+    if (this.position >= this.duration) this.position = 0;
+    this.playing = true;
+    const run = ++this.run;
+    this.wake()
+      .then(() => this.feed(run))
+      .catch((error) => {
+        this.pause();
+        this.onFail(error);
+      });
+  }
+
+  /** Fetches pieces and gives them to the clock until the end, or until something else was asked for. */
+  async feed(run) {
+    let frame = Math.round(this.position * this.rate);
+    const frames = this.waves[0].frames;
+    const from = frame;
+    while (frame < frames) {
+      const count = Math.min(PIECE * this.rate, frames - frame);
+      const pieces = await Promise.all(this.waves.map((wave) => wave.samples(frame, count)));
+      if (run !== this.run) return;
+      const soonest = this.context.currentTime + DELAY;
+      if (this.anchor === undefined) this.anchor = soonest;
+      let due = this.anchor + (frame - from) / this.rate;
+      if (due < soonest - DELAY) {
+        // The piece came too late: everything that follows is moved by as much.
+        this.anchor += soonest - due;
+        due = soonest;
+      }
+      pieces.forEach((piece, index) => this.start(piece, index, due));
+      frame += count;
+      while (run === this.run && frame < frames && due + count / this.rate - this.context.currentTime > AHEAD) {
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+      if (run !== this.run) return;
+    }
+  }
+
+  start(piece, index, due) {
+    const buffer = this.context.createBuffer(piece.length, piece[0].length, this.rate);
+    piece.forEach((channel, number) => buffer.copyToChannel(channel, number));
+    const source = this.context.createBufferSource();
+    source.buffer = buffer;
+    source.connect(this.gains[index]);
+    source.start(due);
+    this.sources.add(source);
+    source.onended = () => this.sources.delete(source);
+  }
+
+  pause() {
+    this.position = this.now;
+    this.playing = false;
+    this.anchor = undefined; // The place in the song and the instant at which it is heard belong together.
+    this.run += 1;
+    clearTimeout(this.resting);
+    this.resting = undefined;
+    this.sources.forEach((source) => source.stop());
+    this.sources.clear();
+  }
+
+  seek(seconds) {
+    const wasActive = this.active;
+    this.pause();
+    this.position = Math.min(Math.max(0, seconds), this.duration);
+    if (!wasActive) return;
+    this.resting = setTimeout(() => {
+      this.resting = undefined;
+      this.play();
+    }, REST);
+  }
+
+  close() {
+    this.pause();
+    this.context?.close();
+    this.context = undefined;
+  }
+}

@@ -1,0 +1,149 @@
+"""What the page shows of a separated song: waveforms, spectrograms and an archive.
+
+Shape letters: ``C`` channel, ``N`` sample, ``M`` mel band, ``T`` frame.
+"""
+
+import math
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.image import imsave
+from torch import Tensor
+
+from auralflow.audio import read_audio
+from auralflow.separation import SongReport
+from auralflow.storage import atomic_path
+from auralflow.transforms import mel_filters
+from auralflow.visualizer.levels import FLOOR, decibels, power_spectrogram
+
+__all__ = ["Result", "Track", "draw_tracks", "outline", "pack", "spectrogram_strip"]
+
+COLUMNS = 800
+_MELS = 96
+_NUM_FFT = 2048
+
+
+@dataclass(frozen=True)
+class Track:
+    """One player of the page.
+
+    Attributes:
+        name: "original", a target, or "residual".
+        file: Its audio.
+        picture: Its spectrogram.
+        low: Lowest sample in each column of the waveform.
+        high: Highest sample in each column.
+        peak_db: Highest level in dBFS, None where silent.
+    """
+
+    name: str
+    file: Path
+    picture: Path
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    peak_db: float | None
+
+
+@dataclass(frozen=True)
+class Result:
+    """A separated song.
+
+    Attributes:
+        title: Name of the song.
+        report: What was written.
+        tracks: The players: the original first, the residual last.
+        archive: All audio files in one.
+    """
+
+    title: str
+    report: SongReport
+    tracks: tuple[Track, ...]
+    archive: Path
+
+
+def draw_tracks(folder: Path, files: tuple[str, ...]) -> Iterator[Track]:
+    """Draw the files of a song, one after the other.
+
+    Args:
+        folder: Their folder; the pictures go there too.
+        files: Their names.
+
+    Yields:
+        A track for each file.
+    """
+    for file in files:
+        audio, sample_rate = read_audio(folder / file)
+        samples = torch.from_numpy(audio)
+        picture = (folder / file).with_suffix(".png")
+        with atomic_path(picture) as part:
+            imsave(part, spectrogram_strip(samples, sample_rate), format="png", cmap="magma", vmin=0, vmax=1)
+        low, high = outline(samples)
+        peak = samples.abs().max().item()
+        level = round(20 * math.log10(peak), 1) if peak > 0 else None
+        yield Track(Path(file).stem, folder / file, picture, low, high, level)
+
+
+def outline(audio: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Lowest and highest sample of all channels in each column of a picture.
+
+    Args:
+        audio: ``[C, N]``.
+
+    Returns:
+        As many numbers each as the picture has columns, or as there are samples if those are fewer.
+
+    Example:
+        >>> outline(torch.tensor([[0.5, -0.5], [0.25, 0.0]]))
+        ((0.25, -0.5), (0.5, 0.0))
+    """
+    low, high = audio.amin(dim=0).numpy(), audio.amax(dim=0).numpy()
+    starts = np.linspace(0, len(low), min(COLUMNS, len(low)), endpoint=False).astype(int)
+    lows, highs = np.minimum.reduceat(low, starts), np.maximum.reduceat(high, starts)
+    return tuple(round(float(x), 3) for x in lows), tuple(round(float(x), 3) for x in highs)
+
+
+def spectrogram_strip(audio: Tensor, sample_rate: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
+    """Level over time and mel band without axes, so that it lies exactly under the playing position.
+
+    Args:
+        audio: ``[C, N]``.
+        sample_rate: In hertz.
+
+    Returns:
+        ``[M, T]`` from 0 (-100 dBFS) to 1 (0 dBFS), high notes on top.
+
+    Example:
+        >>> spectrogram_strip(torch.zeros(1, 8000), 8000).max()
+        np.float32(0.0)
+    """
+    filters = mel_filters(_NUM_FFT // 2 + 1, _MELS, sample_rate)
+    # Each band shows the mean of its bins: wide bands at the top would else look loud.
+    filters = filters / filters.sum(dim=1, keepdim=True).clamp_min(1e-8)
+    level = decibels(filters @ power_spectrogram(audio, _NUM_FFT))
+    strip: np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+    strip = (1 - level / FLOOR).clamp(0, 1).flip(0).numpy().astype(np.float32)
+    return strip
+
+
+def pack(folder: Path, files: tuple[str, ...], title: str) -> Path:
+    """Put the files of a song into one archive.
+
+    Sound hardly gets smaller by packing, so it is only put together, which takes no time.
+
+    Args:
+        folder: Their folder; the archive goes there too.
+        files: Their names.
+        title: Name of the song: the name of the archive and of the folder in it.
+
+    Returns:
+        The archive.
+    """
+    archive = folder / f"{title}.zip"
+    with atomic_path(archive) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as packed:
+        for file in files:
+            packed.write(folder / file, f"{title}/{file}")
+    return archive

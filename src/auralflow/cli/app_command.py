@@ -1,0 +1,25 @@
+"""``auralflow app``."""
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from auralflow.cli.console import results
+from auralflow.config import AppConfig
+
+__all__ = ["app"]
+
+
+def app(
+    *,
+    options: Annotated[AppConfig, Parameter(name="*", consume_multiple=True)] = AppConfig(),  # noqa: B008 - frozen
+) -> None:
+    """Serve a web page on which songs are separated, heard and downloaded (extra app)."""
+    from auralflow.app import serve
+    from auralflow.cli.pretrained import open_model
+
+    serve(
+        options,
+        open_model=open_model,
+        on_ready=lambda address: results.print(f"listening on {address} (Ctrl-C ends)", markup=False),
+    )

@@ -1,0 +1,35 @@
+"""Settings of the web page."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from auralflow.config.base import DEVICE_PATTERN, Settings
+
+__all__ = ["AppConfig"]
+
+
+class AppConfig(Settings):
+    """Settings of `auralflow app`."""
+
+    model: tuple[str, ...] = Field(
+        ("SpectrogramNetSimple",),
+        min_length=1,
+        description="Models to choose from, each a folder or a pretrained name; the first one is preset.",
+    )
+    host: str = Field(
+        "127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 lets other machines in."
+    )
+    port: int = Field(7860, ge=0, le=65535, description="Port to listen on; 0 takes any free one.")
+    max_size: float = Field(200, gt=0, le=10000, description="Largest song in MiB.")
+    max_duration: float = Field(900, gt=0, le=36000, description="Longest song in seconds.")
+    concurrency: int = Field(1, ge=1, le=64, description="Songs that are separated at the same time.")
+    max_waiting: int = Field(10, ge=0, le=1000, description="Songs that may wait for their turn.")
+    keep: float = Field(
+        60, gt=0, le=10080, description="Minutes after which songs and their stems are removed."
+    )
+    folder: Path | None = Field(
+        None,
+        description="Folder for songs and stems while they are kept. Default: the system's temporary folder.",
+    )
+    device: str = Field("auto", pattern=DEVICE_PATTERN, description="auto, cpu, cuda, cuda:N or mps.")

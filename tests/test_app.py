@@ -1,0 +1,409 @@
+"""What the web page does with a song: limits, the line, what is kept and for how long."""
+
+import errno
+import os
+import socket
+import sys
+import threading
+import time
+import zipfile
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from conftest import RATE, constant_model, tiny_config
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auralflow.app import Order, Studio, Workspace, wording
+from auralflow.app.intake import take_in
+from auralflow.app.line import Line
+from auralflow.app.mixer import CODE, describe
+from auralflow.app.studio import Stage
+from auralflow.app.tracks import COLUMNS, outline, spectrogram_strip
+from auralflow.cli import main
+from auralflow.config import AppConfig
+from auralflow.errors import AudioError, CancelledError, NotFoundError, UsageError
+from auralflow.models import SpectrogramMaskModel
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    with Workspace(keep=60, parent=tmp_path / "kept") as workspace:
+        yield workspace
+
+
+def noise(seconds=1.0, channels=2, level=0.1):
+    generator = np.random.default_rng(0)
+    return level * generator.standard_normal((round(seconds * RATE), channels))
+
+
+@pytest.fixture
+def song(tmp_path):
+    soundfile.write(tmp_path / "my song.wav", noise(), RATE, subtype="PCM_16")
+    return tmp_path / "my song.wav"
+
+
+def studio(workspace, *masks, **settings):
+    models = {"mine": constant_model(*(masks or (0.25, 0.5)), num_channels=2)}
+    return Studio(models, AppConfig(**settings), workspace)
+
+
+def finish(work):
+    """Run a generator to its end: what it told, and what it returned."""
+    stages = []
+    while True:
+        try:
+            stages.append(next(work))
+        except StopIteration as end:
+            return stages, end.value
+
+
+def order(song, targets=("vocals", "drums")):
+    return Order(song, "mine", targets)
+
+
+def test_original_is_the_sum_of_stems_and_residual_in_the_archive(workspace, song):
+    _, result = finish(studio(workspace).run("me", order(song)))
+    assert [track.name for track in result.tracks] == ["original", "vocals", "drums", "residual"]
+    with zipfile.ZipFile(result.archive) as archive:
+        names = sorted(archive.namelist())
+        audio = {name: soundfile.read(archive.open(name), dtype="int16")[0].astype(int) for name in names}
+    parts = ("vocals", "drums", "residual")
+    assert names == sorted(f"my song/{name}.wav" for name in (*parts, "original"))
+    np.testing.assert_array_equal(
+        audio["my song/original.wav"], sum(audio[f"my song/{name}.wav"] for name in parts)
+    )
+    np.testing.assert_array_equal(audio["my song/original.wav"], soundfile.read(song, dtype="int16")[0])
+
+
+def test_only_the_chosen_stems_are_made_in_the_order_of_the_model(workspace, song):
+    model = SpectrogramMaskModel(tiny_config(targets=("vocals", "drums", "bass"))).eval()
+    work = Studio({"mine": model}, AppConfig(), workspace)
+    _, result = finish(work.run("me", order(song, ("bass", "vocals"))))
+    assert [track.name for track in result.tracks] == ["original", "vocals", "bass", "residual"]
+
+
+def test_progress_goes_through_its_stages_and_never_back(workspace, song):
+    stages, _ = finish(studio(workspace).run("me", order(song)))
+    names = [stage.name for stage in stages]
+    assert list(dict.fromkeys(names)) == ["separating", "drawing", "packing"]
+    for name in ("separating", "drawing"):
+        shares = [stage.share for stage in stages if stage.name == name]
+        assert shares == sorted(shares)
+        assert 0 <= shares[0] <= shares[-1] <= 1
+
+
+def test_the_song_itself_does_not_stay_with_its_stems(workspace, song):
+    _, result = finish(studio(workspace).run("me", order(song)))
+    assert {path.suffix for path in result.archive.parent.iterdir()} == {".wav", ".png", ".zip"}
+    assert song.exists()
+
+
+def test_the_models_are_loaded_once_and_stay_as_they_are(workspace, song):
+    works = Studio({"mine": SpectrogramMaskModel(tiny_config()).eval()}, AppConfig(), workspace)
+    before = {name: tensor.clone() for name, tensor in works.models["mine"].state_dict().items()}
+    finish(works.run("me", order(song)))
+    finish(works.run("me", order(song, ("vocals",))))
+    for name, tensor in works.models["mine"].state_dict().items():
+        assert torch.equal(tensor, before[name])
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"targets": ()}, UsageError, "no stem was chosen: expected one or more of vocals, drums"),
+        ({"targets": ("flute",)}, NotFoundError, "no target 'flute'"),
+        ({"model": "theirs"}, NotFoundError, "no model 'theirs': expected mine"),
+    ],
+)
+def test_orders_that_cannot_be_taken_say_why_and_leave_nothing(workspace, song, change, error, message):
+    wanted = Order(**{"song": song, "model": "mine", "targets": ("vocals",)} | change)
+    with pytest.raises(error, match=message):
+        finish(studio(workspace).run("me", wanted))
+    assert list(workspace.jobs.iterdir()) == []
+
+
+def write_text(path):
+    path.write_text("no audio at all\n" * 100)
+
+
+def write_long(path):
+    soundfile.write(path, np.zeros(RATE * 3), RATE)
+
+
+def write_empty(path):
+    soundfile.write(path, np.zeros((0, 2)), RATE)
+
+
+def write_large(path):
+    soundfile.write(path, noise(1.5), RATE, subtype="DOUBLE")
+
+
+def write_cut(path):
+    soundfile.write(path, noise(), RATE)
+    path.write_bytes(path.read_bytes()[:10000])
+
+
+@pytest.mark.parametrize(
+    ("write", "error", "message"),
+    [
+        (write_text, AudioError, "cannot read 'a song.wav'"),
+        (write_long, UsageError, "'a song.wav' is too long: found 0:03 minutes, expected at most 0:02"),
+        (write_empty, UsageError, "'a song.wav' is empty"),
+        (write_large, UsageError, "'a song.wav' is too large: found 0.2 MiB, expected at most 0.1 MiB"),
+        (write_cut, AudioError, "'a song.wav' ends early"),
+        (lambda _: None, NotFoundError, "'a song.wav' is not here any more.*removed after 60 minutes"),
+    ],
+)
+def test_a_bad_song_is_refused_in_one_line_that_calls_it_by_its_name(
+    workspace, tmp_path, write, error, message
+):
+    path = tmp_path / "a song.wav"
+    write(path)
+    works = studio(workspace, max_duration=2, max_size=0.1)
+    with pytest.raises(error, match=message) as caught:
+        finish(works.run("me", order(path)))
+    assert str(tmp_path) not in str(caught.value)
+    assert list(workspace.jobs.iterdir()) == []
+
+
+def test_songs_at_the_limits_are_taken(workspace, tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(RATE * 2), RATE, subtype="PCM_16")
+    size = (tmp_path / "a.wav").stat().st_size / 2**20
+    settings = AppConfig(max_duration=2, max_size=size)
+    assert take_in(tmp_path / "a.wav", workspace.new_job(), settings).seconds == 2
+
+
+def test_a_full_disk_is_told_before_the_work(workspace, song, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("usage", (), {"free": 1000}))
+    with pytest.raises(AudioError, match="no room for the stems: found 0 MB free"):
+        finish(studio(workspace).run("me", order(song)))
+
+
+def test_a_disk_that_fills_up_on_the_way_is_told_and_leaves_nothing(workspace, song, monkeypatch):
+    def fill_up(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("auralflow.app.studio.separate_file", fill_up)
+    with pytest.raises(AudioError, match=r"cannot write the stems: found No space left.*Try again later"):
+        finish(studio(workspace).run("me", order(song)))
+    assert list(workspace.jobs.iterdir()) == []
+
+
+def test_cancelling_stops_the_work_and_removes_what_was_made(workspace, tmp_path):
+    soundfile.write(tmp_path / "long.wav", np.zeros(RATE * 600), RATE, subtype="PCM_16")
+    works = studio(workspace)
+    work = works.run("me", order(tmp_path / "long.wav"))
+    next(work)
+    assert not works.cancel("someone else")
+    assert works.cancel("me")
+    with pytest.raises(CancelledError):
+        finish(work)
+    assert list(workspace.jobs.iterdir()) == []
+    assert not works.cancel("me")
+
+
+def test_leaving_stops_the_work(workspace, tmp_path):
+    soundfile.write(tmp_path / "long.wav", np.zeros(RATE * 600), RATE, subtype="PCM_16")
+    work = studio(workspace).run("me", order(tmp_path / "long.wav"))
+    next(work)
+    threads = threading.active_count()
+    work.close()
+    assert threading.active_count() < threads
+    assert list(workspace.jobs.iterdir()) == []
+
+
+def test_a_session_has_one_song_at_a_time(workspace, song):
+    works = studio(workspace, concurrency=2)
+    first = works.run("me", order(song))
+    next(first)
+    with pytest.raises(UsageError, match="already being separated"):
+        next(works.run("me", order(song)))
+    assert finish(first)[1].title == "my song"
+
+
+def test_the_second_waits_until_the_first_is_done_and_the_third_is_sent_away(workspace, song):
+    works = studio(workspace, concurrency=1, max_waiting=1)
+    first, second, third = (works.run(name, order(song)) for name in "abc")
+    next(first)
+    assert next(second) == Stage("waiting", ahead=1)
+    with pytest.raises(UsageError, match=r"too many songs are waiting: found 1\. Try again"):
+        next(third)
+    assert next(second).name == "waiting"
+    finish(first)
+    stages, result = finish(second)
+    assert "waiting" not in [stage.name for stage in stages]
+    assert result.title == "my song"
+
+
+def test_as_many_at_once_as_the_settings_say(workspace, song):
+    works = studio(workspace, concurrency=2)
+    first, second, third = (works.run(name, order(song)) for name in "abc")
+    assert [next(work).name for work in (first, second, third)] == ["separating", "separating", "waiting"]
+    for work in (first, second, third):
+        work.close()
+
+
+def test_one_who_waits_can_give_up(workspace, song):
+    works = studio(workspace)
+    first, second = (works.run(name, order(song)) for name in "ab")
+    next(first)
+    next(second)
+    works.cancel_all()
+    with pytest.raises(CancelledError, match="while it waited"):
+        next(second)
+    first.close()
+
+
+@given(seats=st.integers(1, 4), leaving=st.lists(st.integers(0, 5), max_size=6))
+def test_the_line_serves_in_order_whoever_leaves(seats, leaving):
+    line = Line(seats, max_waiting=10)
+    blocks = [line.join() for _ in range(6)]
+    places = [block.__enter__() for block in blocks]
+    left = list(range(6))
+    for number in leaving:
+        if number in left:
+            blocks[number].__exit__(None, None, None)
+            left.remove(number)
+        assert [places[i].ahead for i in left] == [max(0, k - seats + 1) for k in range(len(left))]
+    for number in left:
+        blocks[number].__exit__(None, None, None)
+
+
+def test_what_has_been_kept_long_enough_is_removed_and_what_is_worked_on_stays(workspace):
+    upload = workspace.uploads / "hash"
+    upload.mkdir()
+    (upload / "song.wav").write_bytes(b"x")
+    old, busy = workspace.new_job(), workspace.new_job()
+    workspace.end_job(old)
+    assert workspace.sweep(lambda: time.time() + 50) == []
+    assert sorted(workspace.sweep(lambda: time.time() + 70)) == sorted([upload, old])
+    assert not upload.exists()
+    assert busy.exists()
+    workspace.end_job(busy)
+    assert workspace.sweep(lambda: time.time() + 70) == [busy]
+
+
+def test_the_time_of_stems_begins_when_they_are_done(workspace):
+    job = workspace.new_job()
+    begun = time.time() - 1000
+    os.utime(job, (begun, begun))
+    workspace.end_job(job)
+    assert workspace.sweep() == []
+
+
+def test_files_are_removed_by_themselves(tmp_path):
+    with Workspace(keep=0.05, parent=tmp_path) as workspace:
+        (workspace.uploads / "song.wav").write_bytes(b"x")
+        deadline = time.monotonic() + 10
+        while any(workspace.uploads.iterdir()) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert list(workspace.uploads.iterdir()) == []
+
+
+def test_the_folder_of_a_killed_server_is_removed_by_the_next_and_that_of_a_living_one_is_not(tmp_path):
+    (tmp_path / "something else").mkdir()
+    with Workspace(keep=60, parent=tmp_path) as living:
+        killed = Workspace(keep=60, parent=tmp_path)
+        (killed.jobs / "stem.wav").write_bytes(b"x")
+        killed._lock.release()  # as the operating system does for a dead process
+        with Workspace(keep=60, parent=tmp_path):
+            assert not killed.root.exists()
+            assert living.root.exists()
+        killed.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["something else"]
+
+
+def test_a_folder_that_cannot_be_written_to_is_a_usage_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match=r"cannot keep songs in .*--folder"):
+        Workspace(keep=60, parent=tmp_path / "file")
+
+
+@given(st.integers(1, 3000), st.integers(1, 2))
+def test_the_outline_shows_the_highest_and_lowest_sample(length, channels):
+    audio = torch.from_numpy(np.random.default_rng(length).uniform(-1, 1, (channels, length)))
+    low, high = outline(audio)
+    assert len(low) == len(high) == min(COLUMNS, length)
+    assert min(low) == pytest.approx(audio.min().item(), abs=1e-3)
+    assert max(high) == pytest.approx(audio.max().item(), abs=1e-3)
+
+
+def test_a_tone_is_a_line_at_its_height_in_the_spectrogram():
+    times = torch.arange(RATE * 2) / RATE
+    rows = [spectrogram_strip(torch.sin(2 * np.pi * f * times)[None], RATE) for f in (300.0, 3000.0)]
+    heights = [int(strip.mean(axis=1).argmax()) for strip in rows]
+    assert heights[0] > heights[1]  # row 0 is on top, where high notes are
+    assert all(strip.min() >= 0 and strip.max() <= 1 for strip in rows)
+
+
+def test_the_players_are_told_all_of_a_song(workspace, song):
+    _, result = finish(studio(workspace).run("me", order(song)))
+    told = describe(result)
+    assert [track["fileName"] for track in told["tracks"]] == [
+        "original.wav",
+        "vocals.wav",
+        "drums.wav",
+        "residual.wav",
+    ]
+    assert told["archiveName"] == "my song.zip"
+    assert told["tracks"][0]["peak"].endswith("dBFS")
+    assert any("residual" in note for note in told["notes"])
+    assert "innerHTML" not in CODE  # names of songs and stems are text, whatever they hold
+
+
+def test_silence_is_told_as_silence(workspace, tmp_path):
+    soundfile.write(tmp_path / "still.wav", np.zeros((RATE, 2)), RATE)
+    _, result = finish(studio(workspace).run("me", order(tmp_path / "still.wav")))
+    assert {track["peak"] for track in describe(result)["tracks"]} == {"silent"}
+
+
+def test_lowered_files_are_told(workspace, tmp_path):
+    soundfile.write(tmp_path / "loud.wav", np.clip(noise(level=1.0), -1, 1), RATE, subtype="PCM_16")
+    _, result = finish(studio(workspace, 2.0, 1.5).run("me", order(tmp_path / "loud.wav")))
+    assert describe(result)["notes"][0].startswith("All files were lowered by")
+
+
+def test_what_is_shown_of_names_and_errors_is_no_markup():
+    assert "<script>" not in wording.failure("cannot read '<script>x</script>'")
+    assert wording.progress(Stage("waiting", ahead=2)) == "<p>Waiting: 2 songs come first</p>"
+
+
+def test_a_screen_reader_hears_a_quarter_at_a_time():
+    words = [wording.announcement(Stage("separating", share / 100)) for share in range(101)]
+    assert list(dict.fromkeys(words)) == [
+        "separating",
+        "separating, 25 percent",
+        "separating, 50 percent",
+        "separating, 75 percent",
+        "separating, 100 percent",
+    ]
+
+
+def test_the_time_left_follows_from_the_share():
+    stage = Stage("separating", 0.5, seconds_left=31.0)
+    assert "50 %, about 30 s left" in wording.progress(stage)
+
+
+def test_without_gradio_the_command_says_what_to_install(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    assert main(["app", "--model", "anything"]) == 2
+    assert 'Gradio is not installed. Run: pip install "auralflow[app]"' in capsys.readouterr().err
+
+
+def test_a_model_that_does_not_exist_ends_the_command(capsys):
+    pytest.importorskip("gradio", reason="needs the extra app")
+    assert main(["app", "--model", "no/such/model"]) == 2
+    assert "no/such/model" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_told_before_anything_is_loaded(capsys):
+    pytest.importorskip("gradio", reason="needs the extra app")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert main(["app", "--model", "no/such/model", "--port", port]) == 2
+    error = capsys.readouterr().err
+    assert f"cannot listen on 127.0.0.1:{port}" in error
+    assert "Choose another --port" in error
