@@ -152,13 +152,12 @@ def test_snr_loss_equals_a_naive_loop(reduction):
     estimate, target = spectrogram(2, 3, 2, 4, 5), spectrogram(2, 3, 2, 4, 5, seed=2, level=0.3)
     mixture = spectrogram(2, 2, 4, 5, seed=4, level=2.0)
     ratios = []
-    for item in range(2):
-        floor = 0.001 * sum(abs(cell) ** 2 for cell in mixture[item].flatten().tolist())
-        for source in range(3):
-            wrong = (estimate - target)[item, source].flatten().tolist()
-            right = target[item, source].flatten().tolist()
-            error = sum(abs(cell) ** 2 for cell in wrong) + floor
-            ratios.append(10 * math.log10(error / (sum(abs(cell) ** 2 for cell in right) + floor)))
+    floor = 0.001 * sum(abs(cell) ** 2 for cell in mixture.flatten().tolist())
+    for source in range(3):
+        wrong = (estimate - target)[:, source].flatten().tolist()
+        right = target[:, source].flatten().tolist()
+        error = sum(abs(cell) ** 2 for cell in wrong) + floor
+        ratios.append(10 * math.log10(error / (sum(abs(cell) ** 2 for cell in right) + floor)))
     expected = sum(ratios) / (len(ratios) if reduction == "mean" else 1)
     assert losses.snr_loss(estimate, target, mixture, reduction).item() == pytest.approx(expected)
 
@@ -185,6 +184,15 @@ def test_snr_loss_of_a_silent_source_is_lowest_for_a_silent_estimate(mixture_lev
         costs.append(cost.item())
     assert costs == sorted(set(costs))
     assert costs[0] == 0
+
+
+def test_snr_loss_does_not_close_the_mask_of_a_source_that_is_silent_half_of_the_time():
+    target = spectrogram(2, 1, 1, 4, 5)
+    target[1] = 0
+    mixture = target[:, 0] + spectrogram(2, 1, 4, 5, seed=5)
+    costs = [losses.snr_loss(gain * mixture.unsqueeze(1), target, mixture).item() for gain in (0.0, 0.1, 0.2)]
+    assert costs[0] == pytest.approx(0, abs=1e-9)
+    assert costs[0] > costs[1] > costs[2]
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])

@@ -188,18 +188,19 @@ def complex_l1_loss(estimate: Tensor, target: Tensor, reduction: Reduction = "me
 
 
 def snr_loss(estimate: Tensor, target: Tensor, mixture: Tensor, reduction: Reduction = "mean") -> Tensor:
-    """Thresholded negative signal-to-noise ratio of each item, in dB.
+    """Thresholded negative signal-to-noise ratio of each source over the whole batch, in dB.
 
-    ``10 log10((|E - Y|^2 + t |X|^2) / (|Y|^2 + t |X|^2))`` with ``t`` 0.001: the error counts relative to the
-    source, so that a quiet source is learnt like a loud one, and a silent source asks for a quiet estimate.
-    Source: S. Wisdom et al., "What's All the FUSS About Free Universal Sound Separation Data?", ICASSP 2021,
-    with the threshold relative to the mixture for active sources too, and on spectrograms.
+    ``10 log10((|E - Y|^2 + t |X|^2) / (|Y|^2 + t |X|^2))``, ``t`` 0.001, with energies summed over the batch:
+    the error counts relative to the source, so that a quiet source is learnt like a loud one. Entry by entry
+    it would not do: where a source is silent any estimate would be endlessly worse than none, and the mask
+    would close for good. Source: S. Wisdom et al., "What's All the FUSS About Free Universal Sound Separation
+    Data?", ICASSP 2021, with the threshold relative to the mixture, on spectrograms.
 
     Args:
         estimate: Complex spectrograms ``[B, S, C, F, T]``.
         target: True ones, alike.
         mixture: The mixture's ``[B, C, F, T]``.
-        reduction: ``"mean"`` or ``"sum"`` over the items.
+        reduction: ``"mean"`` or ``"sum"`` over the sources.
 
     Example:
         >>> target = torch.ones(1, 1, 1, 3, 4, dtype=torch.complex64)
@@ -210,10 +211,10 @@ def snr_loss(estimate: Tensor, target: Tensor, mixture: Tensor, reduction: Reduc
         raise _misfit([tuple(tensor.shape) for tensor in (estimate, mixture, target)])
     # Squares of the parts: the magnitude of a complex number has no gradient at zero.
     error, source, whole = (
-        torch.view_as_real(values).square().flatten(-4).sum(-1)
+        torch.view_as_real(values).square().sum((0, -4, -3, -2, -1))
         for values in (estimate - target, target, mixture)
     )
-    floor = SNR_THRESHOLD * whole.unsqueeze(1) + ENERGY_FLOOR
+    floor = SNR_THRESHOLD * whole + ENERGY_FLOOR
     return _reduce(10 * torch.log10((error + floor) / (source + floor)), reduction)
 
 
