@@ -50,7 +50,7 @@ SETTING_GROUPS: Mapping[str, Mapping[str, str]] = {
     },
     "EngineConfig": {
         "Quality": "overlap chunk shifts wiener phase consistent",
-        "Computing": "batch_size device backend",
+        "Computing": "batch_size device precision backend",
     },
     "SeparateConfig": {
         "Computing": "jobs engine address",
