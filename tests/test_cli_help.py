@@ -166,8 +166,13 @@ def test_quiet_keeps_results_and_errors(capsys, tmp_path, dataset, model_folder)
     assert capsys.readouterr().err.startswith("note: ")
 
 
+def test_words_that_nothing_takes_are_named(capsys):
+    assert main(["doctor", "extra"]) == 2
+    assert capsys.readouterr().err == "error: There is no place for 'extra'. See auralflow doctor --help.\n"
+
+
 def test_verbose_and_quiet_exclude_each_other(capsys):
-    assert main(["--quiet", "doctor", "--verbose"]) == 2
+    assert main(["-q", "doctor", "--verbose"]) == 2
     assert "exclude each other" in capsys.readouterr().err
 
 

@@ -35,6 +35,8 @@ __all__ = ["app", "main"]
 
 logger = logging.getLogger(__name__)
 MESSAGES = Group("Messages", sort_key=100)
+VERBOSE = Parameter(name=("--verbose", "-v"))
+QUIET = Parameter(name=("--quiet", "-q"))
 
 app = App(
     name="auralflow",
@@ -68,9 +70,13 @@ add_command(app, completion, group=PROGRAM)
 def _run(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
     verbose: Annotated[
-        bool, switch("Tell more: what is used and done, and where an error came from.", group=MESSAGES)
+        bool,
+        VERBOSE,
+        switch("Tell more: what is used and done, and where an error came from.", group=MESSAGES),
     ] = False,
-    quiet: Annotated[bool, switch("Only results and errors: no notes, no progress.", group=MESSAGES)] = False,
+    quiet: Annotated[
+        bool, QUIET, switch("Only results and errors: no notes, no progress.", group=MESSAGES)
+    ] = False,
 ) -> Any:
     """Take the options that all commands have, then run the command."""
     if verbose and quiet:
@@ -118,6 +124,7 @@ def _usage_error(error: CycloptsError | ValidationError) -> UsageError:
         return settings_error(detail, known, name=option_name)
     # Where one is suggested, the list of the others only hides it.
     text = re.sub(r"(Did you mean .*?\?) Available commands: .*", r"\1", " ".join(str(error).split()))
+    text = re.sub(r"Unused Tokens: \[(.*)\]\.", r"There is no place for \1.", text)
     chain = getattr(error, "command_chain", None) or ()
     return UsageError(text, advice=f"See {' '.join(['auralflow', *chain])} --help.")
 
