@@ -118,14 +118,14 @@ def draw_training() -> Figure:
     """The losses of a small training."""
     with tempfile.TemporaryDirectory() as folder:
         songs, model = Path(folder) / "songs", Path(folder) / "model"
-        write_dataset(songs, tracks=24, seed=1, seconds=12, sample_rate=8000)
+        write_dataset(songs, tracks=12, seed=1, seconds=10, sample_rate=8000)
         shape = {"num_fft": 512, "window_size": 512, "hop_length": 256}
         create_model_folder(
             model,
             ModelConfig(num_hidden_channels=4, sample_rate=8000, dropout_p=0.1, sample_length=2, **shape),
         )
         settings = TrainConfig(
-            criterion="complex_l1", lr=0.002, max_epochs=10, max_samples=160, batch_size=4, valid_samples=24
+            criterion="complex_l1", lr=0.002, max_epochs=8, max_samples=64, batch_size=4, valid_samples=12
         )
         train(model, songs, settings.model_copy(update={"num_workers": 0}))
         losses = ("epoch", "train_loss", "valid_loss")
