@@ -86,7 +86,8 @@ def api_part(name: str) -> str:
         if not callable(getattr(module, word)) or is_alias(getattr(module, word))
     ]
     hidden = f"   :exclude-members: {', '.join(plain)}\n" if plain else ""
-    data = "".join(f"\n.. py:data:: {name}.{word}\n\n   {described(name, word)}\n" for word in plain)
+    entry = "\n.. py:data:: {word}\n   :module: {name}\n\n   {text}\n"
+    data = "".join(entry.format(word=word, name=name, text=described(name, word)) for word in plain)
     return f"```{{eval-rst}}\n.. automodule:: {name}\n   :members:\n{hidden}{data}```\n\n"
 
 

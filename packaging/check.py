@@ -31,7 +31,15 @@ from typing import assert_type
 
 import auralflow
 from auralflow.audio import Audio, read_audio
-from auralflow.config import ModelConfig, TrainConfig
+from auralflow.config import (
+    DoctorConfig,
+    EvaluateConfig,
+    ModelConfig,
+    PrepareConfig,
+    SeparateConfig,
+    SynthConfig,
+    TrainConfig,
+)
 from auralflow.errors import AuralflowError
 from auralflow.models import SpectrogramMaskModel
 from auralflow.separation import Separator
@@ -42,7 +50,7 @@ def vocals(song: Path) -> Audio:
     model = SpectrogramMaskModel(ModelConfig(targets=("vocals",)))
     stems = Separator(model, overlap=0.5).separate(song)
     assert_type(stems, Audio)
-    return stems[0]
+    return stems
 
 
 def distance(estimate: Tensor, truth: Tensor) -> Tensor:
@@ -52,6 +60,8 @@ def distance(estimate: Tensor, truth: Tensor) -> Tensor:
 audio, rate = read_audio(Path("song.wav"))
 assert_type(rate, int)
 assert_type(TrainConfig(lr=0.1).lr, float)
+SeparateConfig(format="flac"), EvaluateConfig(bounds=False)
+SynthConfig(tracks=3), PrepareConfig(), DoctorConfig()
 try:
     vocals(Path("song.wav"))
 except AuralflowError as error:
