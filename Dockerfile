@@ -11,7 +11,7 @@ FROM python:3.13-slim
 # Nothing needs root: give the owner of the files with --user "$(id -u):$(id -g)".
 RUN useradd --create-home --uid 1000 auralflow
 COPY --from=build /opt/auralflow /opt/auralflow
-ENV PATH=/opt/auralflow/bin:$PATH XDG_CACHE_HOME=/tmp/cache MPLCONFIGDIR=/tmp/matplotlib
+ENV PATH=/opt/auralflow/bin:$PATH AURALFLOW_HOME=/tmp/auralflow MPLCONFIGDIR=/tmp/matplotlib
 USER 1000
 WORKDIR /work
 ENTRYPOINT ["auralflow"]

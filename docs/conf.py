@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import re
 import sys
 from pathlib import Path
 
@@ -30,8 +31,6 @@ default_role = "py:obj"
 
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
-# A link to another file of the repository, such as a benchmark, is for readers of the repository.
-myst_fence_as_directive: list[str] = []
 
 autodoc_member_order = "groupwise"
 autodoc_typehints = "signature"
@@ -115,9 +114,16 @@ def short_signature(
     return None
 
 
+def name_files_outside(app: Sphinx, page: str, source: list[str]) -> None:
+    """Name a file of the repository where a page links to one: it is not part of the site."""
+    if "/" not in page:
+        source[0] = re.sub(r"\[([^\]]+)\]\(\.\./([^)]+)\)", r"\1 (`\2` in the repository)", source[0])
+
+
 def setup(app: Sphinx) -> None:
     """Connect the functions above."""
     importlib.import_module("auralflow.models")
     app.add_html_math_renderer("mathml", (inline_math, None), (block_math, None))
     app.connect("builder-inited", write_api_pages)
+    app.connect("source-read", name_files_outside)
     app.connect("autodoc-process-signature", short_signature)

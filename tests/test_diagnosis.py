@@ -99,11 +99,11 @@ def test_a_quota_that_says_nothing_limits_nothing(tmp_path, quota):
 
 def test_folders_that_cannot_be_written_are_problems(tmp_path):
     (tmp_path / "file").touch()
-    checks = check_folders(tmp_path / "file", {"XDG_CACHE_HOME": str(tmp_path / "file")})
+    checks = check_folders(tmp_path / "file", {"AURALFLOW_HOME": str(tmp_path / "file")})
     assert named(checks, "results").state == "problem"
     assert "--save" in named(checks, "results").advice
     assert named(checks, "cache of models").state == "problem"
-    assert "XDG_CACHE_HOME" in named(checks, "cache of models").advice
+    assert "AURALFLOW_HOME" in named(checks, "cache of models").advice
 
 
 def test_folders_that_do_not_exist_are_judged_where_they_would_be_and_not_made(tmp_path):

@@ -70,7 +70,8 @@ def check_folders(save: Path, environment: Mapping[str, str] = os.environ) -> li
         >>> [check.name for check in check_folders(Path("."))]
         ['results', 'temporary files', 'cache of models']
     """
-    cache = Path(environment.get("XDG_CACHE_HOME", "")) if environment.get("XDG_CACHE_HOME") else None
+    home = environment.get("AURALFLOW_HOME", "")
+    cache = Path(home).expanduser() if home else user_cache_path("auralflow", appauthor=False)
     return [
         _check_folder("results", save, "Name a folder that can be written to with --save."),
         _check_folder(
@@ -78,8 +79,8 @@ def check_folders(save: Path, environment: Mapping[str, str] = os.environ) -> li
         ),
         _check_folder(
             "cache of models",
-            cache / "auralflow" if cache else user_cache_path("auralflow"),
-            "Set XDG_CACHE_HOME to a folder that can be written to.",
+            cache,
+            "Set AURALFLOW_HOME to a folder that can be written to.",
         ),
     ]
 
