@@ -33,7 +33,9 @@ def test_links_lead_to_files_of_the_repository():
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # those of Jupyter's own libraries are not ours
-def test_the_notebook_runs_from_a_clean_kernel_in_time():
+def test_the_notebook_runs_from_a_clean_kernel_in_time(monkeypatch):
+    # On a busy machine threads wait for each other.
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     client = pytest.importorskip("nbclient").NotebookClient
     content = read()
     started = time.monotonic()
