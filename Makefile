@@ -5,12 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test slow lint format bench readme browser clean
+.PHONY: demo test slow lint format bench readme figures docs package notebook browser clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[app,dev,metrics,onnx,ray]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[app,dev,docs,metrics,onnx,ray]'
 	touch $@
 
 # Makes songs, trains a small model on them, separates a song it never heard and scores the result.
@@ -44,14 +44,33 @@ format: $(READY)
 bench: $(READY)
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
-# Writes the option tables anew from the settings, and the tables of pretrained models from their cards.
+# Writes the option tables and the pages about commands and settings anew from the program, and the tables of
+# pretrained models from their cards.
 readme: $(READY)
 	$(BIN)/python docs/option_tables.py
 	$(BIN)/python docs/pretrained_tables.py
+	$(BIN)/python docs/reference_pages.py
+
+# Draws the pictures of the documentation anew.
+figures: $(READY)
+	$(BIN)/python docs/figures.py
+
+# Builds the documentation to docs/_build; a warning or a broken link is an error. Nothing is asked of the network.
+docs: $(READY)
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build
+	$(BIN)/python docs/check_links.py docs/_build
+
+# Builds wheel and sdist, installs them into clean environments with the oldest and the newest Python, and uses them.
+package: $(READY)
+	$(BIN)/python packaging/check.py
+
+# Runs the notebook from a clean kernel.
+notebook: $(READY)
+	$(BIN)/python -m pytest -m slow tests/test_notebook.py
 
 # Installs Chromium, for the tests of the web page; without it they are skipped. Debian and Ubuntu, as root.
 browser:
 	command -v chromium || (apt-get update && apt-get install --yes --no-install-recommends chromium)
 
 clean:
-	rm -rf $(VENV) demo dist
+	rm -rf $(VENV) demo dist docs/_build

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from auralflow.config import (
     AppConfig,
     CheckConfig,
+    DoctorConfig,
     DownloadConfig,
     EvaluateConfig,
     ImportConfig,
@@ -38,6 +39,7 @@ TABLES: dict[str, tuple[type[Settings], set[str]]] = {
     "app": (AppConfig, set()),
     "plot": (PlotConfig, set()),
     "synth": (SynthConfig, set()),
+    "doctor": (DoctorConfig, set()),
     "data-check": (CheckConfig, set()),
     "data-prepare": (PrepareConfig, set()),
     "data-import": (ImportConfig, set()),

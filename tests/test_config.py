@@ -1,12 +1,15 @@
 """Settings: defaults, bounds, one-line errors, spelling."""
 
+import ast
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from auralflow import config
 from auralflow.config import (
     NETS,
     AppConfig,
@@ -22,6 +25,13 @@ from auralflow.config import (
 from auralflow.errors import NotFoundError, SettingsError
 
 ALL = [AppConfig, ModelConfig, RecurrentModelConfig, TrainConfig, SeparateConfig, EvaluateConfig]
+
+
+def test_defaults_are_named_so_that_type_checkers_without_plugins_see_them():
+    for page in (Path(config.__file__).parent).glob("*.py"):
+        for call in ast.walk(ast.parse(page.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "Field":
+                assert not call.args, f"{page.name}, line {call.lineno}: write Field(default=...)"
 
 
 @pytest.mark.parametrize("kind", ALL)

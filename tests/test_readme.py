@@ -28,8 +28,9 @@ def auralflow_commands():
     return [line for line in lines if line.startswith("auralflow ")]
 
 
-def test_option_tables_are_those_of_the_settings():
-    script = ROOT / "docs" / "option_tables.py"
+@pytest.mark.parametrize("name", ["option_tables.py", "reference_pages.py"])
+def test_option_tables_are_those_of_the_settings(name):
+    script = ROOT / "docs" / name
     result = subprocess.run([sys.executable, script, "--check"], check=False)
     assert result.returncode == 0, "run: make readme"
 
@@ -51,7 +52,7 @@ SMALL = {
     "train": {"--max-samples": 4, "--batch-size": 2, "--max-epochs": 1, "--num-workers": 0},
     "synth": {"--tracks": 3},
 }
-EXTRA = {"train": ["--valid-samples", "2"], "synth": ["--seconds", "1"]}
+EXTRA = {"doctor": ["--calibration", "0"], "train": ["--valid-samples", "2"], "synth": ["--seconds", "1"]}
 
 
 def test_the_commands_run_in_an_order_that_makes_sense(tmp_path, monkeypatch, capsys):
@@ -60,7 +61,7 @@ def test_the_commands_run_in_an_order_that_makes_sense(tmp_path, monkeypatch, ca
         write_track(tmp_path / "path/to/dataset" / name, seed=index)
     write_audio(tmp_path / "path/to/files/song.wav", np.zeros((2, RATE), np.float32), RATE)
     commands = {line.split()[1]: shlex.split(line)[1:] for line in auralflow_commands()}
-    for name in ("config", "train", "separate", "evaluate", "synth"):
+    for name in ("doctor", "completion", "config", "train", "separate", "evaluate", "synth"):
         arguments = commands[name]
         for option, value in SMALL.get(name, {}).items():
             if option in arguments:
@@ -93,16 +94,21 @@ def test_the_python_examples_run(index, tmp_path, monkeypatch, model_folder):
     exec(compile(code, "README.md", "exec"), names)
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.stem)
+PAGES = sorted(page for page in (ROOT / "docs").rglob("*.md") if not {"_build", "api"} & set(page.parts))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_python_examples_of_the_documentation_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for code in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
         exec(compile(code, page.name, "exec"), {})
 
 
-def test_links_within_the_repository_lead_somewhere():
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.stem)
+def test_links_within_the_repository_lead_somewhere(page):
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\((?!http|#)([^)#]+)(?:#[^)]*)?\)", text):
+        assert (page.parent / target).exists(), target
 
 
 def test_version_and_changelog_agree():

@@ -6,6 +6,7 @@ The parts load when they are first used, so that ``import auralflow`` costs noth
 - `auralflow.separation`: separate signals, streams, files and folders
 - `auralflow.trainer`: train a model
 - `auralflow.evaluation`: score a model
+- `auralflow.diagnosis`: whether all works on this machine
 - `auralflow.visualizer`: pictures of audio and trainings
 - `auralflow.app`: the web page
 - `auralflow.datasets`: chunks of music, generated songs
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         audio,
         config,
         datasets,
+        diagnosis,
         errors,
         evaluation,
         losses,
@@ -50,6 +52,7 @@ __all__ = [
     "audio",
     "config",
     "datasets",
+    "diagnosis",
     "errors",
     "evaluation",
     "losses",

@@ -14,7 +14,13 @@ def app(
     *,
     options: Annotated[AppConfig, Parameter(name="*", consume_multiple=True)] = AppConfig(),  # noqa: B008 - frozen
 ) -> None:
-    """Serve a web page on which songs are separated, heard and downloaded (extra app)."""
+    """Serve a web page on which songs are separated, heard and downloaded (extra app).
+
+    Examples
+    --------
+    auralflow app
+    auralflow app --model my_model other_model --port 8080
+    """
     from auralflow.app import serve
     from auralflow.cli.pretrained import open_model
 

@@ -56,12 +56,19 @@ def config(  # noqa: PLR0913 - the options of a command are its arguments
     other: Annotated[bool, switch("Estimate everything else.", group=TARGETS)] = False,
     options: Annotated[ModelOptions, Flatten] = ModelOptions(),  # noqa: B008 - frozen
 ) -> None:
-    """Configure a new model: write model.json to its folder.
+    r"""Configure a new model: write model.json to its folder.
 
     Parameters
     ----------
     net
         Architecture.
+
+    Examples
+    --------
+    auralflow config SpectrogramNetSimple --save my_model --vocals
+    auralflow config SpectrogramNetVAE --save four_stems \
+      --vocals --drums --bass --other --num-channels 2 \
+      --num-fft 2048 --window-size 2048 --hop-length 1024
     """
     wanted = dict(zip(SOURCES, (vocals, drums, bass, other), strict=True))
     targets = [name for name, on in wanted.items() if on]

@@ -1,6 +1,12 @@
-"""What a person sees: notes, tables and progress in the terminal."""
+"""What a person sees: notes, tables and progress in the terminal.
 
+Results go to standard output, everything else to standard error. rich keeps colours and moving bars to
+terminals and obeys ``NO_COLOR``, ``FORCE_COLOR`` and ``TERM=dumb``.
+"""
+
+import logging
 import os
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +33,13 @@ __all__ = [
     "note",
     "progress_console",
     "results",
+    "set_messages",
     "show_comparison",
     "show_settings",
     "stderr",
 ]
+
+LOGGER = logging.getLogger("auralflow")
 
 IS_FIRST_PROCESS = os.environ.get("RANK", "0") == "0"
 """Of several processes of one training, which torchrun numbers, only the first one talks."""
@@ -55,6 +64,31 @@ stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 """Standard error: errors, of whichever process."""
 
 
+class ConsoleHandler(logging.Handler):
+    """Log lines of the library, on standard error and above any bar that moves there."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a record: what the user should know as any other message, details with time and module."""
+        if record.levelno >= logging.WARNING:
+            stderr.print(f"{record.levelname.lower()}: {record.getMessage()}", markup=False)
+        else:
+            text = f"{time.strftime('%H:%M:%S')} {record.name}: {record.getMessage()}"
+            progress_console.print(text, style="dim", markup=False)
+
+
+def set_messages(*, quiet: bool = False, verbose: bool = False) -> None:
+    """Choose how much is told beside results and errors.
+
+    Args:
+        quiet: No notes, no progress, no warnings.
+        verbose: Also what the library logs.
+    """
+    progress_console.quiet = quiet or not IS_FIRST_PROCESS
+    LOGGER.setLevel(logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING)
+    if not any(isinstance(handler, ConsoleHandler) for handler in LOGGER.handlers):
+        LOGGER.addHandler(ConsoleHandler())
+
+
 def note(text: str) -> None:
     """Say something in one line that is no result."""
     progress_console.print(f"note: {text}", markup=False)
@@ -71,6 +105,13 @@ def show_settings(title: str, settings: Mapping[str, Any]) -> None:
     results.print(table)
 
 
+def _can_move() -> bool:
+    """Whether a bar can move: in a file or a pipe only its last state would be left, without the others."""
+    return (
+        progress_console.is_terminal and not progress_console.is_dumb_terminal and not progress_console.quiet
+    )
+
+
 def batch_progress() -> Progress:
     """A bar over the batches of an epoch."""
     return Progress(
@@ -81,6 +122,7 @@ def batch_progress() -> Progress:
         TextColumn("{task.fields[speed]}"),
         TimeRemainingColumn(),
         console=progress_console,
+        disable=not _can_move(),
     )
 
 
@@ -93,6 +135,7 @@ def file_progress() -> Progress:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=progress_console,
+        disable=not _can_move(),
     )
 
 

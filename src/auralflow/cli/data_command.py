@@ -7,6 +7,7 @@ from cyclopts import App
 from rich.table import Table
 
 from auralflow.cli.console import decibels, file_progress, note, results, stderr
+from auralflow.cli.help import DATA, OPTIONS, add_command
 from auralflow.cli.parameters import Flatten
 from auralflow.config import CheckConfig, ImportConfig, PrepareConfig
 
@@ -15,11 +16,10 @@ if TYPE_CHECKING:
 
 __all__ = ["data"]
 
-data = App(name="data", help="Check, prepare and import datasets.")
+data = App(name="data", help="Check, prepare and import datasets.", group=DATA, group_parameters=OPTIONS)
 FAILED = 1
 
 
-@data.command
 def check(
     dataset: Path,
     /,
@@ -34,6 +34,10 @@ def check(
     ----------
     dataset
         Folder with train/TRACK/vocals.wav and so on.
+
+    Examples
+    --------
+    auralflow data check dataset --save report.json
     """
     from auralflow.datasets.check import check_dataset
     from auralflow.storage import write_json
@@ -80,7 +84,6 @@ def _show_check(report: "DatasetReport") -> None:
     results.print(can, markup=False)
 
 
-@data.command
 def prepare(
     dataset: Path,
     cache: Path,
@@ -98,6 +101,11 @@ def prepare(
         Folder with train/TRACK/vocals.wav and so on.
     cache
         Folder of the cache, which auralflow train takes in place of the dataset.
+
+    Examples
+    --------
+    auralflow data prepare dataset cache --variants 1
+    auralflow train my_model cache
     """
     from auralflow.datasets.prepare import prepare as prepare_cache
 
@@ -122,7 +130,6 @@ def prepare(
     return FAILED if report.failed else 0
 
 
-@data.command(name="import")
 def import_(
     source: Path,
     folder: Path,
@@ -140,6 +147,11 @@ def import_(
         Folder of the collection.
     folder
         Folder of the dataset to be made.
+
+    Examples
+    --------
+    auralflow data import MUSDB18 dataset
+    auralflow data import MedleyDB dataset --mapping medleydb.yaml
     """
     from auralflow.datasets.importers import import_dataset
 
@@ -159,3 +171,8 @@ def import_(
     done = ", ".join(f"{len(names)} {word}" for word, names in counts.items() if names)
     results.print(f"{folder}: {done}", markup=False)
     return FAILED if report.failed else 0
+
+
+add_command(data, check)
+add_command(data, prepare)
+add_command(data, import_, name="import")

@@ -29,6 +29,11 @@ def download(
     ----------
     name
         Name of the model, as auralflow models lists it.
+
+    Examples
+    --------
+    auralflow download NAME --save my_model --target vocals
+    AURALFLOW_MIRROR=/shared/models auralflow download NAME --offline
     """
     from auralflow.models.loading import save_pretrained
     from auralflow.pretrained import Access

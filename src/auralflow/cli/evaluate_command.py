@@ -24,7 +24,13 @@ def evaluate(
     ----------
     paths
         Folders of models, or names of pretrained ones, then the dataset: a folder with
-        test/<track>/vocals.wav and so on.
+        test/TRACK/vocals.wav and so on.
+
+    Examples
+    --------
+    auralflow evaluate my_model dataset --save scores.json
+    auralflow evaluate model_a model_b dataset --save report  # a page
+    auralflow evaluate dataset --estimates stems      # of another separator
     """
     if not paths or (len(paths) == 1 and not options.estimates):
         raise UsageError(

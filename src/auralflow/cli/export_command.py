@@ -16,6 +16,10 @@ def export(model: str, file: Path, /) -> None:
         Folder of a model, or the name of a pretrained one.
     file
         The ONNX file to be made or replaced.
+
+    Examples
+    --------
+    auralflow export my_model my_model.onnx
     """
     from auralflow.cli.pretrained import open_model
     from auralflow.models.export import export_onnx

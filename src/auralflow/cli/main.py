@@ -1,21 +1,29 @@
 """The program: its commands, and what becomes of errors."""
 
+import logging
+import platform
+import re
 import sys
+import traceback
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter
 from pydantic import ValidationError
 
 from auralflow import __version__
 from auralflow.cli.app_command import app as app_command
+from auralflow.cli.completion_command import completion
 from auralflow.cli.config_command import config
-from auralflow.cli.console import stderr
+from auralflow.cli.console import set_messages, stderr
 from auralflow.cli.data_command import data
+from auralflow.cli.doctor_command import doctor
 from auralflow.cli.download_command import download
 from auralflow.cli.evaluate_command import evaluate
 from auralflow.cli.export_command import export
+from auralflow.cli.help import DATA, MODELS, OPTIONS, PROGRAM, SONGS, add_command
 from auralflow.cli.models_command import models
+from auralflow.cli.parameters import switch
 from auralflow.cli.plot_command import plot
 from auralflow.cli.separate_command import separate
 from auralflow.cli.synth_command import synth
@@ -25,18 +33,62 @@ from auralflow.errors import AuralflowError, UsageError
 
 __all__ = ["app", "main"]
 
+logger = logging.getLogger(__name__)
+MESSAGES = Group("Messages", sort_key=100)
+VERBOSE = Parameter(name=("--verbose", "-v"))
+QUIET = Parameter(name=("--quiet", "-q"))
+
 app = App(
     name="auralflow",
     help="Music source separation by deep mask estimation.",
+    help_format="plaintext",
+    help_epilogue="What a command does and which options it has: auralflow COMMAND --help",
     version=__version__,
     version_flags=["--version"],
     help_flags=["--help", "-h"],
+    group_parameters=OPTIONS,
     # No --empty-… forms for options that take several values.
     default_parameter=Parameter(negative_iterable=()),
 )
-for command in (config, train, separate, evaluate, plot, synth, data, export, models, download):
-    app.command(command)
-app.command(app_command, name="app")
+app["--help"].group = app["--version"].group = (MESSAGES,)
+add_command(app, separate, group=SONGS)
+add_command(app, app_command, name="app", group=SONGS)
+add_command(app, plot, group=SONGS)
+add_command(app, models, group=MODELS)
+add_command(app, download, group=MODELS)
+add_command(app, config, group=MODELS)
+add_command(app, train, group=MODELS)
+add_command(app, evaluate, group=MODELS)
+add_command(app, export, group=MODELS)
+add_command(app, synth, group=DATA)
+app.command(data)
+add_command(app, doctor, group=PROGRAM)
+add_command(app, completion, group=PROGRAM)
+
+
+@app.meta.default
+def _run(
+    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    verbose: Annotated[
+        bool,
+        VERBOSE,
+        switch("Tell more: what is used and done, and where an error came from.", group=MESSAGES),
+    ] = False,
+    quiet: Annotated[
+        bool, QUIET, switch("Only results and errors: no notes, no progress.", group=MESSAGES)
+    ] = False,
+) -> Any:
+    """Take the options that all commands have, then run the command."""
+    if verbose and quiet:
+        raise UsageError("--verbose and --quiet exclude each other")
+    set_messages(verbose=verbose, quiet=quiet)
+    logger.info("auralflow %s, Python %s, %s", __version__, platform.python_version(), platform.platform())
+    try:
+        return _call(app, tokens)
+    except AuralflowError:
+        if verbose:
+            stderr.print(traceback.format_exc().rstrip(), style="dim", markup=False)
+        raise
 
 
 def main(tokens: Sequence[str] | None = None) -> int:
@@ -50,12 +102,7 @@ def main(tokens: Sequence[str] | None = None) -> int:
         user stopped it.
     """
     try:
-        result = app(
-            sys.argv[1:] if tokens is None else tokens,
-            exit_on_error=False,
-            print_error=False,
-            result_action="return_value",
-        )
+        result = _call(app.meta, sys.argv[1:] if tokens is None else tokens)
     except AuralflowError as error:
         return _fail(error)
     except (CycloptsError, ValidationError) as error:
@@ -66,13 +113,20 @@ def main(tokens: Sequence[str] | None = None) -> int:
     return int(result or 0)
 
 
+def _call(program: App, tokens: Sequence[str]) -> Any:
+    return program(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+
+
 def _usage_error(error: CycloptsError | ValidationError) -> UsageError:
     detail: Any = error if isinstance(error, ValidationError) else error.__cause__
     if isinstance(detail, ValidationError):
         known = [name for kind in (RecurrentModelConfig, TrainConfig) for name in kind.model_fields]
         return settings_error(detail, known, name=option_name)
-    text = " ".join(str(error).split())
-    return UsageError(text, advice="See auralflow --help.")
+    # Where one is suggested, the list of the others only hides it.
+    text = re.sub(r"(Did you mean .*?\?) Available commands: .*", r"\1", " ".join(str(error).split()))
+    text = re.sub(r"Unused Tokens: \[(.*)\]\.", r"There is no place for \1.", text)
+    chain = getattr(error, "command_chain", None) or ()
+    return UsageError(text, advice=f"See {' '.join(['auralflow', *chain])} --help.")
 
 
 def _fail(error: AuralflowError) -> int:

@@ -12,7 +12,13 @@ __all__ = ["models"]
 
 
 def models(*, json: Annotated[bool, switch("Print the cards as JSON.")] = False) -> None:
-    """List the pretrained models: what they estimate, what they score, where their weights are."""
+    """List the pretrained models: what they estimate, what they score, where their weights are.
+
+    Examples
+    --------
+    auralflow models
+    auralflow models --json
+    """
     from auralflow.pretrained import Access, find_weights, installed_registry
 
     registry, access = installed_registry(), Access.from_environment()

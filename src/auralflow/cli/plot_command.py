@@ -21,6 +21,12 @@ def plot(
     ----------
     paths
         Audio files, model folders, names of pretrained models, or summary.json of a training.
+
+    Examples
+    --------
+    auralflow plot song.wav --kind mel --start 30 --duration 10
+    auralflow plot estimate.wav truth.wav --kind difference --save pictures
+    auralflow plot my_model --picture svg         # the curves of its training
     """
     if not paths:
         raise UsageError("no file was given", expected="auralflow plot FILE ...")

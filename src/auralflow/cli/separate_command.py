@@ -36,6 +36,13 @@ def separate(
         Folder of a model, or the name of a pretrained one.
     paths
         Songs and folders.
+
+    Examples
+    --------
+    auralflow separate my_model song.mp3              # to separated_audio/song
+    auralflow separate my_model music --save stems    # a folder; again: goes on
+    auralflow separate my_model song.wav --targets vocals --residual
+    auralflow separate my_model music --dry-run       # how long, how much disk
     """
     if not paths:
         raise UsageError("no song was given", expected="auralflow separate MODEL SONG-OR-FOLDER ...")

@@ -22,6 +22,10 @@ def synth(
     ----------
     folder
         The dataset's folder. Songs that are already there stay.
+
+    Examples
+    --------
+    auralflow synth songs --tracks 6 --seconds 20
     """
     from auralflow.datasets.loader import usable_workers
     from auralflow.datasets.synth import write_dataset

@@ -42,6 +42,13 @@ def train(
         Folder of the model.
     dataset
         Folder with train/TRACK/vocals.wav and so on, and valid/ likewise, or its prepared cache.
+
+    Examples
+    --------
+    auralflow train my_model dataset --criterion l1 --lr 0.001
+    auralflow train my_model dataset --resume         # after Ctrl-C or a crash
+    auralflow train my_model dataset --init trained   # start from its weights
+    torchrun --nproc_per_node 2 -m auralflow train my_model dataset
     """
     from auralflow.trainer.run import TRAINER_FILE, explain_no_effect, prepare_folder
 

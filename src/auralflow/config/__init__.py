@@ -20,6 +20,7 @@ from auralflow.config.base import (
     settings_error,
 )
 from auralflow.config.data import AugmentConfig, CheckConfig, ImportConfig, PrepareConfig, SynthConfig
+from auralflow.config.doctor import DoctorConfig
 from auralflow.config.evaluation import EvaluateConfig
 from auralflow.config.model import (
     FORMAT_VERSION,
@@ -47,6 +48,7 @@ __all__ = [
     "AugmentConfig",
     "CheckConfig",
     "CriterionName",
+    "DoctorConfig",
     "DownloadConfig",
     "EngineConfig",
     "EvaluateConfig",

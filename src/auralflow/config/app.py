@@ -13,23 +13,23 @@ class AppConfig(Settings):
     """Settings of `auralflow app`."""
 
     model: tuple[str, ...] = Field(
-        ("SpectrogramNetSimple",),
+        default=("SpectrogramNetSimple",),
         min_length=1,
         description="Models to choose from, each a folder or a pretrained name; the first one is preset.",
     )
     host: str = Field(
-        "127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 lets other machines in."
+        default="127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 lets other machines in."
     )
-    port: int = Field(7860, ge=0, le=65535, description="Port to listen on; 0 takes any free one.")
-    max_size: float = Field(200, gt=0, le=10000, description="Largest song in MiB.")
-    max_duration: float = Field(900, gt=0, le=36000, description="Longest song in seconds.")
-    concurrency: int = Field(1, ge=1, le=64, description="Songs that are separated at the same time.")
-    max_waiting: int = Field(10, ge=0, le=1000, description="Songs that may wait for their turn.")
+    port: int = Field(default=7860, ge=0, le=65535, description="Port to listen on; 0 takes any free one.")
+    max_size: float = Field(default=200, gt=0, le=10000, description="Largest song in MiB.")
+    max_duration: float = Field(default=900, gt=0, le=36000, description="Longest song in seconds.")
+    concurrency: int = Field(default=1, ge=1, le=64, description="Songs that are separated at the same time.")
+    max_waiting: int = Field(default=10, ge=0, le=1000, description="Songs that may wait for their turn.")
     keep: float = Field(
-        60, gt=0, le=10080, description="Minutes after which songs and their stems are removed."
+        default=60, gt=0, le=10080, description="Minutes after which songs and their stems are removed."
     )
     folder: Path | None = Field(
-        None,
+        default=None,
         description="Folder for songs and stems while they are kept. Default: the system's temporary folder.",
     )
-    device: str = Field("auto", pattern=DEVICE_PATTERN, description="auto, cpu, cuda, cuda:N or mps.")
+    device: str = Field(default="auto", pattern=DEVICE_PATTERN, description="auto, cpu, cuda, cuda:N or mps.")

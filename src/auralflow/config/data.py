@@ -13,15 +13,15 @@ __all__ = ["AugmentConfig", "CheckConfig", "ImportConfig", "PrepareConfig", "Syn
 class SynthConfig(Settings):
     """Settings of `auralflow synth`."""
 
-    tracks: int = Field(10, ge=1, description="Number of songs.")
-    seed: int = Field(0, ge=0, description="Seed of the songs.")
-    seconds: float = Field(30, gt=0, le=3600, description="Length of a song in seconds.")
-    sample_rate: int = Field(44100, ge=8000, le=192000, description="Sample rate in hertz.")
+    tracks: int = Field(default=10, ge=1, description="Number of songs.")
+    seed: int = Field(default=0, ge=0, description="Seed of the songs.")
+    seconds: float = Field(default=30, gt=0, le=3600, description="Length of a song in seconds.")
+    sample_rate: int = Field(default=44100, ge=8000, le=192000, description="Sample rate in hertz.")
     samples: Path | None = Field(
-        None, description="Folder of recorded notes and strokes that play most parts but the voice."
+        default=None, description="Folder of recorded notes and strokes that play most parts but the voice."
     )
     num_workers: int = Field(
-        1, ge=1, description="Processes that make songs at the same time, at most one a core."
+        default=1, ge=1, description="Processes that make songs at the same time, at most one a core."
     )
 
 
@@ -29,43 +29,58 @@ class AugmentConfig(Settings):
     """How training chunks are remixed and changed; validation chunks never are."""
 
     remix: float = Field(
-        1, ge=0, le=1, description="Share of chunks mixed from stems of different tracks, level-matched."
+        default=1,
+        ge=0,
+        le=1,
+        description="Share of chunks mixed from stems of different tracks, level-matched.",
     )
     remix_level: float = Field(
-        -22, ge=-60, le=0, description="RMS in dBFS that the stems of a remix are brought to before the gain."
+        default=-22,
+        ge=-60,
+        le=0,
+        description="RMS in dBFS that the stems of a remix are brought to before the gain.",
     )
     silence_threshold: float = Field(
-        -50, ge=-120, le=0, description="RMS in dBFS up to which a stem counts as silent."
+        default=-50, ge=-120, le=0, description="RMS in dBFS up to which a stem counts as silent."
     )
     keep_silence: float = Field(
-        0.1, ge=0, le=1, description="Probability that a silent stem is taken instead of skipped; 1: always."
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Probability that a silent stem is taken instead of skipped; 1: always.",
     )
-    gain: float = Field(1, ge=0, le=1, description="Probability that a stem gets a random gain.")
-    gain_range: float = Field(6, ge=0, le=40, description="Largest random gain in dB, up and down.")
+    gain: float = Field(default=1, ge=0, le=1, description="Probability that a stem gets a random gain.")
+    gain_range: float = Field(default=6, ge=0, le=40, description="Largest random gain in dB, up and down.")
     channel_swap: float = Field(
-        0.5, ge=0, le=1, description="Probability that a stem's left and right are exchanged."
+        default=0.5, ge=0, le=1, description="Probability that a stem's left and right are exchanged."
     )
-    sign_flip: float = Field(0.5, ge=0, le=1, description="Probability that a stem's sign is flipped.")
+    sign_flip: float = Field(
+        default=0.5, ge=0, le=1, description="Probability that a stem's sign is flipped."
+    )
     time_shift: float = Field(
-        0.5,
+        default=0.5,
         ge=0,
         le=1,
         description="Probability that the stems of a chunk that is not remixed are moved apart in time.",
     )
     time_shift_range: float = Field(
-        1, ge=0, le=60, description="Largest move of a stem in seconds, to either side."
+        default=1, ge=0, le=60, description="Largest move of a stem in seconds, to either side."
     )
-    equalizer: float = Field(0.3, ge=0, le=1, description="Probability that a stem is equalised at random.")
-    equalizer_bands: int = Field(3, ge=1, le=8, description="Bands of the random equaliser.")
-    equalizer_range: float = Field(6, ge=0, le=24, description="Largest gain of a band in dB, up and down.")
+    equalizer: float = Field(
+        default=0.3, ge=0, le=1, description="Probability that a stem is equalised at random."
+    )
+    equalizer_bands: int = Field(default=3, ge=1, le=8, description="Bands of the random equaliser.")
+    equalizer_range: float = Field(
+        default=6, ge=0, le=24, description="Largest gain of a band in dB, up and down."
+    )
     low_pass: float = Field(
-        0.05, ge=0, le=1, description="Probability that a stem loses its highest frequencies."
+        default=0.05, ge=0, le=1, description="Probability that a stem loses its highest frequencies."
     )
     low_pass_from: float = Field(
-        5000, ge=100, description="Lowest cut-off frequency of the random low-pass in hertz."
+        default=5000, ge=100, description="Lowest cut-off frequency of the random low-pass in hertz."
     )
     repitch: float = Field(
-        0.2,
+        default=0.2,
         ge=0,
         le=1,
         description="Probability that a stem of a remix has another pitch and tempo, if the dataset is "
@@ -76,44 +91,50 @@ class AugmentConfig(Settings):
 class CheckConfig(Settings):
     """Settings of `auralflow data check`."""
 
-    save: Path | None = Field(None, description="JSON file for the report.")
+    save: Path | None = Field(default=None, description="JSON file for the report.")
     silence_threshold: float = Field(
-        -60, ge=-120, le=0, description="Peak in dBFS up to which a whole stem counts as silent."
+        default=-60, ge=-120, le=0, description="Peak in dBFS up to which a whole stem counts as silent."
     )
-    num_workers: int = Field(8, ge=1, description="Tracks read at the same time, at most one a core.")
+    num_workers: int = Field(default=8, ge=1, description="Tracks read at the same time, at most one a core.")
 
 
 class PrepareConfig(Settings):
     """Settings of `auralflow data prepare`."""
 
-    sample_rate: int = Field(44100, ge=1000, le=384000, description="Sample rate of the cache in hertz.")
+    sample_rate: int = Field(
+        default=44100, ge=1000, le=384000, description="Sample rate of the cache in hertz."
+    )
     sample_type: Literal["int16", "float32"] = Field(
-        "int16", description="Type of the stored samples; float32 takes twice the space."
+        default="int16", description="Type of the stored samples; float32 takes twice the space."
     )
     variants: int = Field(
-        0, ge=0, le=32, description="Copies of each training track with another pitch and tempo."
+        default=0, ge=0, le=32, description="Copies of each training track with another pitch and tempo."
     )
     pitch_range: float = Field(
-        2, ge=0, le=12, description="Largest change of pitch in semitones, up and down."
+        default=2, ge=0, le=12, description="Largest change of pitch in semitones, up and down."
     )
-    tempo_range: float = Field(12, ge=0, le=50, description="Largest change of tempo in percent.")
-    seed: int = Field(0, ge=0, description="Seed of the variants.")
-    verify: bool = Field(False, description="Read what is already prepared and compare its checksum.")
-    num_workers: int = Field(8, ge=1, description="Tracks prepared at the same time, at most one a core.")
+    tempo_range: float = Field(default=12, ge=0, le=50, description="Largest change of tempo in percent.")
+    seed: int = Field(default=0, ge=0, description="Seed of the variants.")
+    verify: bool = Field(default=False, description="Read what is already prepared and compare its checksum.")
+    num_workers: int = Field(
+        default=8, ge=1, description="Tracks prepared at the same time, at most one a core."
+    )
 
 
 class ImportConfig(Settings):
     """Settings of `auralflow data import`."""
 
     layout: Literal["auto", "musdb18", "musdb18hq", "mapping"] = Field(
-        "auto", description="What the source is; auto looks at its files."
+        default="auto", description="What the source is; auto looks at its files."
     )
     mapping: Path | None = Field(
-        None, description="YAML file that tells which files make which stem, for any other collection."
+        default=None,
+        description="YAML file that tells which files make which stem, for any other collection.",
     )
     sample_type: Literal["pcm_16", "pcm_24", "float"] = Field(
-        "pcm_16", description="Encoding of stems that are decoded or summed; WAV files."
+        default="pcm_16", description="Encoding of stems that are decoded or summed; WAV files."
     )
     validation: bool = Field(
-        True, description="Put the 14 tracks that are the custom for MUSDB18 into valid instead of train."
+        default=True,
+        description="Put the 14 tracks that are the custom for MUSDB18 into valid instead of train.",
     )

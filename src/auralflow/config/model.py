@@ -39,32 +39,46 @@ FORMAT_VERSION = 1
 class ModelConfig(Settings):
     """Settings of a model: what `auralflow config` writes to ``model.json``."""
 
-    format_version: Literal[1] = Field(1, description="Version of this file's format.")
-    net: NetName = Field("SpectrogramNetSimple", description="Architecture.")
-    targets: tuple[str, ...] = Field(("vocals",), min_length=1, description="Sources to be estimated.")
-    num_channels: int = Field(1, ge=1, le=8, description="Number of audio channels.")
-    num_hidden_channels: int = Field(
-        16, ge=1, le=256, description="Channels of the first level; each level down has twice as many."
+    format_version: Literal[1] = Field(default=1, description="Version of this file's format.")
+    net: NetName = Field(default="SpectrogramNetSimple", description="Architecture.")
+    targets: tuple[str, ...] = Field(
+        default=("vocals",), min_length=1, description="Sources to be estimated."
     )
-    sample_length: float = Field(3, gt=0, le=600, description="Length of an audio chunk in seconds.")
-    sample_rate: int = Field(44100, ge=1000, le=384000, description="Sample rate in hertz.")
-    dropout_p: float = Field(0.4, ge=0, lt=1, description="Probability of dropout around the bottleneck.")
+    num_channels: int = Field(default=1, ge=1, le=8, description="Number of audio channels.")
+    num_hidden_channels: int = Field(
+        default=16,
+        ge=1,
+        le=256,
+        description="Channels of the first level; each level down has twice as many.",
+    )
+    sample_length: float = Field(default=3, gt=0, le=600, description="Length of an audio chunk in seconds.")
+    sample_rate: int = Field(default=44100, ge=1000, le=384000, description="Sample rate in hertz.")
+    dropout_p: float = Field(
+        default=0.4, ge=0, lt=1, description="Probability of dropout around the bottleneck."
+    )
     leak_factor: float = Field(
-        0, ge=0, le=1, description="Negative slope of the leaky_relu mask activation; acts only there."
+        default=0,
+        ge=0,
+        le=1,
+        description="Negative slope of the leaky_relu mask activation; acts only there.",
     )
     normalize_input: bool = Field(
-        False, description="Learn to centre and scale each frequency bin of the input."
+        default=False, description="Learn to centre and scale each frequency bin of the input."
     )
     normalize_output: bool = Field(
-        False, description="Learn to centre and scale each frequency bin of the output."
+        default=False, description="Learn to centre and scale each frequency bin of the output."
     )
     mask_act_fn: MaskActivation = Field(
-        "sigmoid", description="Activation of the mask, which is then clamped to [0, 1]."
+        default="sigmoid", description="Activation of the mask, which is then clamped to [0, 1]."
     )
-    num_fft: int = Field(1024, ge=64, le=65536, multiple_of=2, description="Length of the Fourier transform.")
-    window_size: int = Field(1024, ge=16, le=65536, description="Length of the window, at most --num-fft.")
+    num_fft: int = Field(
+        default=1024, ge=64, le=65536, multiple_of=2, description="Length of the Fourier transform."
+    )
+    window_size: int = Field(
+        default=1024, ge=16, le=65536, description="Length of the window, at most --num-fft."
+    )
     hop_length: int = Field(
-        512, ge=1, le=32768, description="Samples between frames, at most half the window."
+        default=512, ge=1, le=32768, description="Samples between frames, at most half the window."
     )
 
     @field_validator("targets")
@@ -115,13 +129,17 @@ class ModelConfig(Settings):
 class RecurrentModelConfig(ModelConfig):
     """Settings of a model with a recurrent bottleneck."""
 
-    net: NetName = Field("SpectrogramNetLSTM", description="Architecture.")
-    recurrent_depth: int = Field(3, ge=1, le=16, description="Number of LSTM layers.")
+    net: NetName = Field(default="SpectrogramNetLSTM", description="Architecture.")
+    recurrent_depth: int = Field(default=3, ge=1, le=16, description="Number of LSTM layers.")
     hidden_size: int = Field(
-        1024, ge=2, le=16384, multiple_of=2, description="Features of the LSTM, both directions together."
+        default=1024,
+        ge=2,
+        le=16384,
+        multiple_of=2,
+        description="Features of the LSTM, both directions together.",
     )
     input_axis: Literal[0, 1] = Field(
-        1,
+        default=1,
         description="Axis of the sequence. 0: over time, with channels x frequency as features; "
         "1: over frequency, with channels x time as features, which fixes the chunk's length.",
     )

@@ -13,12 +13,12 @@ __all__ = ["DownloadConfig"]
 class DownloadConfig(Settings):
     """Settings of `auralflow download`."""
 
-    save: Path = Field(Path("my_model"), description="Folder of the model.")
+    save: Path = Field(default=Path("my_model"), description="Folder of the model.")
     target: tuple[str, ...] = Field(
-        (),
+        default=(),
         description="Targets to keep, as in vocals,bass. Default: all that the model has.",
     )
-    offline: bool = Field(False, description="Use the network for nothing.")
+    offline: bool = Field(default=False, description="Use the network for nothing.")
 
     @field_validator("target", mode="before")
     @classmethod

@@ -16,37 +16,40 @@ class EngineConfig(Settings):
     """How a `Separator` turns a signal into targets: its keyword arguments."""
 
     targets: tuple[str, ...] | None = Field(
-        None, description="Targets to be written, as in vocals,bass. Default: all that the model has."
+        default=None, description="Targets to be written, as in vocals,bass. Default: all that the model has."
     )
-    overlap: float = Field(0.25, ge=0, lt=1, description="Share of a chunk that the next one covers again.")
+    overlap: float = Field(
+        default=0.25, ge=0, lt=1, description="Share of a chunk that the next one covers again."
+    )
     chunk: float | None = Field(
-        None,
+        default=None,
         gt=0,
         le=600,
         description="Seconds that the net sees at once, for nets of any length; the overlap stays as long as "
         "it is for the model's own chunks. Default: the model's own.",
     )
     shifts: int = Field(
-        1, ge=1, le=32, description="Average over this many passes, each with its chunks elsewhere."
+        default=1, ge=1, le=32, description="Average over this many passes, each with its chunks elsewhere."
     )
     wiener: int = Field(
-        0, ge=0, le=16, description="Iterations of multichannel Wiener filtering. Default: none."
+        default=0, ge=0, le=16, description="Iterations of multichannel Wiener filtering. Default: none."
     )
     phase: Literal["mixture", "griffin_lim"] = Field(
-        "mixture", description="Phase of the targets: the mixture's, or moved to fit by Griffin and Lim."
+        default="mixture",
+        description="Phase of the targets: the mixture's, or moved to fit by Griffin and Lim.",
     )
     consistent: bool = Field(
-        False, description="Share out what is left over, so that the targets sum to the original."
+        default=False, description="Share out what is left over, so that the targets sum to the original."
     )
     batch_size: int | None = Field(
-        None, ge=1, description="Chunks that the net sees at once. Default: what suits the device."
+        default=None, ge=1, description="Chunks that the net sees at once. Default: what suits the device."
     )
-    device: str = Field("auto", pattern=DEVICE_PATTERN, description="auto, cpu, cuda, cuda:N or mps.")
+    device: str = Field(default="auto", pattern=DEVICE_PATTERN, description="auto, cpu, cuda, cuda:N or mps.")
     backend: Literal["torch", "onnx"] = Field(
-        "torch", description="What runs the net; onnx, on the CPU, needs the extra onnx."
+        default="torch", description="What runs the net; onnx, on the CPU, needs the extra onnx."
     )
     precision: Literal["float32", "bfloat16"] = Field(
-        "float32",
+        default="float32",
         description="Numbers that the net computes with; bfloat16 is faster on processors with units for it.",
     )
 
@@ -65,18 +68,20 @@ class EngineConfig(Settings):
 class StemConfig(Settings):
     """What is written of a song."""
 
-    residual: bool = Field(False, description="Write the residual too: the original minus the targets.")
-    start: float = Field(0, ge=0, description="Leave out the first seconds.")
-    duration: float | None = Field(
-        None, gt=0, description="Separate this many seconds only, from the start on. Default: all."
+    residual: bool = Field(
+        default=False, description="Write the residual too: the original minus the targets."
     )
-    format: AudioFormat = Field("wav", description="Format of the files.")
+    start: float = Field(default=0, ge=0, description="Leave out the first seconds.")
+    duration: float | None = Field(
+        default=None, gt=0, description="Separate this many seconds only, from the start on. Default: all."
+    )
+    format: AudioFormat = Field(default="wav", description="Format of the files.")
     subtype: str | None = Field(
-        None,
+        default=None,
         description="Encoding in the format, such as PCM_16, PCM_24 or FLOAT. Default: the input's depth.",
     )
     clip: Literal["gain", "error", "float"] = Field(
-        "gain",
+        default="gain",
         description="When a stem exceeds full scale: lower all files of the song by one gain, fail, or "
         "write the song as float.",
     )
@@ -96,13 +101,14 @@ class StemConfig(Settings):
 class SeparateConfig(StemConfig, EngineConfig):
     """Settings of `auralflow separate`."""
 
-    save: Path = Field(Path(), description="Folder in which separated_audio/ is made.")
-    jobs: int = Field(1, ge=1, le=256, description="Songs that are separated at the same time.")
+    save: Path = Field(default=Path(), description="Folder in which separated_audio/ is made.")
+    jobs: int = Field(default=1, ge=1, le=256, description="Songs that are separated at the same time.")
     engine: Literal["local", "ray"] = Field(
-        "local", description="Where songs are separated: here, or as tasks on a Ray cluster (extra ray)."
+        default="local",
+        description="Where songs are separated: here, or as tasks on a Ray cluster (extra ray).",
     )
     address: str | None = Field(
-        None, description="Address of the Ray cluster. Default: one on this machine, for this run."
+        default=None, description="Address of the Ray cluster. Default: one on this machine, for this run."
     )
 
     @model_validator(mode="after")

@@ -15,71 +15,92 @@ CriterionName = Literal["component", "kl_div", "l1", "l2", "mask", "si_sdr", "rm
 class TrainConfig(AugmentConfig):
     """Settings of a training run: ``trainer.json``."""
 
-    max_tracks: int = Field(80, ge=1, description="Number of tracks that chunks are drawn from.")
-    max_samples: int = Field(10000, ge=1, description="Number of training chunks in an epoch.")
-    valid_samples: int = Field(200, ge=1, description="Number of fixed validation chunks, at most.")
-    batch_size: int = Field(32, ge=1, description="Chunks in a batch, per process.")
-    num_workers: int = Field(8, ge=0, description="Worker processes that read chunks, at most one a core.")
-    persistent_workers: bool = Field(False, description="Keep the workers alive between epochs.")
-    pin_memory: bool = Field(False, description="Pin batches in memory for faster copies to a GPU.")
-    pre_fetch: int = Field(4, ge=1, description="Batches that each worker reads ahead.")
-    max_epochs: int = Field(100, ge=1, description="Number of epochs to train for.")
-    lr: float = Field(0.01, gt=0, description="Learning rate.")
-    lr_lstm: float = Field(0.00001, gt=0, description="Learning rate of the LSTM layers.")
-    weight_decay: float = Field(0.01, ge=0, description="Weight decay of AdamW.")
-    warmup_steps: int = Field(0, ge=0, description="Steps over which the learning rate rises from nearly 0.")
+    max_tracks: int = Field(default=80, ge=1, description="Number of tracks that chunks are drawn from.")
+    max_samples: int = Field(default=10000, ge=1, description="Number of training chunks in an epoch.")
+    valid_samples: int = Field(default=200, ge=1, description="Number of fixed validation chunks, at most.")
+    batch_size: int = Field(default=32, ge=1, description="Chunks in a batch, per process.")
+    num_workers: int = Field(
+        default=8, ge=0, description="Worker processes that read chunks, at most one a core."
+    )
+    persistent_workers: bool = Field(default=False, description="Keep the workers alive between epochs.")
+    pin_memory: bool = Field(default=False, description="Pin batches in memory for faster copies to a GPU.")
+    pre_fetch: int = Field(default=4, ge=1, description="Batches that each worker reads ahead.")
+    max_epochs: int = Field(default=100, ge=1, description="Number of epochs to train for.")
+    lr: float = Field(default=0.01, gt=0, description="Learning rate.")
+    lr_lstm: float = Field(default=0.00001, gt=0, description="Learning rate of the LSTM layers.")
+    weight_decay: float = Field(default=0.01, ge=0, description="Weight decay of AdamW.")
+    warmup_steps: int = Field(
+        default=0, ge=0, description="Steps over which the learning rate rises from nearly 0."
+    )
     ema_decay: float = Field(
-        0,
+        default=0,
         ge=0,
         lt=1,
         description="Decay of a moving average of the weights, which is then what is kept; 0: off.",
     )
-    criterion: CriterionName = Field("si_sdr", description="Loss criterion.")
-    construction_loss: Literal["l1", "l2"] = Field("l2", description="Construction loss of kl_div.")
+    criterion: CriterionName = Field(default="si_sdr", description="Loss criterion.")
+    construction_loss: Literal["l1", "l2"] = Field(default="l2", description="Construction loss of kl_div.")
     kl_weight: float = Field(
-        0.001, ge=0, description="Weight of a VAE's KL term, which is added to any criterion."
+        default=0.001, ge=0, description="Weight of a VAE's KL term, which is added to any criterion."
     )
-    alpha: float = Field(0.2, ge=0, description="Weight of the first term of component: the target.")
-    beta: float = Field(0.8, ge=0, description="Weight of the second term of component: the residual.")
-    gamma: float = Field(0, ge=0, description="Weight of the third term of component: the residual's shape.")
-    reduction: Literal["mean", "sum"] = Field("mean", description="Whether the loss is averaged or summed.")
+    alpha: float = Field(default=0.2, ge=0, description="Weight of the first term of component: the target.")
+    beta: float = Field(
+        default=0.8, ge=0, description="Weight of the second term of component: the residual."
+    )
+    gamma: float = Field(
+        default=0, ge=0, description="Weight of the third term of component: the residual's shape."
+    )
+    reduction: Literal["mean", "sum"] = Field(
+        default="mean", description="Whether the loss is averaged or summed."
+    )
     best_perm: bool = Field(
-        False, description="With si_sdr, score the permutation of the targets with the smallest loss."
+        default=False, description="With si_sdr, score the permutation of the targets with the smallest loss."
     )
     use_amp: bool = Field(
-        False, description="Mixed precision, on CUDA and on CPUs with bfloat16 units (AMX)."
+        default=False, description="Mixed precision, on CUDA and on CPUs with bfloat16 units (AMX)."
     )
     scale_grad: bool = Field(
-        False, description="Mixed precision in float16 with scaled gradients, where CUDA is available."
+        default=False,
+        description="Mixed precision in float16 with scaled gradients, where CUDA is available.",
     )
-    init_scale: float = Field(65536, gt=0, description="Initial scale of the gradients.")
-    clip_grad: bool = Field(False, description="Clip gradients.")
-    max_grad_norm: float = Field(1000, gt=0, description="Largest 2-norm of all gradients, if clipped.")
+    init_scale: float = Field(default=65536, gt=0, description="Initial scale of the gradients.")
+    clip_grad: bool = Field(default=False, description="Clip gradients.")
+    max_grad_norm: float = Field(
+        default=1000, gt=0, description="Largest 2-norm of all gradients, if clipped."
+    )
     stop_patience: int = Field(
-        5, ge=1, description="Epochs without improvement before the learning rate drops: a plateau."
+        default=5, ge=1, description="Epochs without improvement before the learning rate drops: a plateau."
     )
-    max_plateaus: int = Field(5, ge=1, description="Plateaus before training stops.")
+    max_plateaus: int = Field(default=5, ge=1, description="Plateaus before training stops.")
     min_delta: float = Field(
-        0.01, ge=0, description="Smallest improvement of what --select names that counts."
+        default=0.01, ge=0, description="Smallest improvement of what --select names that counts."
     )
     select: Literal["loss", "si_sdr"] = Field(
-        "loss",
+        default="loss",
         description="What patience and the best weights follow: validation loss or SI-SDR gain.",
     )
     checkpoint_minutes: float = Field(
-        10, gt=0, description="Minutes between checkpoints within an epoch; there is one after every epoch."
+        default=10,
+        gt=0,
+        description="Minutes between checkpoints within an epoch; there is one after every epoch.",
     )
-    device: str = Field("auto", pattern=DEVICE_PATTERN, description="auto, cpu, cuda, cuda:N or mps.")
-    tensorboard: bool = Field(False, description="Write TensorBoard logs to the model's folder runs/.")
-    view_iter: bool = Field(False, description="Log the loss of every batch to TensorBoard.")
-    view_epoch: bool = Field(False, description="Log losses, scores and learning rate of every epoch.")
-    view_weights: bool = Field(False, description="Log histograms of the weights, layer by layer.")
-    view_grad: bool = Field(False, description="Log histograms of the gradients, layer by layer.")
-    view_norm: bool = Field(False, description="Log the 2-norm of every weight and gradient.")
-    play_estimate: bool = Field(False, description="Log the estimates of fixed validation chunks as audio.")
-    play_residual: bool = Field(False, description="Log mixture minus estimates as audio.")
-    view_spec: bool = Field(False, description="Log spectrograms, estimate beside truth, as images.")
-    view_wav: bool = Field(False, description="Log waveforms, estimate beside truth, as images.")
-    image_freq: int = Field(5, ge=1, description="Epochs between images, audio and histograms.")
-    seed: int = Field(0, ge=0, description="Seed of weights and chunks.")
-    silent: bool = Field(False, description="Do not report checkpoints.")
+    device: str = Field(default="auto", pattern=DEVICE_PATTERN, description="auto, cpu, cuda, cuda:N or mps.")
+    tensorboard: bool = Field(
+        default=False, description="Write TensorBoard logs to the model's folder runs/."
+    )
+    view_iter: bool = Field(default=False, description="Log the loss of every batch to TensorBoard.")
+    view_epoch: bool = Field(
+        default=False, description="Log losses, scores and learning rate of every epoch."
+    )
+    view_weights: bool = Field(default=False, description="Log histograms of the weights, layer by layer.")
+    view_grad: bool = Field(default=False, description="Log histograms of the gradients, layer by layer.")
+    view_norm: bool = Field(default=False, description="Log the 2-norm of every weight and gradient.")
+    play_estimate: bool = Field(
+        default=False, description="Log the estimates of fixed validation chunks as audio."
+    )
+    play_residual: bool = Field(default=False, description="Log mixture minus estimates as audio.")
+    view_spec: bool = Field(default=False, description="Log spectrograms, estimate beside truth, as images.")
+    view_wav: bool = Field(default=False, description="Log waveforms, estimate beside truth, as images.")
+    image_freq: int = Field(default=5, ge=1, description="Epochs between images, audio and histograms.")
+    seed: int = Field(default=0, ge=0, description="Seed of weights and chunks.")
+    silent: bool = Field(default=False, description="Do not report checkpoints.")

@@ -3,6 +3,7 @@
 Shape letters: ``S`` source, ``K`` channel of the audio, ``N`` sample.
 """
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import tee
@@ -25,6 +26,8 @@ from auralflow.separation.sources import Source, open_source
 from auralflow.transforms import overlap_add
 
 __all__ = ["SeparatedBlock", "Separator"]
+
+logger = logging.getLogger(__name__)
 
 
 class SeparatedBlock(NamedTuple):
@@ -70,6 +73,16 @@ class Separator:
         self.settings = parse_settings(EngineConfig, given | changes)
         self.model = model.eval()
         self.engine = ChunkEngine(model, self.settings, check_device(self.settings.device))
+        logger.info(
+            "%s for %s on %s with %d threads, chunks of %.2f s by %d, backend %s",
+            model.config.net,
+            ", ".join(self.targets),
+            self.engine.model.device,
+            torch.get_num_threads(),
+            self.engine.chunk_samples / model.config.sample_rate,
+            self.engine.batch_size,
+            self.settings.backend,
+        )
 
     @property
     def targets(self) -> tuple[str, ...]:

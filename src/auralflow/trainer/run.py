@@ -1,5 +1,6 @@
 """A whole training run: from a model folder and a dataset to trained weights."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from auralflow.trainer.tensorboard import LOG_FOLDER, VIEWS, TensorBoardLogger, 
 __all__ = ["TRAINER_FILE", "explain_no_effect", "prepare_folder", "train"]
 
 TRAINER_FILE = "trainer.json"
+logger = logging.getLogger(__name__)
 RUN_FILES = (
     WEIGHTS_FILE,
     CHECKPOINT_FILE.parts[0],
@@ -153,6 +155,16 @@ def train(
     train_tracks, valid_tracks = training_tracks(dataset)
     train_tracks = _choose(train_tracks, settings.max_tracks, settings.seed)
     trainer.purpose["dataset"] = [[track.name, track.num_samples] for track in train_tracks]
+    logger.info(
+        "%s on %s, process %d of %d, %d threads; %d training and %d validation tracks",
+        config.net,
+        trainer.accelerator.device,
+        rank + 1,
+        world_size,
+        torch.get_num_threads(),
+        len(train_tracks),
+        len(valid_tracks),
+    )
     if resume:
         trainer.load_checkpoint()
     train_chunks = TrainingChunks(train_tracks, config, settings, seed=settings.seed)

@@ -1,0 +1,181 @@
+"""Writes the pages about commands and settings from the program itself.
+
+Run ``make readme``, or ``python docs/reference_pages.py --check`` to only compare.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+from cyclopts import App
+from pydantic.fields import FieldInfo
+
+from auralflow import config
+from auralflow.cli import app
+from auralflow.config import Settings
+
+FOLDER = Path(__file__).parent / "reference"
+MADE = "<!-- Written by docs/reference_pages.py: run make readme. -->\n"
+BASES = ("Settings",)
+
+CLI_HEAD = """# Command line
+
+`auralflow COMMAND --help` shows the same in the terminal.
+
+- Options may be written with `-` or `_`, choices too: `--criterion si-sdr` is `--criterion si_sdr`.
+- Results go to standard output; progress, notes and errors to standard error. Bars and colours appear on
+  terminals only, and no colours with `NO_COLOR` set.
+- Every command takes `--verbose` (what is used and done, and where an error came from) and `--quiet` (only
+  results and errors), before or after its name.
+- The exit code is 0 when all was done, 1 when something failed, 2 when the request was wrong, 130 after
+  Ctrl-C.
+"""
+SETTINGS_HEAD = """# Settings
+
+Every setting, its type, default and bounds, as it stands in JSON files (`model.json`, `trainer.json`) and as
+a keyword in Python. On the command line, a setting `like_this` is an option `--like-this`. Settings are
+checked when they are made: an unknown name or a value out of bounds is an error in one line.
+"""
+
+
+def commands(program: App, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], App]]:
+    """The commands that do something, with their names."""
+    for name in program:
+        if not name.startswith("-"):
+            command = program[name]
+            if command.default_command:
+                yield (*words, name), command
+            yield from commands(command, (*words, name))
+
+
+def arguments_table(command: App) -> str:
+    """Tables of the arguments and options of a command, one for each group in its help."""
+    groups: dict[str, list[str]] = {}
+    for argument in command.assemble_argument_collection(parse_docstring=True):
+        if not argument.show:
+            continue
+        parameter = argument.parameter
+        group = parameter.group[0]
+        names = [name for name in argument.names if name.startswith("-")]
+        name = f"`{names[0]}`" if names else f"`{argument.name.upper()}`"
+        default = (
+            ""
+            if argument.field_info.default is argument.field_info.empty
+            else shown(argument.field_info.default)
+        )
+        row = f"| {name} | {default} | {with_choices(parameter.help or '', argument.hint)} |"
+        groups.setdefault(getattr(group, "name", str(group)), []).append(row)
+    order = sorted(groups, key=lambda name: (name != "Arguments", name != "Options"))
+    head = "| option | default | meaning |\n|---|---|---|\n"
+    return "\n\n".join(f"**{name}**\n\n{head}" + "\n".join(groups[name]) for name in order)
+
+
+def with_choices(text: str, hint: Any) -> str:
+    """A help text, and what may be chosen."""
+    choices = [str(choice) for choice in get_args(hint) if isinstance(choice, str | int)]
+    return " ".join(
+        [text, f"One of {', '.join(f'`{choice}`' for choice in choices)}."] if choices else [text]
+    )
+
+
+def shown(value: Any) -> str:
+    """A default as it would be typed."""
+    if value is None or value == ():
+        return ""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"`{value}`"
+
+
+def cli_page() -> str:
+    """The page about all commands."""
+    parts = [MADE + CLI_HEAD]
+    for words, command in commands(app):
+        about = [
+            f"## auralflow {' '.join(words)}",
+            command.help,
+            f"```\n{command.usage.removeprefix('Usage: ')}\n```",
+        ]
+        about.append(arguments_table(command))
+        if command.help_epilogue:
+            lines = command.help_epilogue.partition("\n\n")[2].splitlines()
+            examples = "\n".join(line.removeprefix("  ") for line in lines)
+            about.append(f"Examples:\n\n```\n{examples}\n```")
+        parts.append("\n\n".join(about) + "\n")
+    return "\n".join(parts)
+
+
+def settings_page() -> str:
+    """The page about all settings."""
+    parts = [MADE + SETTINGS_HEAD]
+    for name in config.__all__:
+        kind = getattr(config, name)
+        if isinstance(kind, type) and issubclass(kind, Settings) and name not in BASES:
+            bases = [base.__name__ for base in kind.__bases__ if base.__name__ not in BASES]
+            also = (
+                f"\n\nAlso all settings of {' and '.join(f'[{base}](#{base.lower()})' for base in bases)}."
+                if bases
+                else ""
+            )
+            own = [field for field in kind.model_fields if field in kind.__annotations__]
+            rows = [row(field, kind.model_fields[field], bounds(kind, field)) for field in own]
+            head = "| setting | type | default | bounds | meaning |\n|---|---|---|---|---|\n"
+            about = " ".join((kind.__doc__ or "").split("\n\n")[0].split())
+            parts.append(f"## {name}\n\n{about}{also}\n\n" + (head + "\n".join(rows) + "\n" if rows else ""))
+    return "\n".join(parts)
+
+
+def bounds(kind: type[Settings], field: str) -> str:
+    """What a value must keep to, in words."""
+    schema = kind.model_json_schema()["properties"][field]
+    parts = [schema, *schema.get("anyOf", [])]
+    words = {
+        "minimum": "at least {}",
+        "exclusiveMinimum": "above {}",
+        "maximum": "at most {}",
+        "exclusiveMaximum": "below {}",
+        "multipleOf": "a multiple of {}",
+        "minItems": "{} or more",
+    }
+    return ", ".join(text.format(part[key]) for part in parts for key, text in words.items() if key in part)
+
+
+def row(name: str, field: FieldInfo, limits: str) -> str:
+    """One setting as a row of a table."""
+    return (
+        f"| `{name}` | {type_name(field.annotation)} | {shown(field.default)} | {limits} "
+        f"| {with_choices(field.description or '', field.annotation)} |"
+    )
+
+
+def type_name(annotation: Any) -> str:
+    """A type in a word."""
+    text = str(annotation)
+    if isinstance(annotation, type):
+        return annotation.__name__
+    if "Literal" in text:
+        return "choice"
+    if text.startswith("tuple"):
+        return "list of paths" if "Path" in text else "list of names"
+    names = [part.__name__ if isinstance(part, type) else "list of names" for part in get_args(annotation)]
+    return " or ".join("null" if name == "NoneType" else name for name in names)
+
+
+PAGES = {"cli.md": cli_page, "settings.md": settings_page}
+
+
+def main() -> int:
+    """Write the pages, or with ``--check`` only tell whether they are up to date."""
+    code = 0
+    for name, make in PAGES.items():
+        path, text = FOLDER / name, make()
+        if "--check" in sys.argv[1:]:
+            code |= int(not path.is_file() or path.read_text(encoding="utf-8") != text)
+        else:
+            path.write_text(text, encoding="utf-8")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

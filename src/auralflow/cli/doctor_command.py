@@ -1,0 +1,90 @@
+"""``auralflow doctor``."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated
+
+from auralflow.cli.console import file_progress, results
+from auralflow.cli.parameters import Flatten, switch
+from auralflow.config import DoctorConfig
+
+if TYPE_CHECKING:
+    from auralflow.diagnosis import Check, Diagnosis
+
+__all__ = ["doctor"]
+
+STYLES = {"ok": "green", "note": "yellow", "problem": "red"}
+
+
+def doctor(
+    *,
+    json: Annotated[bool, switch("Print the result as JSON.")] = False,
+    options: Annotated[DoctorConfig, Flatten] = DoctorConfig(),  # noqa: B008 - frozen
+) -> int:
+    """Check whether everything works on this machine, and say what to do where it does not.
+
+    Versions, cores and threads, disks, codecs (each is tried), devices (each computes) and speed. The exit
+    code is 1 when something is broken, else 0.
+
+    Examples
+    --------
+    auralflow doctor
+    auralflow doctor --save /big/disk/stems --device cuda
+    auralflow doctor --json > report.json        # to send with a question
+    """
+    from auralflow.diagnosis import diagnose
+
+    with file_progress() as progress:
+        task = progress.add_task("", total=1.0)
+        diagnosis = diagnose(
+            options, on_step=lambda name, share: progress.update(task, description=name, completed=share)
+        )
+    if json:
+        import json as json_module
+
+        results.print(json_module.dumps(diagnosis.to_json(), indent=2), markup=False)
+    else:
+        _show(diagnosis)
+    return 0 if diagnosis.is_healthy else 1
+
+
+def _joined(checks: "Sequence[Check]") -> "Iterator[Check]":
+    """The checks, with all packages and all codecs that are well in one line each."""
+    from dataclasses import replace
+
+    for group, members in groupby(checks, lambda check: check.group):
+        names = list(members)
+        title = {"packages": "packages", "codecs": "formats"}.get(group)
+        well = [check for check in names if check.state == "ok"]
+        if title and well:
+            words = (check.name if group == "codecs" else f"{check.name} {check.found}" for check in well)
+            yield replace(well[0], name=title, found=", ".join(words))
+            names = [check for check in names if check.state != "ok"]
+        yield from names
+
+
+def _show(diagnosis: "Diagnosis") -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in ("", "check", "state"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("found", overflow="fold")
+    group = ""
+    for check in _joined(diagnosis.checks):
+        table.add_row(
+            Text(check.group if check.group != group else ""),
+            Text(check.name),
+            Text(check.state, style=STYLES[check.state]),
+            Text(check.found),
+        )
+        group = check.group
+    results.print(table)
+    for check in diagnosis.checks:
+        if check.advice:
+            results.print(f"{check.name}: ", end="", markup=False, style=STYLES[check.state])
+            results.print(check.advice, markup=False)
+    problems = sum(check.state == "problem" for check in diagnosis.checks)
+    results.print(f"{problems} problem{'s' * (problems > 1)}" if problems else "everything works")

@@ -1,0 +1,104 @@
+"""Devices: whether each computes rightly, and how fast one separates."""
+
+import time
+
+import numpy as np
+import torch
+
+from auralflow.config import SOURCES, ModelConfig
+from auralflow.diagnosis.checks import Check
+from auralflow.models import SpectrogramMaskModel
+from auralflow.models.devices import check_device
+from auralflow.separation import Separator
+
+__all__ = ["check_devices", "check_speed"]
+
+TOLERANCE = 1e-4
+"""Half precision in the Fourier transform or the convolution would be beyond it."""
+
+
+def check_devices() -> list[Check]:
+    """Compute on each device and compare with the CPU.
+
+    Example:
+        >>> check_devices()[0].state
+        'ok'
+    """
+    names = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        names.append("mps")
+    checks = [_check_one(torch.device(name)) for name in names]
+    if torch.version.cuda and not torch.cuda.is_available():
+        advice = "If this machine has a GPU, look at what nvidia-smi says of its driver."
+        found = f"PyTorch is built for CUDA {torch.version.cuda}, but finds no usable GPU"
+        checks.append(Check("devices", "cuda", "note", found, advice))
+    return checks
+
+
+def _check_one(device: torch.device) -> Check:
+    torch_version = f"PyTorch {torch.__version__}"
+    model = _small_model()
+    signal = torch.sin(torch.arange(model.config.chunk_samples) / 20).repeat(1, 1, 1)
+    try:
+        with torch.inference_mode():
+            expected = model.separate(signal)
+            found = model.to(device).separate(signal.to(device)).cpu()
+    except RuntimeError as error:
+        advice = (
+            "Use --device cpu, or install a PyTorch that fits the driver: https://pytorch.org/get-started."
+        )
+        return Check("devices", str(device), "problem", " ".join(str(error).split())[:200], advice)
+    error_level = float((found - expected).abs().max())
+    if not error_level <= TOLERANCE:
+        text = f"results differ from those of the CPU by {error_level:.2g}"
+        return Check("devices", str(device), "problem", text, "Use --device cpu, and report this.")
+    return Check("devices", str(device), "ok", f"{_describe(device)}, {torch_version}")
+
+
+def _describe(device: torch.device) -> str:
+    if device.type != "cuda":
+        return torch.backends.cpu.get_cpu_capability() if device.type == "cpu" else "Metal"
+    free, total = torch.cuda.mem_get_info(device)
+    return f"{torch.cuda.get_device_name(device)}, {free / 1e9:.1f} of {total / 1e9:.1f} GB free"
+
+
+def _small_model() -> SpectrogramMaskModel:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        config = ModelConfig(num_hidden_channels=2, sample_rate=8000, sample_length=1)
+        return SpectrogramMaskModel(config).eval()
+
+
+def check_speed(seconds: float = 3.0, device: str = "auto") -> Check:
+    """Separate noise for some seconds with a net of the usual size.
+
+    Args:
+        seconds: How long to measure, after one round that warms up.
+        device: Where.
+
+    Returns:
+        A check that says how many seconds of stereo sound are separated into four stems in one second.
+
+    Raises:
+        UsageError: If the machine has no such device.
+
+    Example:
+        >>> check_speed(0).name
+        'calibration'
+    """
+    config = ModelConfig(targets=SOURCES, num_channels=2, num_fft=2048, window_size=2048, hop_length=1024)
+    with torch.random.fork_rng(devices=[]):
+        separator = Separator(SpectrogramMaskModel(config), device=device)
+    engine = separator.engine
+    samples = engine.chunk_samples + (engine.batch_size - 1) * engine.step
+    noise = np.random.default_rng(0).standard_normal((2, samples), dtype=np.float32) / 10
+    separator.separate(noise[:, : engine.chunk_samples], config.sample_rate)
+    rounds, started = 0, time.perf_counter()
+    while not rounds or time.perf_counter() - started < seconds:
+        separator.separate(noise, config.sample_rate)
+        rounds += 1
+    speed = rounds * samples / config.sample_rate / (time.perf_counter() - started)
+    found = f"{config.net}, 4 stereo stems on {check_device(device)}: {speed:.1f} times real time"
+    if speed < 1:
+        return Check("speed", "calibration", "note", found, "Give it more cores, a GPU, or --backend onnx.")
+    return Check("speed", "calibration", "ok", found)

@@ -1,0 +1,105 @@
+"""The machine: cores and threads, disks and folders."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from platformdirs import user_cache_path
+
+from auralflow.diagnosis.checks import Check
+from auralflow.storage import atomic_path
+
+__all__ = ["check_folders", "check_threads"]
+
+QUOTA_FILE = Path("/sys/fs/cgroup/cpu.max")
+LITTLE_SPACE = 2e9
+
+
+def check_threads(quota_file: Path = QUOTA_FILE) -> list[Check]:
+    """Compare the threads that PyTorch computes with to the cores that this process may use.
+
+    Args:
+        quota_file: Where Linux says how many cores a container may use.
+
+    Example:
+        >>> [check.name for check in check_threads()]
+        ['cores', 'threads']
+    """
+    import torch  # noqa: PLC0415 - the other checks of this module must not wait for it
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    usable = min(float(cores), _quota(quota_file))
+    found = f"{os.cpu_count()} in the machine, {usable:g} for this process"
+    load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    threads = torch.get_num_threads()
+    chosen = os.environ.get("OMP_NUM_THREADS")
+    source = f" (OMP_NUM_THREADS={chosen})" if chosen else ""
+    check = Check("machine", "threads", "ok", f"{threads} compute{source}")
+    if threads > max(1, round(usable)):
+        advice = f"They wait for each other. Run: export OMP_NUM_THREADS={max(1, round(usable))}"
+        check = Check("machine", "threads", "note", f"{threads} for {usable:g} cores{source}", advice)
+    elif threads < int(usable):
+        advice = "Some cores rest. Run: unset OMP_NUM_THREADS" if chosen else ""
+        check = Check("machine", "threads", "note", f"{threads} for {usable:g} cores{source}", advice)
+    return [Check("machine", "cores", "ok", found + load), check]
+
+
+def _quota(path: Path) -> float:
+    """Cores that a container may use, by the file of its control group."""
+    try:
+        quota, period = path.read_text().split()[:2]
+        return float("inf") if quota == "max" else int(quota) / int(period)
+    except (OSError, ValueError, ZeroDivisionError):
+        return float("inf")
+
+
+def check_folders(save: Path, environment: Mapping[str, str] = os.environ) -> list[Check]:
+    """Check the folders that auralflow writes to: results, temporary files, downloaded models.
+
+    Args:
+        save: The folder for results.
+        environment: The environment variables.
+
+    Returns:
+        A check of each folder: whether a file can be written, renamed and locked there, and how much fits.
+
+    Example:
+        >>> [check.name for check in check_folders(Path("."))]
+        ['results', 'temporary files', 'cache of models']
+    """
+    home = environment.get("AURALFLOW_HOME", "")
+    cache = Path(home).expanduser() if home else user_cache_path("auralflow", appauthor=False)
+    return [
+        _check_folder("results", save, "Name a folder that can be written to with --save."),
+        _check_folder(
+            "temporary files", Path(tempfile.gettempdir()), "Set TMPDIR to a folder that can be written to."
+        ),
+        _check_folder(
+            "cache of models",
+            cache,
+            "Set AURALFLOW_HOME to a folder that can be written to.",
+        ),
+    ]
+
+
+def _check_folder(name: str, folder: Path, advice: str) -> Check:
+    existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+    try:
+        free = shutil.disk_usage(existing).free
+        # What does not exist yet is tried where it would be made, and is not made.
+        with tempfile.TemporaryDirectory(prefix=".auralflow-", dir=existing) as trial:
+            with atomic_path(Path(trial) / "file") as part:
+                part.write_bytes(b"auralflow")
+            with FileLock(Path(trial) / "lock", timeout=1):
+                pass
+    except (OSError, NotImplementedError, Timeout) as error:
+        return Check("disk", name, "problem", f"{folder}: {error}", advice)
+    found = f"{folder}, {free / 1e9:.1f} GB free"
+    if free < LITTLE_SPACE:
+        return Check(
+            "disk", name, "note", found, "A song of four minutes takes about 0.3 GB while it is made."
+        )
+    return Check("disk", name, "ok", found)

@@ -1,0 +1,48 @@
+"""The notebook: runs from a clean kernel, is stored without outputs, and its links lead somewhere."""
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+nbformat = pytest.importorskip("nbformat", reason="needs the extra dev")
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOK = ROOT / "notebooks" / "quickstart.ipynb"
+MINUTES = 4
+
+
+def read():
+    return nbformat.read(NOTEBOOK, as_version=4)
+
+
+def test_the_notebook_is_valid_and_stored_without_outputs():
+    content = read()
+    nbformat.validate(content)
+    assert all(not cell.get("outputs") and cell.get("execution_count") is None for cell in content.cells)
+
+
+def test_links_lead_to_files_of_the_repository():
+    text = "\n".join(cell.source for cell in read().cells if cell.cell_type == "markdown")
+    targets = re.findall(r"\]\(([^)#]+)", text)
+    assert len(targets) > 5
+    for target in targets:
+        assert (NOTEBOOK.parent / target).exists(), target
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # those of Jupyter's own libraries are not ours
+def test_the_notebook_runs_from_a_clean_kernel_in_time(monkeypatch):
+    # On a busy machine threads wait for each other.
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    client = pytest.importorskip("nbclient").NotebookClient
+    content = read()
+    started = time.monotonic()
+    client(content, timeout=60 * MINUTES, resources={"metadata": {"path": str(NOTEBOOK.parent)}}).execute()
+    assert time.monotonic() - started < 60 * MINUTES
+    kinds = [
+        output.data.keys() for cell in content.cells for output in cell.get("outputs", []) if "data" in output
+    ]
+    assert sum("image/png" in kind for kind in kinds) >= 3
+    assert sum("text/html" in kind for kind in kinds) >= 6
