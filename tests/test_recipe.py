@@ -104,10 +104,14 @@ def test_the_material_of_the_published_models_is_free_for_everyone(tmp_path):
     assert all(part.credit and part.source.startswith("https://") for part in parts.values())
 
 
+def data_recipe(**values):
+    return parse_settings(recipe_data.DataRecipe, {"hours": 1, "seed": 5, "generated": [], **values})
+
+
 def test_validation_and_test_songs_do_not_get_into_the_training_data(source, tmp_path):
     part = recipe_data.GeneratedPart(name="numbers", share=1)
     write_dataset(tmp_path / "songs" / "numbers", tracks=3, seed=1, seconds=0.5, sample_rate=8000)
-    recipe_data.assemble(source, tmp_path, tmp_path / "dataset", 2, [part])
+    recipe_data.assemble(source, tmp_path, tmp_path / "dataset", data_recipe(copies=2), [part])
     train = [path.resolve() for path in (tmp_path / "dataset" / "train").iterdir()]
     assert sorted(path.name for path in (tmp_path / "dataset").iterdir()) == ["train", "valid"]
     assert [path.name for path in (tmp_path / "dataset" / "valid").iterdir()] == ["C - 4"]
@@ -115,7 +119,23 @@ def test_validation_and_test_songs_do_not_get_into_the_training_data(source, tmp
     assert {path.parent.name for path in real} == {"train"}
     assert (len(real), len(train)) == (6, 9)
     # What is no longer wanted goes.
-    recipe_data.assemble(source, tmp_path, tmp_path / "dataset", 1, [])
+    recipe_data.assemble(source, tmp_path, tmp_path / "dataset", data_recipe(), [])
+    assert len(index_split(tmp_path / "dataset", "train")) == 3
+
+
+def test_recordings_become_tracks_of_which_one_stem_is_known(source, tmp_path):
+    singer = source / "voices" / "choir" / "deep" / "Anna.WAV"
+    singer.parent.mkdir(parents=True)
+    soundfile.write(singer, np.zeros(800), 8000)
+    (singer.parent / "LICENCE.txt").write_text("free")
+    recordings = [{"folder": folder, "stem": "vocals"} for folder in ("voices/choir", "voices/missing")]
+    for _ in range(2):
+        recipe = data_recipe(recordings=recordings)
+        recipe_data.assemble(source, tmp_path, tmp_path / "dataset", recipe, [])
+        [track] = [t for t in index_split(tmp_path / "dataset", "train") if t.name.startswith("voices")]
+        assert list(track.stems) == ["vocals"]
+        assert track.stems["vocals"].resolve() == singer.resolve()
+    recipe_data.assemble(source, tmp_path, tmp_path / "dataset", data_recipe(), [])
     assert len(index_split(tmp_path / "dataset", "train")) == 3
 
 

@@ -1,6 +1,7 @@
 """The training data: real songs, and songs generated from the source material, as one prepared cache."""
 
 import math
+import shutil
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from pydantic import Field
 from recipe_source import data_card, fingerprint, licences
 from recipe_steps import Steps, say
 
+from auralflow.audio import is_audio
 from auralflow.config import Settings, SynthConfig, option_name
 from auralflow.datasets.tracks import SPLITS, find_tracks, index_split
 from auralflow.errors import DatasetError, UsageError
@@ -37,6 +39,13 @@ class Soundfont(Settings):
     source: str = Field("", description="Where it can be had.")
 
 
+class Recordings(Settings):
+    """Recordings that are used as they are, each file as a track of which one stem is known."""
+
+    folder: str = Field(description="Folder of the source.")
+    stem: str = Field(description="What is heard in it.")
+
+
 class DataRecipe(Settings):
     """What data.json says."""
 
@@ -45,6 +54,9 @@ class DataRecipe(Settings):
     copies: int = Field(1, ge=1, description="How often each real song is in the data.")
     variants: int = Field(0, ge=0, description="Copies of each song with another pitch and tempo.")
     soundfonts: tuple[Soundfont, ...] = Field((), description="Soundfonts; those that exist are used.")
+    recordings: tuple[Recordings, ...] = Field(
+        default=(), description="Recordings that are stems as they are; those that the source has are used."
+    )
     generated: tuple[GeneratedPart, ...] = Field(description="Kinds of generated songs.")
 
 
@@ -69,8 +81,12 @@ def make_data(source: Path, work: Path, recipe: DataRecipe, steps: Steps, *, wor
         whole = [*words, "--num-workers", workers]
         steps.once(f"songs-{part.name}", made[-1], lambda words=whole: steps.auralflow(*words))
     dataset, cache = work / "dataset", work / "cache"
-    inputs = [fingerprint(source / "songs"), recipe.copies, made]
-    steps.once("dataset", inputs, lambda: assemble(source, work, dataset, recipe.copies, parts))
+    recordings = [
+        [used.folder, used.stem, fingerprint(source / used.folder)]
+        for used in found_recordings(source, recipe)
+    ]
+    inputs = [fingerprint(source / "songs"), recipe.copies, made, recordings]
+    steps.once("dataset", inputs, lambda: assemble(source, work, dataset, recipe, parts))
     command = ["data", "prepare", dataset, cache, "--variants", recipe.variants]
     inputs = [*inputs, recipe.variants]
     steps.once("cache", inputs, lambda: steps.auralflow(*command, "--num-workers", workers))
@@ -87,6 +103,11 @@ def usable_parts(source: Path, recipe: DataRecipe) -> list[GeneratedPart]:
         else:
             parts.append(part)
     return parts
+
+
+def found_recordings(source: Path, recipe: DataRecipe) -> list[Recordings]:
+    """The recordings that the source has."""
+    return [used for used in recipe.recordings if (source / used.folder).is_dir()]
 
 
 def synth_command(
@@ -133,6 +154,7 @@ def describe_data(source: Path, work: Path, recipe: DataRecipe) -> list[DataPart
     """
     parts = usable_parts(source, recipe)
     used = ["songs/train", *(folder for part in parts for folder in part.needs)]
+    used += [recording.folder for recording in found_recordings(source, recipe)]
     described = data_card(source, licences(source), used)
     if any("{soundfonts}" in part.options.values() for part in parts):
         described += [
@@ -152,27 +174,33 @@ def describe_data(source: Path, work: Path, recipe: DataRecipe) -> list[DataPart
     return described
 
 
-def assemble(source: Path, work: Path, dataset: Path, copies: int, parts: list[GeneratedPart]) -> None:
-    """Link real and generated songs into one dataset: train, and valid as it is.
+def assemble(source: Path, work: Path, dataset: Path, recipe: DataRecipe, parts: list[GeneratedPart]) -> None:
+    """Link real songs, recordings and generated songs into one dataset: train, and valid as it is.
 
     Args:
         source: The source.
         work: The work folder.
         dataset: The dataset's folder.
-        copies: How often each real song is in it.
+        recipe: What to make.
         parts: The kinds of generated songs.
     """
     wanted = {dataset / "valid" / track.name: track for track in find_tracks(source / "songs", "valid")}
     for track in find_tracks(source / "songs", "train"):
-        names = [track.name, *(f"{track.name} (again {number})" for number in range(1, copies))]
+        names = [track.name, *(f"{track.name} (again {number})" for number in range(1, recipe.copies))]
         wanted |= {dataset / "train" / name: track for name in names}
     # Generated songs are no test of anything: all of them are trained on.
     for part, split in product(parts, SPLITS):
         songs = find_tracks(work / "songs" / part.name, split)
         wanted |= {dataset / "train" / f"{part.name} {split} {song.name}": song for song in songs}
-    for link in dataset.glob("*/*"):
-        if link.is_symlink():
-            link.unlink()
+    for used in found_recordings(source, recipe):
+        for file in sorted(path for path in (source / used.folder).rglob("*") if is_audio(path)):
+            name = "-".join(file.relative_to(source).with_suffix("").parts)
+            wanted[dataset / "train" / name / f"{used.stem}{file.suffix.lower()}"] = file
+    for folder in dataset.glob("*/*"):
+        if folder.is_symlink():
+            folder.unlink()
+        else:
+            shutil.rmtree(folder)
     for link, track in wanted.items():
         link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(track.resolve(), target_is_directory=True)
+        link.symlink_to(track.resolve(), target_is_directory=track.is_dir())
