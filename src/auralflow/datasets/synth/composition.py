@@ -86,6 +86,7 @@ class Score:
         scale: Semitones of the seven degrees.
         swing: Share of an eighth by which the off-beats come late.
         sections: The sections in order; together at least as long as the song.
+        beats: Times of the beats in seconds, where they are not evenly spaced.
     """
 
     tempo: float
@@ -93,11 +94,14 @@ class Score:
     scale: tuple[int, ...]
     swing: float
     sections: tuple[Section, ...]
+    beats: tuple[float, ...] = ()
 
     def seconds(self, beat: float) -> float:
         """Time of a beat (0 is the first of the song) in seconds, swing included."""
         late = self.swing / 2 if beat % 1 == 0.5 else 0.0
-        return (beat + late) * 60 / self.tempo
+        beyond = max(beat + late - len(self.beats) + 1, 0.0) if self.beats else beat + late
+        inside = float(np.interp(beat + late, range(len(self.beats)), self.beats)) if self.beats else 0.0
+        return inside + beyond * 60 / self.tempo
 
     def pitch(self, degree: int, floor: int) -> int:
         """MIDI pitch of a scale degree: degree 0 is the lowest tonic at or above ``floor``."""

@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from auralflow.datasets.synth.composition import BEATS_PER_BAR, Score, Section
+from auralflow.datasets.synth.parts import Hit
 from auralflow.datasets.synth.samples import load
 from auralflow.datasets.synth.signals import Frequencies, Signal, add_at, exponential_decay, shaped_noise
 
-__all__ = ["Hit", "drum_hits", "render_drums"]
+__all__ = ["KEYS", "drum_hits", "render_drums"]
 
 STEPS = 16
 TAKES = 3
@@ -42,15 +42,14 @@ PANS = {
     "shaker": -0.3,
 }
 LEVELS = {"kick": 0.85, "snare": 1.1, "clap": 0.6, "hat": 0.26, "open_hat": 0.26, "ride": 0.22, "crash": 0.4}
-OTHER_LEVELS = {"tom_high": 0.7, "tom_mid": 0.75, "tom_low": 0.8, "shaker": 0.12}
-
-
-class Hit(NamedTuple):
-    """A stroke: seconds from the beginning, piece of the kit, loudness from 0 to 1."""
-
-    start: float
-    piece: str
-    velocity: float
+OTHER_LEVELS = {"tom_high": 0.7, "tom_mid": 0.75, "tom_low": 0.8, "shaker": 0.12, "rim": 0.4}
+# fmt: off
+KEYS = {
+    "kick": 36, "snare": 38, "clap": 39, "hat": 42, "open_hat": 46, "ride": 51, "crash": 49, "tom_high": 50,
+    "tom_mid": 47, "tom_low": 43, "shaker": 70, "rim": 37,
+}
+# fmt: on
+"""General MIDI's number of each piece."""
 
 
 def drum_hits(score: Score, rng: np.random.Generator) -> list[Hit]:
@@ -111,7 +110,7 @@ def _section_hits(
 
 
 def render_drums(
-    hits: list[Hit],
+    hits: Sequence[Hit],
     samples: int,
     sample_rate: int,
     rng: np.random.Generator,
@@ -171,6 +170,7 @@ class _Kit:
         self.hat_decay = rng.uniform(0.015, 0.05)
         self.cymbal_corner = rng.uniform(3500, 7500)
         self.cymbal_partials = rng.uniform(2200, 11000, 24)
+        self.rim_pitch = rng.uniform(400, 1100)
 
     def play(self, piece: str) -> Signal:
         """One take of a piece, [N], with a peak of one."""
@@ -187,6 +187,8 @@ class _Kit:
         elif piece.startswith("tom"):
             ratio = {"tom_high": 1.9, "tom_mid": 1.4, "tom_low": 1.0}[piece]
             sound = self._drum(self.tom_pitch * ratio, 0.5, 0.16, 0.15, 3000)
+        elif piece == "rim":
+            sound = self._drum(self.rim_pitch, 0.1, 0.012, 0.5, 5000)
         elif piece == "shaker":
             sound = self._noise(0.03, 5000, 12000)
             sound *= np.minimum(np.arange(len(sound)) / (0.012 * self.sample_rate), 1).astype(np.float32)

@@ -1,13 +1,13 @@
 """What the voice sings: phrases of syllables over the chords."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from auralflow.datasets.synth.composition import BEATS_PER_BAR, Score
 
-__all__ = ["Syllable", "sung_melody"]
+__all__ = ["Syllable", "draw_text", "sung_melody"]
 
 # Two bars of a phrase as (beat, length); every phrase leaves time to breathe.
 RHYTHMS = (
@@ -131,14 +131,35 @@ def _syllable(
     first: bool,
 ) -> Syllable:
     beat, length = beats
-    vowel = str(rng.choice(SUNG_VOWELS))
-    return Syllable(
+    syllable = Syllable(
         start=max(score.seconds(beat) + rng.normal(0.01, 0.012), 0.0),
         length=length * 60 / score.tempo * rng.uniform(0.85, 0.98),
         pitch=score.pitch(degree, floor),
         velocity=rng.uniform(0.7, 1.0),
-        consonant=str(rng.choice(SUNG_CONSONANTS)),
-        vowel=vowel,
-        target=str(rng.choice(SUNG_VOWELS)) if rng.random() < 0.25 else vowel,
+        consonant="",
+        vowel="a",
+        target="a",
         first=first,
     )
+    return draw_text(syllable, rng)
+
+
+def draw_text(syllable: Syllable, rng: np.random.Generator) -> Syllable:
+    """Give a note a text.
+
+    Args:
+        syllable: The note.
+        rng: Source of the randomness.
+
+    Returns:
+        The note with a consonant and a vowel or diphthong.
+
+    Example:
+        >>> silent = Syllable(0.0, 1.0, 60, 1.0, "", "", "")
+        >>> draw_text(silent, np.random.default_rng(0)).vowel in SUNG_VOWELS
+        True
+    """
+    vowel = str(rng.choice(SUNG_VOWELS))
+    consonant = str(rng.choice(SUNG_CONSONANTS))
+    target = str(rng.choice(SUNG_VOWELS)) if rng.random() < 0.25 else vowel
+    return replace(syllable, consonant=consonant, vowel=vowel, target=target)

@@ -17,7 +17,7 @@ from auralflow.datasets.synth.signals import (
     smooth_noise,
 )
 
-__all__ = ["Timbre", "draw_timbre", "sing"]
+__all__ = ["Timbre", "draw_timbre", "intonation", "sing"]
 
 CONTROL_RATE = 100  # frames per second of pitch, loudness and formants
 
@@ -130,7 +130,7 @@ def sing(
         return np.zeros(samples, dtype=np.float32)
     frames = samples * CONTROL_RATE // sample_rate + 8  # the smoothing windows must fit
     level, formants = _articulation(syllables, timbre, frames)
-    frequency = _intonation(syllables, timbre, frames, rng)
+    frequency = intonation(syllables, timbre, frames, rng)
     seconds = np.arange(samples) / sample_rate
     cycles = np.cumsum(np.interp(seconds * CONTROL_RATE, np.arange(frames), frequency)) / sample_rate
     harmonics = np.arange(1, MAX_HARMONICS + 1) ** -timbre.tilt
@@ -147,7 +147,7 @@ def sing(
     return voice
 
 
-def _intonation(
+def intonation(
     syllables: list[Syllable], timbre: Timbre, frames: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Fundamental in Hz for each frame: glides, vibrato that sets in late, drift and jitter."""

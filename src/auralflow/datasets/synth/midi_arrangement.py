@@ -1,0 +1,275 @@
+"""A composition made into a song: cut to length, moved to another key and tempo, sung, and filled up."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from auralflow.datasets.synth.composition import Note, Score, Section
+from auralflow.datasets.synth.drums import drum_hits
+from auralflow.datasets.synth.melody import Syllable, draw_text
+from auralflow.datasets.synth.midi_files import Composition
+from auralflow.datasets.synth.midi_roles import is_bass, pick_melody
+from auralflow.datasets.synth.parts import Arrangement, Hit, Part
+
+__all__ = ["arrange", "low_line", "sung"]
+
+CANDIDATES = 4
+TEMPO_SPREAD = 0.1
+KEY_SPREAD = 3
+BAR_GROUP = 8
+RESTING_SHARE = 0.2
+PHRASE_GAP = 0.25
+LONGEST_PHRASE = 6.0
+FASTEST = 0.12
+BREATH = 0.35
+BASS_FLOOR = 28
+
+
+def arrange(song: Composition, seconds: float, floor: int, rng: np.random.Generator) -> Arrangement:
+    """Make a song of a composition.
+
+    It begins with a bar, in the best of four drawn places: that where most stems play. Tempo and key are
+    changed by up to 10 percent and 3 semitones. The melody is sung but for every fifth group of eight bars or
+    so, in which its instrument plays it. Drums that the file does not have are played in a groove of the
+    generator; a bass, on the lowest notes of the accompaniment.
+
+    Args:
+        song: The composition.
+        seconds: Length of the song. A composition that is shorter is repeated.
+        floor: Lowest MIDI pitch of the singer.
+        rng: Source of the randomness.
+
+    Returns:
+        The arrangement.
+    """
+    pace = rng.uniform(1 - TEMPO_SPREAD, 1 + TEMPO_SPREAD)
+    key = int(rng.integers(-KEY_SPREAD, KEY_SPREAD + 1))
+    basses = [part for part in song.parts if is_bass(part)]
+    rest = [part for part in song.parts if not is_bass(part)]
+    melody = pick_melody(rest, song.seconds)
+    line = rest[melody].notes if isinstance(melody, int) else melody
+    start = _starting_bar(song, seconds * pace, [line, *(part.notes for part in basses)], rng)
+    window = _Window(song, start, seconds, pace, key)
+    score = window.score(rng)
+    sung_groups = rng.random(1 + len(score.sections)) > RESTING_SHARE
+    vocal, played = _share_melody(window.notes(line), score, sung_groups)
+    # The other copies of a doubled melody rest too.
+    doubles = [index for index, part in enumerate(rest) if _doubles(part.notes, line)]
+    other = [
+        replace(
+            part,
+            notes=played if index == melody else window.notes(part.notes),
+            bends=window.bends(part.bends),
+        )
+        for index, part in enumerate(rest)
+        if index == melody or index not in doubles
+    ]
+    bass = [replace(part, notes=window.notes(part.notes), bends=window.bends(part.bends)) for part in basses]
+    if not any(part.notes for part in bass):
+        bass = [Part(int(rng.integers(33, 36)), low_line(other, score, rng))]
+    drums = window.hits(song.strokes) if song.strokes else tuple(drum_hits(score, rng))
+    return Arrangement(
+        tempo=score.tempo,
+        drums=drums,
+        bass=tuple(part for part in bass if part.notes),
+        other=tuple(part for part in other if part.notes),
+        vocals=tuple(sung(vocal, floor, rng)),
+    )
+
+
+class _Window:
+    """A stretch of a composition, repeated where it ends too early, in another tempo and key."""
+
+    def __init__(self, song: Composition, bar: int, seconds: float, pace: float, key: int) -> None:
+        self.song, self.seconds, self.pace, self.key = song, seconds, pace, key
+        self.first = song.beats[song.bars[bar]]
+        self.end = max(song.beats[-1], song.seconds)
+
+    def times(self, starts: Sequence[float]) -> list[tuple[int, float]]:
+        """Numbers and new times of those starts that lie inside, repetitions included."""
+        found = []
+        turn = 0
+        while (shift := turn * self.end - self.first) < self.seconds * self.pace:
+            for index, start in enumerate(starts):
+                time = (start + shift) / self.pace
+                if -1e-6 <= time < self.seconds:
+                    found.append((index, max(time, 0.0)))
+            turn += 1
+        return found
+
+    def notes(self, notes: Sequence[Note]) -> tuple[Note, ...]:
+        """The notes inside."""
+        return tuple(
+            replace(
+                notes[index],
+                start=time,
+                length=notes[index].length / self.pace,
+                pitch=self._moved(notes[index].pitch),
+            )
+            for index, time in self.times([note.start for note in notes])
+        )
+
+    def _moved(self, pitch: int) -> int:
+        return int(np.clip(pitch + self.key, 0, 127))
+
+    def hits(self, hits: Sequence[Hit]) -> tuple[Hit, ...]:
+        """The strokes inside."""
+        return tuple(
+            hits[index]._replace(start=time) for index, time in self.times([hit.start for hit in hits])
+        )
+
+    def bends(self, bends: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
+        """The bends inside, after the one that holds at the beginning."""
+        before = [value for time, value in bends if time < self.first]
+        inside = [(time, bends[index][1]) for index, time in self.times([time for time, _ in bends])]
+        return (((0.0, before[-1]),) if before else ()) + tuple(inside)
+
+    def score(self, rng: np.random.Generator) -> Score:
+        """The beats, and groups of eight bars as sections in which all play."""
+        beats = np.array([time for _, time in self.times(self.song.beats[:-1])] or [0.0])
+        bars = [time for _, time in self.times([self.song.beats[beat] for beat in self.song.bars])]
+        length = float(np.median(np.diff(beats))) if len(beats) > 1 else 0.5
+        count = max(len(bars), 1)
+        sections = tuple(
+            Section(
+                "chorus" if index % 2 else "verse",
+                first,
+                min(BAR_GROUP, count - first),
+                frozenset({"drums"}),
+                (0,),
+            )
+            for index, first in enumerate(range(0, count, BAR_GROUP))
+        )
+        return Score(60 / max(length, 0.05), 0, (0, 2, 4, 5, 7, 9, 11), 0.0, sections, tuple(beats))
+
+
+def _starting_bar(
+    song: Composition, seconds: float, lines: Sequence[Sequence[Note]], rng: np.random.Generator
+) -> int:
+    """A bar that leaves the song long enough, if one does, from which melody, bass and drums play most."""
+    last = max(song.beats[-1], song.seconds) - seconds
+    bars = [index for index, beat in enumerate(song.bars) if song.beats[beat] <= last] or [0]
+    starts = [[note.start for note in line] for line in lines if line] + [[hit.start for hit in song.strokes]]
+
+    def fullness(bar: int) -> int:
+        first = song.beats[song.bars[bar]]
+        seen = [{int(start - first) for start in line if first <= start < first + seconds} for line in starts]
+        return sum(map(len, seen))
+
+    return max((bars[rng.integers(len(bars))] for _ in range(CANDIDATES)), key=fullness)
+
+
+def _share_melody(
+    line: tuple[Note, ...], score: Score, is_sung: np.ndarray
+) -> tuple[tuple[Note, ...], tuple[Note, ...]]:
+    """Deal a melody out to the voice and its instrument, by groups of eight bars."""
+    beats_per_group = (
+        max(len(score.beats) / max(sum(section.bars for section in score.sections), 1), 1) * BAR_GROUP
+    )
+    groups = [int(np.searchsorted(score.beats, note.start + 0.05) / beats_per_group) for note in line]
+    voice = [bool(is_sung[min(group, len(is_sung) - 1)]) for group in groups]
+    return (
+        tuple(note for note, sings in zip(line, voice, strict=True) if sings),
+        tuple(note for note, sings in zip(line, voice, strict=True) if not sings),
+    )
+
+
+def _doubles(notes: Sequence[Note], line: Sequence[Note]) -> bool:
+    """Whether a part plays the same notes as another, at the same time or as its echo."""
+    if not notes or not line or abs(len(notes) - len(line)) > 0.1 * len(line):
+        return False
+    pairs = zip(notes, line, strict=False)
+    same = sum((a.pitch - b.pitch) % 12 == 0 for a, b in pairs)
+    return same > 0.9 * min(len(notes), len(line))
+
+
+def low_line(parts: Sequence[Part], score: Score, rng: np.random.Generator) -> tuple[Note, ...]:
+    """A bass for a song that has none: in each beat the lowest note of the accompaniment, far down.
+
+    Args:
+        parts: The accompaniment.
+        score: The beats.
+        rng: Source of the randomness: one stroke a beat or two.
+
+    Returns:
+        The notes, between E1 and D#2.
+    """
+    notes = sorted((note for part in parts for note in part.notes), key=lambda note: note.start)
+    strokes = int(rng.choice((1, 2)))
+    line = []
+    for index, start in enumerate(score.beats):
+        length = (
+            score.beats[index + 1] if index + 1 < len(score.beats) else start + 60 / score.tempo
+        ) - start
+        sounding = [
+            note.pitch
+            for note in notes
+            if note.start < start + 0.05 and note.start + note.length > start + 0.05
+        ]
+        if sounding and length > 0:
+            pitch = BASS_FLOOR + (min(sounding) - BASS_FLOOR) % 12
+            line += [
+                Note(
+                    start + stroke * length / strokes,
+                    0.9 * length / strokes,
+                    pitch,
+                    float(rng.uniform(0.75, 1.0)),
+                )
+                for stroke in range(strokes)
+            ]
+    return tuple(line)
+
+
+def sung(line: Sequence[Note], floor: int, rng: np.random.Generator) -> list[Syllable]:
+    """Make a melody singable.
+
+    Notes that follow in less than 0.12 s are left out. All octaves are folded into the singer's range of 20
+    semitones; first the whole line is moved, so that few notes have to be. A phrase ends where the line rests
+    for a quarter of a second, and after 6 s, to breathe.
+
+    Args:
+        line: The notes.
+        floor: Lowest MIDI pitch of the singer.
+        rng: Source of the randomness: the text.
+
+    Returns:
+        The syllables, one at a time.
+
+    Example:
+        >>> line = [Note(index / 2, 0.5, 90, 1.0) for index in range(4)]
+        >>> [syllable.pitch for syllable in sung(line, 50, np.random.default_rng(0))]
+        [66, 66, 66, 66]
+    """
+    kept: list[Note] = []
+    for note in sorted(line, key=lambda note: (note.start, -note.pitch)):
+        if not kept or note.start - kept[-1].start >= FASTEST:
+            kept.append(note)
+    if not kept:
+        return []
+    middle = float(np.median([note.pitch for note in kept]))
+    octaves = 12 * round((floor + 10 - middle) / 12)
+    syllables = []
+    begun = kept[0].start
+    for index, note in enumerate(kept):
+        following = kept[index + 1].start if index + 1 < len(kept) else np.inf
+        previous = kept[index - 1] if index else None
+        first = previous is None or note.start - previous.start - previous.length > PHRASE_GAP
+        begun = note.start if first else begun
+        length = min(max(note.length, FASTEST), following - note.start)
+        if following - note.start - length < PHRASE_GAP:
+            length = following - note.start
+        if note.start + length - begun > LONGEST_PHRASE and length > 2 * BREATH:
+            length, begun = length - BREATH, following
+        pitch = note.pitch + octaves
+        pitch = floor + (pitch - floor) % 12 if pitch < floor else pitch
+        pitch = floor + 8 + (pitch - floor - 8) % 12 if pitch > floor + 20 else pitch
+        syllables.append(
+            draw_text(
+                Syllable(
+                    note.start, length * 0.97, pitch, 0.6 + 0.4 * note.velocity, "", "a", "a", first=first
+                ),
+                rng,
+            )
+        )
+    return syllables
