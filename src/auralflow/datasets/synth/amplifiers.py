@@ -1,6 +1,7 @@
 """Guitar amplifiers: preamplifier, valve and loudspeaker."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy.signal import butter, sosfilt
@@ -8,8 +9,17 @@ from scipy.signal import butter, sosfilt
 from auralflow.datasets.synth.equalizers import peak
 from auralflow.datasets.synth.signals import Signal
 
-__all__ = ["Amplifier", "amplify", "draw_amplifier"]
+__all__ = ["Amplifier", "AmplifierKind", "amplify", "draw_amplifier"]
 
+AmplifierKind = Literal["heavy", "light", "bass"]
+
+# Gain in dB, low cut in hertz, gain of the middle in dB, end of the loudspeaker in hertz. Common knowledge: a
+# 12-inch loudspeaker of a guitar ends between 4 and 6.5 kHz, those of basses lower; metal is scooped.
+RANGES: dict[AmplifierKind, tuple[tuple[float, float], ...]] = {
+    "heavy": ((22, 38), (90, 180), (-7, 0), (4000, 6500)),
+    "light": ((4, 16), (60, 110), (-2, 3), (4000, 6500)),
+    "bass": ((6, 24), (40, 60), (-4, 4), (2000, 4500)),
+}
 QUIET = 1e-6
 
 
@@ -34,31 +44,28 @@ class Amplifier:
     cone: float
 
 
-def draw_amplifier(rng: np.random.Generator, *, heavy: bool) -> Amplifier:
+def draw_amplifier(kind: AmplifierKind, rng: np.random.Generator) -> Amplifier:
     """Draw an amplifier.
 
     Args:
+        kind: ``heavy`` distorts like those of metal, ``light`` breaks up, ``bass`` growls.
         rng: Source of the randomness.
-        heavy: Whether it is to distort like those of metal, rather than only break up.
 
     Returns:
         The amplifier.
 
-    Source:
-        Loudspeaker and drive ranges follow published measurements of guitar amplifiers and 12-inch cabinets
-        (D. T. Yeh, "Digital Implementation of Musical Distortion Circuits by Analysis and Simulation", 2009).
-
     Example:
-        >>> draw_amplifier(np.random.default_rng(0), heavy=True).gain > 20
+        >>> draw_amplifier("heavy", np.random.default_rng(0)).gain > 20
         True
     """
+    gain, tight, scoop, cone = RANGES[kind]
     return Amplifier(
-        gain=rng.uniform(22, 38) if heavy else rng.uniform(4, 16),
-        tight=rng.uniform(90, 180) if heavy else rng.uniform(60, 110),
+        gain=rng.uniform(*gain),
+        tight=rng.uniform(*tight),
         bias=rng.uniform(0.05, 0.3),
-        scoop=rng.uniform(-7, 0) if heavy else rng.uniform(-2, 3),
+        scoop=rng.uniform(*scoop),
         presence=rng.uniform(2, 7),
-        cone=rng.uniform(4000, 6500),
+        cone=rng.uniform(*cone),
     )
 
 
@@ -75,7 +82,7 @@ def amplify(sound: Signal, amplifier: Amplifier, sample_rate: int) -> Signal:
 
     Example:
         >>> tone = np.sin(np.arange(8000) * 0.1).astype(np.float32)
-        >>> amplify(tone, draw_amplifier(np.random.default_rng(0), heavy=True), 8000).shape
+        >>> amplify(tone, draw_amplifier("heavy", np.random.default_rng(0)), 8000).shape
         (8000,)
     """
     nyquist = 0.45 * sample_rate
@@ -89,10 +96,10 @@ def amplify(sound: Signal, amplifier: Amplifier, sample_rate: int) -> Signal:
     # Twice the rate, so that most of what the valve adds above the audible does not fold back.
     doubled = np.repeat(driven, 2)
     half = butter(6, 0.45, output="sos")
-    valve = np.tanh(sosfilt(half, doubled) * 1.0 + amplifier.bias) - np.tanh(amplifier.bias)
+    valve = np.tanh(sosfilt(half, doubled) + amplifier.bias) - np.tanh(amplifier.bias)
     clipped = sosfilt(half, valve)[::2]
     cabinet = [
-        butter(2, 75, "highpass", fs=sample_rate, output="sos"),
+        butter(2, 0.8 * amplifier.tight, "highpass", fs=sample_rate, output="sos"),
         peak(min(500.0, 0.5 * nyquist), amplifier.scoop, 0.7, sample_rate),
         peak(min(2500.0, 0.8 * nyquist), amplifier.presence, 1.0, sample_rate),
         butter(4, min(amplifier.cone, nyquist), fs=sample_rate, output="sos"),

@@ -1,14 +1,18 @@
 """Bass and accompaniment: who plays which notes, on which instrument, at which place."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from auralflow.datasets.synth.composition import BEATS_PER_BAR, Note, Score
+from auralflow.datasets.synth.composition import Note, Score
 from auralflow.datasets.synth.parts import Part
 
 __all__ = ["accompaniment", "bass_notes", "bass_part"]
+
+Event = tuple[Any, ...]
+"""Beat and length, then whatever else."""
 
 BASS_FLOOR = 28  # E1, the lowest string
 CHORD_FLOORS = (43, 48, 50, 55)
@@ -81,10 +85,10 @@ def bass_notes(score: Score, rng: np.random.Generator) -> list[Note]:
             root = section.chord(bar)
             # Roots high in the scale go below the tonic where the strings reach that far.
             octave = 7 if score.pitch(root, BASS_FLOOR) > BASS_FLOOR + 14 else 0
-            for beat, length, step in lines[section.name]:
+            for beat, length, step in _inside(lines[section.name], score):
                 pitch = score.pitch(root + step - octave, BASS_FLOOR)
                 pitch += 12 * (pitch < BASS_FLOOR) - 12 * (pitch > BASS_FLOOR + 24)
-                start = score.seconds((section.first_bar + bar) * BEATS_PER_BAR + beat)
+                start = score.seconds((section.first_bar + bar) * score.beats_per_bar + beat)
                 velocity = rng.uniform(0.75, 1.0)
                 notes.append(
                     Note(max(start + rng.normal(0, 0.004), 0), length * 60 / score.tempo, pitch, velocity)
@@ -149,14 +153,21 @@ def _layer_notes(score: Score, layer: _Layer, rng: np.random.Generator, *, spars
         if section.name in rests:
             continue
         for bar in range(section.bars):
-            first_beat = (section.first_bar + bar) * BEATS_PER_BAR
-            for beat, length, degree, order in write(section.chord(bar), rhythm, rng):
+            first_beat = (section.first_bar + bar) * score.beats_per_bar
+            for beat, length, degree, order in _inside(write(section.chord(bar), rhythm, rng), score):
                 start = score.seconds(first_beat + beat) + order * layer.strum + rng.normal(0, 0.004)
                 pitch = score.pitch(degree, floor)
                 pan = float(np.clip(layer.pan + layer.spread * (order - 1), -1, 1))
                 velocity = rng.uniform(0.7, 1.0) * (0.85 if beat % 1 else 1.0)
                 notes.append(Note(max(start, 0.0), length * 60 / score.tempo, pitch, velocity, pan))
     return notes
+
+
+def _inside(line: Iterable[Event], score: Score) -> Iterator[Event]:
+    """What of a bar in four lies in a shorter one; what reaches over its end is cut."""
+    for event in line:
+        if event[0] < score.beats_per_bar:
+            yield (event[0], min(event[1], score.beats_per_bar - event[0]), *event[2:])
 
 
 Beats = tuple[tuple[float, float], ...]
@@ -175,7 +186,7 @@ def _chords(root: int, rhythm: Beats, rng: np.random.Generator) -> Line:
 def _arpeggio(root: int, rhythm: Beats, rng: np.random.Generator) -> Line:
     pace = 0.5 if len(rhythm) < 4 else 0.25
     steps = (0, 2, 4, 7, 4, 2) if rng.random() < 0.7 else (7, 4, 2, 0)
-    for index in range(int(BEATS_PER_BAR / pace)):
+    for index in range(int(4 / pace)):
         yield index * pace, pace * 0.9, root % 7 + 7 + steps[index % len(steps)], index % 3
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from auralflow.datasets.synth.composition import BEATS_PER_BAR, Score
+from auralflow.datasets.synth.composition import Score
 
 __all__ = ["Syllable", "draw_text", "sung_melody"]
 
@@ -78,15 +78,16 @@ def sung_melody(score: Score, floor: int, rng: np.random.Generator) -> list[Syll
         for bar in range(0, section.bars, 2):
             if bar > 0 and rng.random() < 0.1:
                 continue
-            room = min(2, section.bars - bar) * BEATS_PER_BAR
+            room = min(2, section.bars - bar) * score.beats_per_bar
             chords = (section.chord(bar), section.chord(bar + 1))
-            first_beat = (section.first_bar + bar) * BEATS_PER_BAR
+            first_beat = (section.first_bar + bar) * score.beats_per_bar
             for index, (beat, length, step) in enumerate(motifs[section.name]):
                 if beat + 0.5 > room:
                     break
-                degree = _fit(step + lift + lowest, chords[beat >= BEATS_PER_BAR], strong=beat % 2 == 0)
+                degree = _fit(step + lift + lowest, chords[beat >= score.beats_per_bar], strong=beat % 2 == 0)
                 degree = max(degree, lowest)
-                end = min(beat + length, room)
+                # Phrases of shorter bars are cut, and still leave time to breathe.
+                end = min(beat + length, room if score.beats_per_bar == 4 else room - 0.4)
                 syllables.append(
                     _syllable(score, (first_beat + beat, end - beat), degree, floor, rng, first=index == 0)
                 )

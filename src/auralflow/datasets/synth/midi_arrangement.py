@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from auralflow.datasets.synth.composition import Note, Score, Section
+from auralflow.datasets.synth.composition import Metre, Note, Score, Section
 from auralflow.datasets.synth.drums import drum_hits
 from auralflow.datasets.synth.melody import Syllable, draw_text
 from auralflow.datasets.synth.midi_files import Composition
@@ -141,7 +141,10 @@ class _Window:
             )
             for index, first in enumerate(range(0, count, BAR_GROUP))
         )
-        return Score(60 / max(length, 0.05), 0, (0, 2, 4, 5, 7, 9, 11), 0.0, sections, tuple(beats))
+        in_three = len(self.song.bars) > 1 and float(np.median(np.diff(self.song.bars))) == 3
+        scale = (0, 2, 4, 5, 7, 9, 11)
+        metre: Metre = "3/4" if in_three else "4/4"
+        return Score(60 / max(length, 0.05), 0, scale, 0.0, sections, tuple(beats), metre)
 
 
 def _starting_bar(

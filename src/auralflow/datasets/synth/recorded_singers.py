@@ -142,11 +142,13 @@ class RecordedSinger:
         rumble = butter(
             3, 0.7 * min(440 * 2 ** ((self.floor - 69) / 12), 120), "highpass", fs=RATE, output="sos"
         )
-        song = sosfilt(rumble, song).astype(np.float32)
+        song = np.asarray(sosfilt(rumble, song), dtype=np.float32)
         sounding = song[np.abs(song) > 1e-4]
         if sounding.size:
             song /= np.float32(np.sqrt(np.mean(sounding**2)))
-        return resample(song[None], RATE, sample_rate)[0][:samples] if sample_rate != RATE else song[:samples]
+        if sample_rate != RATE:
+            song = np.asarray(resample(song[None], RATE, sample_rate)[0], dtype=np.float32)
+        return song[:samples]
 
     def _pitch(self, syllables: list[Syllable], frames: int, rng: np.random.Generator) -> NDArray[np.float64]:
         coarse = intonation(syllables, self.timbre, frames // 2 + 8, rng)

@@ -7,17 +7,19 @@ import numpy as np
 
 from auralflow.datasets.synth.arrangement import accompaniment, bass_part
 from auralflow.datasets.synth.band import Band
-from auralflow.datasets.synth.composition import STEMS, compose
+from auralflow.datasets.synth.composition import compose
+from auralflow.datasets.synth.desk import record
 from auralflow.datasets.synth.drums import drum_hits
 from auralflow.datasets.synth.melody import sung_melody
 from auralflow.datasets.synth.midi_arrangement import arrange
 from auralflow.datasets.synth.midi_files import Composition
-from auralflow.datasets.synth.mixing import balance, draw_room, reverberate, saturate
+from auralflow.datasets.synth.mixing import balance
 from auralflow.datasets.synth.parts import Arrangement
 from auralflow.datasets.synth.recorded_singers import VoiceBank
 from auralflow.datasets.synth.samples import SampleBank
-from auralflow.datasets.synth.signals import Signal, add_at
+from auralflow.datasets.synth.signals import Signal
 from auralflow.datasets.synth.singers import Singer, built_in_singer
+from auralflow.datasets.synth.vocals import perform_vocals
 from auralflow.errors import SettingsError
 
 __all__ = ["Material", "generate_song"]
@@ -73,7 +75,7 @@ def generate_song(
     length = _check(seed, seconds, sample_rate)
     # A change in one part leaves the others as they are.
     plan, voice, drums, bass, other, desk, players = np.random.default_rng(seed).spawn(7)
-    singer = material.voices.singer(voice) if material.voices else built_in_singer(voice)
+    singer = _singer(material, voice)
     if composition is None:
         score = compose(seconds, plan)
         arrangement = Arrangement(
@@ -87,21 +89,23 @@ def generate_song(
         arrangement = arrange(composition, seconds, singer.floor, plan)
     band = Band(sample_rate, players, samples=material.samples, soundfonts=material.soundfonts)
     dry = {
-        "vocals": _vocals(arrangement, singer, length, sample_rate, voice),
+        "vocals": perform_vocals(
+            arrangement.vocals, singer, lambda: _singer(material, voice), length, sample_rate, voice
+        ),
         "drums": band.drums(arrangement.drums, length),
-        "bass": _bass(arrangement, band, length, bass),
+        "bass": _centred(_sum([band.part(part, length, "bass") for part in arrangement.bass], length)),
         "other": _sum([band.part(part, length, "other") for part in arrangement.other], length),
     }
-    return balance(_record(dry, sample_rate, desk), sample_rate, desk)
+    return balance(record(dry, arrangement.tempo, sample_rate, desk), sample_rate, desk)
 
 
-def _bass(arrangement: Arrangement, band: Band, samples: int, rng: np.random.Generator) -> Signal:
-    """All basses in the centre, a little driven."""
-    sound = _sum([band.part(part, samples, "bass") for part in arrangement.bass], samples).mean(axis=0)
-    loudest = float(np.max(np.abs(sound)))
-    drive = np.float32(rng.uniform(0.3, 1.5) / loudest) if loudest > 0 else np.float32(1.0)
-    driven = np.tanh(drive * sound)
-    return np.stack([driven, driven])
+def _singer(material: Material, rng: np.random.Generator) -> Singer:
+    return material.voices.singer(rng) if material.voices else built_in_singer(rng)
+
+
+def _centred(sound: Signal) -> Signal:
+    middle = sound.mean(axis=0)
+    return np.stack([middle, middle])
 
 
 def _sum(sounds: list[Signal], samples: int) -> Signal:
@@ -121,37 +125,3 @@ def _check(seed: int, seconds: float, sample_rate: int) -> int:
     if samples < 1:
         raise SettingsError("cannot make a song", found=f"{seconds} seconds", expected="more than 0 seconds")
     return samples
-
-
-def _vocals(
-    arrangement: Arrangement, singer: Singer, samples: int, sample_rate: int, rng: np.random.Generator
-) -> Signal:
-    """A lead in the centre, at times doubled at the sides."""
-    voice = singer.sing(arrangement.vocals, samples, sample_rate, rng)
-    stereo = np.stack([voice, voice])
-    if rng.random() < 0.3:
-        for channel in range(2):
-            double = np.roll(voice, int(rng.uniform(0.012, 0.03) * sample_rate))
-            stereo[channel] += np.float32(0.35) * double
-    if rng.random() < 0.4:
-        beat = int(60 / arrangement.tempo * float(rng.choice((0.5, 0.75, 1.0))) * sample_rate)
-        gain = np.float32(rng.uniform(0.08, 0.25))
-        for repeat in range(1, 4):
-            add_at(stereo[(repeat % 2) :][:1], repeat * beat, gain**repeat * voice[None])
-    return stereo
-
-
-def _record(dry: dict[str, Signal], sample_rate: int, rng: np.random.Generator) -> dict[str, Signal]:
-    """Saturate every part and place it in a room; the bass stays dry."""
-    hall = draw_room(sample_rate, rng, seconds=float(rng.uniform(0.6, 1.4)))
-    chamber = draw_room(sample_rate, rng, seconds=float(rng.uniform(0.2, 0.6)))
-    rooms = {"vocals": hall, "drums": chamber, "other": hall}
-    drives = {"vocals": (0.15, 0.45), "drums": (0.1, 0.3), "bass": (0.2, 0.6), "other": (0.1, 0.4)}
-    wet = {"vocals": (0.05, 0.3), "drums": (0.06, 0.3), "other": (0.05, 0.35)}
-    stems = {}
-    for name in STEMS:
-        stem = saturate(dry[name], float(rng.uniform(*drives[name])), sample_rate)
-        stems[name] = (
-            reverberate(stem, rooms[name], float(rng.uniform(*wet[name]))) if name in rooms else stem
-        )
-    return stems
