@@ -151,6 +151,14 @@ def test_a_heavy_guitar_in_the_middle_is_often_played_twice_and_wide():
     assert 3 <= sum(width > 0.2 for width in widths) <= 11
 
 
+def test_what_is_written_for_choirs_is_played_by_strings():
+    notes = (Note(0.0, 0.5, 60, 1.0),)
+    choir, strings = (
+        Band(RATE, np.random.default_rng(0)).part(Part(program, notes), RATE, "other") for program in (52, 50)
+    )
+    assert np.array_equal(choir, strings)
+
+
 @pytest.mark.parametrize("program", range(0, 128, 3))
 def test_every_program_has_an_instrument_that_sounds_and_ends(program):
     sound = built_in(program, RATE, np.random.default_rng(program))(220.0, RATE // 2)

@@ -34,6 +34,9 @@ DOUBLE_TRACKED = 0.6
 AMPLIFIED_BASS = 0.5
 WIDENED = 0.35
 HEAVY = 30
+CHOIRS = {52, 53, 54, 85, 91}
+"""Programs that sound like voices: in the accompaniment they would be taken for them."""
+STRINGS = 50
 STRING_BASSES = range(33, 38)
 QUIET = 1e-6
 
@@ -88,6 +91,8 @@ class Band:
         Returns:
             The dry part [2, N], at an RMS of its level where it sounds.
         """
+        if part.program in CHOIRS:
+            part = replace(part, program=STRINGS)
         # Recordings end by themselves, and a pad must not.
         bank = self.samples if part.program not in HELD else None
         source = self._source(recorded=bool(bank and bank.instruments.get(stem)))

@@ -11,7 +11,7 @@ from auralflow.datasets.synth.signals import Signal
 __all__ = ["record"]
 
 # Common practice of mixing; where the songs for training showed something else, it is said.
-LOW_CUTS = {"vocals": (70, 130), "drums": (25, 40), "bass": (28, 38), "other": (50, 160)}
+LOW_CUTS = {"vocals": (70, 130), "drums": (25, 40), "bass": (28, 38), "other": (30, 110)}
 RATIOS = {"vocals": (2.0, 5.0), "drums": (1.2, 3.0), "bass": (2.0, 5.0), "other": (1.3, 2.5)}
 ATTACKS = {"vocals": (0.002, 0.01), "drums": (0.005, 0.03), "bass": (0.005, 0.03), "other": (0.005, 0.03)}
 RELEASES = {"vocals": (0.05, 0.15), "drums": (0.05, 0.2), "bass": (0.08, 0.25), "other": (0.1, 0.3)}
@@ -25,7 +25,7 @@ ROOMS: dict[str, tuple[RoomKind, ...]] = {
 }
 # The sides of the songs for training lie 7 dB (vocals), 16 dB (drums) and 3 dB (other) below their middles;
 # part of the songs is therefore quite wet.
-WET = {"vocals": (0.05, 0.5), "drums": (0.04, 0.3), "other": (0.05, 0.4)}
+WET = {"vocals": (0.05, 0.6), "drums": (0.04, 0.3), "other": (0.05, 0.4)}
 ECHOING = 0.35
 SHELVES = {"vocals": 1.0, "drums": 1.0, "bass": -4.0, "other": 1.0}
 """Middle gain in dB of the highs. Basses of the songs for training have next to nothing above 1 kHz."""

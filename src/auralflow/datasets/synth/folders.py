@@ -16,7 +16,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from auralflow.datasets.synth.midi_songs import composition_of, index_midi
+from auralflow.datasets.synth.midi_songs import MidiLibrary, composition_of, index_midi
 from auralflow.datasets.synth.recorded_singers import VoiceBank
 from auralflow.datasets.synth.samples import SampleBank
 from auralflow.datasets.synth.song import Material, generate_song
@@ -126,29 +126,29 @@ def write_dataset(  # noqa: PLR0913 - all but the first are options
     _material(samples, tuple(soundfonts), voices)
     for path in soundfonts:
         soundfont(path, sample_rate)
+    sources = (samples, tuple(soundfonts), voices)
+    make = partial(_make_track, folder, seconds=seconds, sample_rate=sample_rate, sources=sources)
     with _pool(num_workers) as pool:
         library = index_midi(midi, executor=pool) if midi is not None else None
-        songs = [
-            _Song(
-                split,
-                number,
-                _song_seed(seed, split, number),
-                library.file(seed, split, number) if library else None,
-            )
-            for split, count in enumerate(counts)
-            for number in range(count)
-        ]
-        make = partial(
-            _make_track,
-            folder,
-            seconds=seconds,
-            sample_rate=sample_rate,
-            sources=(samples, tuple(soundfonts), voices),
-        )
+        songs = _plan(counts, seed, library)
         for done, _ in enumerate((pool.map if pool else map)(make, songs), start=1):
             if on_track is not None:
                 on_track(done, tracks)
     return SynthReport(library.failures, library.notes) if library else SynthReport()
+
+
+def _plan(counts: tuple[int, int, int], seed: int, library: MidiLibrary | None) -> list[_Song]:
+    """What each song of a dataset is made of."""
+    return [
+        _Song(
+            split,
+            number,
+            _song_seed(seed, split, number),
+            library.file(seed, split, number) if library else None,
+        )
+        for split, count in enumerate(counts)
+        for number in range(count)
+    ]
 
 
 @contextmanager

@@ -177,8 +177,8 @@ class RecordedSinger:
             following = phrase[index + 1].start if index + 1 < len(phrase) else np.inf
             linked = following - syllable.start - syllable.length < 0.05
             stop = max(min(stop + (0 if linked else RELEASE), last - first), vowel + 2)
-            # A consonant takes its time from the vowel before it, but not more than half.
-            onset = min(onset, max((vowel - end) + max(end - vowel, 0) + 12, 0), vowel)
+            # A consonant takes its time from the vowel before it, but not more than 60 ms.
+            onset = min(onset, max(vowel - end, 0) + EDGE, vowel)
             place = slice(vowel - onset, stop)
             source = np.concatenate([_consonant(unit, onset), _stretched(unit, stop - vowel)])
             envelope[place], noise[place] = voice.envelope[source], voice.noise[source]

@@ -113,7 +113,7 @@ def echo(stem: Signal, seconds: float, gain: float, sample_rate: int) -> Signal:
     Example:
         >>> click = np.zeros((2, 8000), dtype=np.float32)
         >>> click[:, 0] = 1
-        >>> [int(index) for index in np.flatnonzero(np.abs(echo(click, 0.25, 0.3, 8000)[1]) > 0.1)]
+        >>> [int(index) for index in np.flatnonzero(np.abs(echo(click, 0.25, 0.3, 8000)[1]) > 0.2)]
         [0, 2000]
     """
     result = stem.copy()

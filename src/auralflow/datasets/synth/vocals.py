@@ -11,7 +11,7 @@ from auralflow.datasets.synth.singers import Singer
 
 __all__ = ["perform_vocals"]
 
-DOUBLED = 0.35
+DOUBLED = 0.45
 HARMONISED = 0.25
 WITH_CHOIR = 0.15
 INTERVALS = (12, -12, 7, -5)
