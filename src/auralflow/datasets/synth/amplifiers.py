@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.signal import butter, sosfilt
+from scipy.signal import butter, resample_poly
 
-from auralflow.datasets.synth.equalizers import peak
+from auralflow.datasets.synth.dynamics import active_rms
+from auralflow.datasets.synth.equalizers import filtered, peak
 from auralflow.datasets.synth.signals import Signal
 
 __all__ = ["Amplifier", "AmplifierKind", "amplify", "draw_amplifier"]
@@ -86,24 +87,22 @@ def amplify(sound: Signal, amplifier: Amplifier, sample_rate: int) -> Signal:
         (8000,)
     """
     nyquist = 0.45 * sample_rate
-    tight = sosfilt(
+    tight = filtered(
         butter(2, min(amplifier.tight, 0.3 * nyquist), "highpass", fs=sample_rate, output="sos"), sound
     )
-    loud = np.sqrt(np.mean(tight**2))
+    loud = active_rms(tight[None], sample_rate)
     if loud < QUIET:
         return np.zeros_like(sound)
-    driven = tight * (10 ** (amplifier.gain / 20) * 0.3 / loud)
+    driven = tight * np.float32(10 ** (amplifier.gain / 20) * 0.3 / loud)
     # Twice the rate, so that most of what the valve adds above the audible does not fold back.
-    doubled = np.repeat(driven, 2)
-    half = butter(6, 0.45, output="sos")
-    valve = np.tanh(sosfilt(half, doubled) + amplifier.bias) - np.tanh(amplifier.bias)
-    clipped = sosfilt(half, valve)[::2]
+    bias = np.float32(amplifier.bias)
+    valve = np.tanh(resample_poly(driven, 2, 1) + bias) - np.tanh(bias)
+    clipped = np.asarray(resample_poly(valve, 1, 2), dtype=np.float32)[: len(sound)]
     cabinet = [
         butter(2, 0.8 * amplifier.tight, "highpass", fs=sample_rate, output="sos"),
         peak(min(500.0, 0.5 * nyquist), amplifier.scoop, 0.7, sample_rate),
         peak(min(2500.0, 0.8 * nyquist), amplifier.presence, 1.0, sample_rate),
         butter(4, min(amplifier.cone, nyquist), fs=sample_rate, output="sos"),
     ]
-    heard = sosfilt(np.concatenate(cabinet), clipped)
-    level = np.sqrt(np.mean(heard**2)) + QUIET
-    return np.asarray(heard / level, dtype=np.float32)
+    heard = filtered(np.concatenate(cabinet), clipped)
+    return heard / np.float32(active_rms(heard[None], sample_rate) + QUIET)

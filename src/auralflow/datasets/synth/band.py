@@ -143,7 +143,7 @@ class Band:
         """The direct sound of a bass, and what its amplifier makes of it."""
         line = sound.mean(axis=0)
         heard = amplify(line, draw_amplifier("bass", self.rng), self.sample_rate)
-        share = np.float32(10 ** (self.rng.uniform(-20, -8) / 20) * np.sqrt(np.mean(line**2)))
+        share = np.float32(10 ** (self.rng.uniform(-20, -8) / 20) * active_rms(line[None], self.sample_rate))
         return np.asarray(sound + share * heard, dtype=np.float32)
 
     def _source(self, *, recorded: bool) -> Source:

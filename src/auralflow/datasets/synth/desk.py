@@ -1,10 +1,10 @@
 """The mixing desk: each stem is filtered, compressed, driven and placed in a room, as records are mixed."""
 
 import numpy as np
-from scipy.signal import butter, sosfilt
+from scipy.signal import butter
 
 from auralflow.datasets.synth.dynamics import Compressor, compress, saturate
-from auralflow.datasets.synth.equalizers import Sections, high_shelf, low_shelf, peak
+from auralflow.datasets.synth.equalizers import Sections, filtered, high_shelf, low_shelf, peak
 from auralflow.datasets.synth.rooms import RoomKind, draw_room, echo, reverberate
 from auralflow.datasets.synth.signals import Signal
 
@@ -53,10 +53,13 @@ def record(
     stems = {}
     # Voice and accompaniment stand in one hall more often than not.
     shared = draw_room(ROOMS["other"][rng.integers(len(ROOMS["other"]))], sample_rate, rng)
-    for name, sound in dry.items():
-        stem = np.asarray(sosfilt(_equalizer(name, sample_rate, rng), sound, axis=-1), dtype=np.float32)
+    for name, dry_sound in dry.items():
+        # What is the same on both sides is worked on once.
+        sound = dry_sound[:1] if np.array_equal(dry_sound[0], dry_sound[1]) else dry_sound
+        stem = filtered(_equalizer(name, sample_rate, rng), sound)
         stem = compress(stem, _compressor(name, rng), sample_rate)
         stem = saturate(stem, float(rng.uniform(*DRIVES[name])), sample_rate)
+        stem = np.broadcast_to(stem, dry_sound.shape)
         if name == "vocals" and rng.random() < ECHOING:
             beats = float(rng.choice((0.25, 0.5, 0.75, 1.0)))
             stem = echo(stem, beats * 60 / tempo, float(rng.uniform(0.1, 0.4)), sample_rate)
@@ -65,7 +68,7 @@ def record(
             own = draw_room(kinds[rng.integers(len(kinds))], sample_rate, rng)
             alone = name == "drums" or rng.random() < 0.4
             stem = reverberate(stem, own if alone else shared, float(rng.uniform(*WET[name])))
-        stems[name] = stem
+        stems[name] = np.ascontiguousarray(stem)
     return stems
 
 

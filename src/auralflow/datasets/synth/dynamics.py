@@ -29,8 +29,12 @@ def active_rms(stem: Signal, sample_rate: int) -> float:
         0.5
     """
     frame = max(sample_rate // 10, 1)
-    power = np.mean(stem**2, axis=0)
-    frames = np.add.reduceat(power, np.arange(0, len(power), frame)) / frame
+    channels, samples = stem.shape
+    whole = samples // frame * frame
+    pieces = stem[:, :whole].reshape(channels, -1, frame)
+    rest = stem[:, whole:]
+    powers = [np.einsum("cfn,cfn->f", pieces, pieces), [np.sum(rest**2)] if whole < samples else []]
+    frames = np.concatenate(powers) / (channels * frame)
     loudest = frames.max(initial=0.0)
     return float(np.sqrt(frames[frames >= loudest * 1e-4].mean())) if loudest > 0 else 0.0
 
@@ -55,15 +59,15 @@ class Compressor:
 
 
 def compress(stem: Signal, compressor: Compressor, sample_rate: int) -> Signal:
-    """Even out the levels of a stem; both channels get the same gain.
+    """Even out the levels of a stem; all channels get the same gain.
 
     Args:
-        stem: Audio [2, N].
+        stem: Audio [C, N].
         compressor: The settings.
         sample_rate: Samples per second.
 
     Returns:
-        Audio [2, N], with the same active RMS.
+        Audio [C, N], with the same active RMS.
 
     Source:
         D. Giannoulis, M. Massberg and J. D. Reiss, "Digital Dynamic Range Compressor Design", 2012:
@@ -118,4 +122,4 @@ def saturate(stem: Signal, drive: float, sample_rate: int) -> Signal:
         True
     """
     level = active_rms(stem, sample_rate)
-    return np.tanh(stem * np.float32(drive / level)) if level > 0 else stem
+    return np.tanh(stem * np.float32(drive / level)) if level > QUIET else stem

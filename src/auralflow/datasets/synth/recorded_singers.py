@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
-from scipy.signal import butter, sosfilt
+from scipy.signal import butter
 
 from auralflow.audio import is_audio, probe, resample
+from auralflow.datasets.synth.equalizers import filtered
 from auralflow.datasets.synth.melody import Syllable
 from auralflow.datasets.synth.signals import Signal, add_at
 from auralflow.datasets.synth.vocoder import FRAMES_PER_SECOND, RATE, Unit, Voice, load_voice, synthesise
@@ -142,7 +143,7 @@ class RecordedSinger:
         rumble = butter(
             3, 0.7 * min(440 * 2 ** ((self.floor - 69) / 12), 120), "highpass", fs=RATE, output="sos"
         )
-        song = np.asarray(sosfilt(rumble, song), dtype=np.float32)
+        song = filtered(rumble, song)
         sounding = song[np.abs(song) > 1e-4]
         if sounding.size:
             song /= np.float32(np.sqrt(np.mean(sounding**2)))

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 from scipy.signal import butter, sosfilt
 
+from auralflow.datasets.synth.equalizers import filtered
 from auralflow.datasets.synth.signals import Signal, add_at, convolve
 
 __all__ = ["RoomKind", "draw_room", "echo", "reverberate"]
@@ -120,7 +121,7 @@ def echo(stem: Signal, seconds: float, gain: float, sample_rate: int) -> Signal:
     repeat = stem.mean(axis=0)
     dull = butter(1, min(3500.0, 0.4 * sample_rate), fs=sample_rate, output="sos")
     for number in range(1, 4):
-        repeat = (np.float32(gain) * sosfilt(dull, repeat)).astype(np.float32)
+        repeat = np.float32(gain) * filtered(dull, repeat)
         start = round(number * seconds * sample_rate)
         add_at(result[number % 2], start, repeat)
         add_at(result[1 - number % 2], start, np.float32(0.3) * repeat)

@@ -1,8 +1,9 @@
 """Width: what a stem has at its sides."""
 
 import numpy as np
-from scipy.signal import butter, sosfilt
+from scipy.signal import butter
 
+from auralflow.datasets.synth.equalizers import filtered
 from auralflow.datasets.synth.signals import Signal
 
 __all__ = ["widen"]
@@ -36,5 +37,5 @@ def widen(sound: Signal, amount: float, sample_rate: int, rng: np.random.Generat
     side = np.zeros_like(middle)
     side[late:] = middle[: max(len(middle) - late, 0)]
     high = butter(2, min(NARROW_BELOW, 0.2 * sample_rate), "highpass", fs=sample_rate, output="sos")
-    side = np.float32(amount) * sosfilt(high, side).astype(np.float32)
+    side = np.float32(amount) * filtered(high, side)
     return np.asarray(sound + np.stack([side, -side]), dtype=np.float32)

@@ -19,6 +19,7 @@ from auralflow.datasets.synth.signals import (
 
 __all__ = ["Timbre", "draw_timbre", "intonation", "sing"]
 
+RESONANCE_STEPS = 128  # an octave
 CONTROL_RATE = 100  # frames per second of pitch, loudness and formants
 
 # First five formants in Hz of a man's vowels (after Peterson and Barney, 1952; the upper two are typical).
@@ -222,8 +223,13 @@ def _through_formants(
     active = np.flatnonzero(nearby[place] > 1e-4)
     pieces = np.lib.stride_tricks.sliding_window_view(padded, 2 * hop)[active * hop] * window
     size = 1 << int(2 * hop + 0.02 * sample_rate).bit_length()
-    response = _formant_response(formants[place[active]], np.fft.rfftfreq(size, 1 / sample_rate))
-    filtered = np.fft.irfft(np.fft.rfft(pieces, size, axis=-1) * response, size, axis=-1)
+    # Held vowels need one response: resonances are told apart to half a percent, which nobody hears.
+    steps = np.round(RESONANCE_STEPS * np.log2(formants[place[active]])).astype(np.int32)
+    vowels, spoken = np.unique(steps, axis=0, return_inverse=True)
+    response = _formant_response(2 ** (vowels / RESONANCE_STEPS), np.fft.rfftfreq(size, 1 / sample_rate))
+    spectra = np.fft.rfft(pieces, size, axis=-1)
+    spectra *= response[spoken]
+    filtered = np.fft.irfft(spectra, size, axis=-1)
     result = np.zeros((count + 1) * hop + size, dtype=np.float32)
     for index, piece in zip(active, filtered, strict=True):
         result[index * hop : index * hop + size] += piece
