@@ -1,10 +1,11 @@
 """How generated songs compare with real ones, and how fast they are made.
 
 Run ``python benchmarks/synth.py REAL GENERATED`` with two folders of tracks, such as ``songs/train``. For
-every stem it prints the median over the tracks, and the range of four fifths of them, of: level against the
-drums, crest factor, level of the sides against the middle, spread of the loudness (all in dB), onsets a second,
-share of seconds in which it sounds; then the long-term spectrum in third-octaves, and how far the two medians
-are apart. Without folders it measures how many times faster than it plays a song of 60 seconds is made.
+every stem it prints the median over the tracks, and the range of four fifths of them, of: level against
+the drums, crest factor, level of the sides against the middle, spread of the loudness (all in dB), onsets
+a second, share of seconds in which it sounds; then the long-term spectrum in third-octaves, and how far
+the two medians are apart. Without folders it measures how many times faster than it plays a song of 60
+seconds is made.
 """
 
 import argparse
