@@ -259,6 +259,15 @@ def test_a_song_is_cut_to_its_length_and_moved_in_key_as_a_whole(tmp_path):
         assert arrangement.vocals
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_something_is_sung_in_every_stretch_that_has_notes(tmp_path, seed):
+    late = track(*notes(0, [72, 74, 76] * 20, start=200 * PER_BEAT, program=73))
+    chords = track(*(message for pitch in (60, 64) for message in notes(1, [pitch] * 260, program=48)))
+    song = read_midi(save(tmp_path / "a.mid", late, chords))
+    arrangement = arrange(song, 10.0, 50, np.random.default_rng(seed))
+    assert len(arrangement.vocals) >= 5
+
+
 def test_a_song_that_is_too_short_is_repeated(tmp_path):
     song = read_midi(save_song(tmp_path / "a.mid", beats=24))
     arrangement = arrange(song, 60.0, 50, np.random.default_rng(0))

@@ -47,26 +47,28 @@ def arrange(song: Composition, seconds: float, floor: int, rng: np.random.Genera
     key = int(rng.integers(-KEY_SPREAD, KEY_SPREAD + 1))
     basses = [part for part in song.parts if is_bass(part)]
     rest = [part for part in song.parts if not is_bass(part)]
-    melody = pick_melody(rest, song.seconds)
-    line = rest[melody].notes if isinstance(melody, int) else melody
-    start = _starting_bar(song, seconds * pace, [line, *(part.notes for part in basses)], rng)
+    tune = pick_melody(rest, song.seconds)
+    leading = rest[tune].notes if isinstance(tune, int) else tune
+    start = _starting_bar(song, seconds * pace, [leading, *(part.notes for part in basses)], rng)
     window = _Window(song, start, seconds, pace, key)
     score = window.score(rng)
-    sung_groups = rng.random(1 + len(score.sections)) > RESTING_SHARE
-    vocal, played = _share_melody(window.notes(line), score, sung_groups)
-    # The other copies of a doubled melody rest too.
-    doubles = [index for index, part in enumerate(rest) if _doubles(part.notes, line)]
-    other = [
-        replace(
-            part,
-            notes=played if index == melody else window.notes(part.notes),
-            bends=window.bends(part.bends),
-        )
-        for index, part in enumerate(rest)
-        if index == melody or index not in doubles
-    ]
-    bass = [replace(part, notes=window.notes(part.notes), bends=window.bends(part.bends)) for part in basses]
-    if not any(part.notes for part in bass):
+    # In the stretch that is played another part may be the melody.
+    other = window.parts(rest)
+    melody = pick_melody(other, seconds)
+    line = other[melody].notes if isinstance(melody, int) else melody
+    is_sung = rng.random(1 + len(score.sections)) > RESTING_SHARE
+    vocal, played = _share_melody(line, score, is_sung)
+    if not vocal:
+        vocal, played = line, ()
+    if isinstance(melody, int):
+        # The other copies of a doubled melody rest too.
+        other = [
+            replace(part, notes=played if index == melody else part.notes)
+            for index, part in enumerate(other)
+            if index == melody or not _doubles(part.notes, line)
+        ]
+    bass = window.parts(basses)
+    if not bass:
         bass = [Part(int(rng.integers(33, 36)), low_line(other, score, rng))]
     drums = window.hits(song.strokes) if song.strokes else tuple(drum_hits(score, rng))
     return Arrangement(
@@ -109,6 +111,11 @@ class _Window:
             )
             for index, time in self.times([note.start for note in notes])
         )
+
+    def parts(self, parts: Sequence[Part]) -> list[Part]:
+        """The parts that have notes inside."""
+        moved = (replace(part, notes=self.notes(part.notes), bends=self.bends(part.bends)) for part in parts)
+        return [part for part in moved if part.notes]
 
     def _moved(self, pitch: int) -> int:
         return int(np.clip(pitch + self.key, 0, 127))
