@@ -93,10 +93,10 @@ def test_active_levels_lie_within_the_drawn_range_of_the_drums(seed):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_bass_lies_below_400_hz_and_in_the_centre(seed):
+def test_bass_lies_below_400_hz_and_near_the_centre(seed):
     bass = song_of_20_seconds(seed)["bass"]
     assert share_of_energy(bass, 25, 400) > 0.6
-    assert np.allclose(bass[0], bass[1], atol=1e-6)
+    assert np.std(bass[0] - bass[1]) < 0.3 * np.std(bass[0] + bass[1])
 
 
 @pytest.mark.parametrize("seed", range(6))

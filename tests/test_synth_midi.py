@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from auralflow.cli import main
 from auralflow.datasets.synth import generate_song
 from auralflow.datasets.synth.composition import Note
-from auralflow.datasets.synth.midi_arrangement import _Window, arrange, low_line, sung
+from auralflow.datasets.synth.midi_arrangement import _Window, arrange
 from auralflow.datasets.synth.midi_files import read_midi
+from auralflow.datasets.synth.midi_lines import low_line, sung
 from auralflow.datasets.synth.midi_roles import is_bass, pick_melody
 from auralflow.datasets.synth.midi_songs import MidiLibrary, index_midi
 from auralflow.datasets.synth.parts import Part
@@ -271,7 +272,9 @@ def test_something_is_sung_in_every_stretch_that_has_notes(tmp_path, seed):
 def test_a_song_that_is_too_short_is_repeated(tmp_path):
     song = read_midi(save_song(tmp_path / "a.mid", beats=24))
     arrangement = arrange(song, 60.0, 50, np.random.default_rng(0))
-    seconds = {int(hit.start) for hit in arrangement.drums}
+    parts = (*arrangement.bass, *arrangement.other)
+    notes = [note for part in parts for note in part.notes]
+    seconds = {int(event.start) for event in (*arrangement.drums, *notes, *arrangement.vocals)}
     assert seconds >= set(range(1, 59))
 
 

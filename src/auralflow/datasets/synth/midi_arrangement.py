@@ -2,28 +2,30 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
 from auralflow.datasets.synth.composition import Metre, Note, Score, Section
 from auralflow.datasets.synth.drums import drum_hits
-from auralflow.datasets.synth.melody import Syllable, draw_text
 from auralflow.datasets.synth.midi_files import Composition
+from auralflow.datasets.synth.midi_lines import low_line, sung
 from auralflow.datasets.synth.midi_roles import is_bass, pick_melody
 from auralflow.datasets.synth.parts import Arrangement, Hit, Part
 
-__all__ = ["arrange", "low_line", "sung"]
+__all__ = ["arrange"]
 
 CANDIDATES = 4
 TEMPO_SPREAD = 0.1
 KEY_SPREAD = 3
 BAR_GROUP = 8
 RESTING_SHARE = 0.2
-PHRASE_GAP = 0.25
-LONGEST_PHRASE = 6.0
-FASTEST = 0.12
-BREATH = 0.35
-BASS_FLOOR = 28
+STEM_RESTS = 0.12
+PART_RESTS = 0.2
+"""Share of the groups in which a stem, or a part of the accompaniment, rests. In the songs for training drums
+sound in 7 seconds out of 10, and the bass in fewer."""
+
+Event = TypeVar("Event", Note, Hit)
 
 
 def arrange(song: Composition, seconds: float, floor: int, rng: np.random.Generator) -> Arrangement:
@@ -56,10 +58,7 @@ def arrange(song: Composition, seconds: float, floor: int, rng: np.random.Genera
     other = window.parts(rest)
     melody = pick_melody(other, seconds)
     line = other[melody].notes if isinstance(melody, int) else melody
-    is_sung = rng.random(1 + len(score.sections)) > RESTING_SHARE
-    vocal, played = _share_melody(line, score, is_sung)
-    if not vocal:
-        vocal, played = line, ()
+    vocal, played = _share_melody(line, score, rng)
     if isinstance(melody, int):
         # The other copies of a doubled melody rest too.
         other = [
@@ -73,9 +72,9 @@ def arrange(song: Composition, seconds: float, floor: int, rng: np.random.Genera
     drums = window.hits(song.strokes) if song.strokes else tuple(drum_hits(score, rng))
     return Arrangement(
         tempo=score.tempo,
-        drums=drums,
-        bass=tuple(part for part in bass if part.notes),
-        other=tuple(part for part in other if part.notes),
+        drums=_with_rests(drums, score, STEM_RESTS, rng),
+        bass=_parts_with_rests(bass, score, STEM_RESTS, rng),
+        other=_parts_with_rests(other, score, PART_RESTS, rng),
         vocals=tuple(sung(vocal, floor, rng)),
     )
 
@@ -170,19 +169,41 @@ def _starting_bar(
     return max((bars[rng.integers(len(bars))] for _ in range(CANDIDATES)), key=fullness)
 
 
+def _groups(starts: Sequence[float], score: Score) -> list[int]:
+    """In which group of eight bars each of some moments lies."""
+    bars = max(sum(section.bars for section in score.sections), 1)
+    beats_per_group = max(len(score.beats) / bars, 1) * BAR_GROUP
+    beats = np.searchsorted(score.beats, np.asarray(starts, dtype=np.float64) + 0.05)
+    return [int(beat / beats_per_group) for beat in beats]
+
+
 def _share_melody(
-    line: tuple[Note, ...], score: Score, is_sung: np.ndarray
+    line: Sequence[Note], score: Score, rng: np.random.Generator
 ) -> tuple[tuple[Note, ...], tuple[Note, ...]]:
     """Deal a melody out to the voice and its instrument, by groups of eight bars."""
-    beats_per_group = (
-        max(len(score.beats) / max(sum(section.bars for section in score.sections), 1), 1) * BAR_GROUP
-    )
-    groups = [int(np.searchsorted(score.beats, note.start + 0.05) / beats_per_group) for note in line]
-    voice = [bool(is_sung[min(group, len(is_sung) - 1)]) for group in groups]
-    return (
-        tuple(note for note, sings in zip(line, voice, strict=True) if sings),
-        tuple(note for note, sings in zip(line, voice, strict=True) if not sings),
-    )
+    groups = _groups([note.start for note in line], score)
+    rests = rng.random(max(groups, default=0) + 1) < RESTING_SHARE
+    vocal = tuple(note for note, group in zip(line, groups, strict=True) if not rests[group])
+    played = tuple(note for note, group in zip(line, groups, strict=True) if rests[group])
+    return (vocal, played) if vocal else (tuple(line), ())
+
+
+def _with_rests(
+    events: Sequence[Event], score: Score, share: float, rng: np.random.Generator
+) -> tuple[Event, ...]:
+    """Let a player rest in some groups of eight bars, as arrangements of songs do."""
+    groups = _groups([event.start for event in events], score)
+    rests = rng.random(max(groups, default=0) + 1) < share
+    if rests.all():
+        return tuple(events)
+    return tuple(event for event, group in zip(events, groups, strict=True) if not rests[group])
+
+
+def _parts_with_rests(
+    parts: Sequence[Part], score: Score, share: float, rng: np.random.Generator
+) -> tuple[Part, ...]:
+    rested = [replace(part, notes=_with_rests(part.notes, score, share, rng)) for part in parts]
+    return tuple(part for part in rested if part.notes)
 
 
 def _doubles(notes: Sequence[Note], line: Sequence[Note]) -> bool:
@@ -192,94 +213,3 @@ def _doubles(notes: Sequence[Note], line: Sequence[Note]) -> bool:
     pairs = zip(notes, line, strict=False)
     same = sum((a.pitch - b.pitch) % 12 == 0 for a, b in pairs)
     return same > 0.9 * min(len(notes), len(line))
-
-
-def low_line(parts: Sequence[Part], score: Score, rng: np.random.Generator) -> tuple[Note, ...]:
-    """A bass for a song that has none: in each beat the lowest note of the accompaniment, far down.
-
-    Args:
-        parts: The accompaniment.
-        score: The beats.
-        rng: Source of the randomness: one stroke a beat or two.
-
-    Returns:
-        The notes, between E1 and D#2.
-    """
-    notes = sorted((note for part in parts for note in part.notes), key=lambda note: note.start)
-    strokes = int(rng.choice((1, 2)))
-    line = []
-    for index, start in enumerate(score.beats):
-        length = (
-            score.beats[index + 1] if index + 1 < len(score.beats) else start + 60 / score.tempo
-        ) - start
-        sounding = [
-            note.pitch
-            for note in notes
-            if note.start < start + 0.05 and note.start + note.length > start + 0.05
-        ]
-        if sounding and length > 0:
-            pitch = BASS_FLOOR + (min(sounding) - BASS_FLOOR) % 12
-            line += [
-                Note(
-                    start + stroke * length / strokes,
-                    0.9 * length / strokes,
-                    pitch,
-                    float(rng.uniform(0.75, 1.0)),
-                )
-                for stroke in range(strokes)
-            ]
-    return tuple(line)
-
-
-def sung(line: Sequence[Note], floor: int, rng: np.random.Generator) -> list[Syllable]:
-    """Make a melody singable.
-
-    Notes that follow in less than 0.12 s are left out. All octaves are folded into the singer's range of 20
-    semitones; first the whole line is moved, so that few notes have to be. A phrase ends where the line rests
-    for a quarter of a second, and after 6 s, to breathe.
-
-    Args:
-        line: The notes.
-        floor: Lowest MIDI pitch of the singer.
-        rng: Source of the randomness: the text.
-
-    Returns:
-        The syllables, one at a time.
-
-    Example:
-        >>> line = [Note(index / 2, 0.5, 90, 1.0) for index in range(4)]
-        >>> [syllable.pitch for syllable in sung(line, 50, np.random.default_rng(0))]
-        [66, 66, 66, 66]
-    """
-    kept: list[Note] = []
-    for note in sorted(line, key=lambda note: (note.start, -note.pitch)):
-        if not kept or note.start - kept[-1].start >= FASTEST:
-            kept.append(note)
-    if not kept:
-        return []
-    middle = float(np.median([note.pitch for note in kept]))
-    octaves = 12 * round((floor + 10 - middle) / 12)
-    syllables = []
-    begun = kept[0].start
-    for index, note in enumerate(kept):
-        following = kept[index + 1].start if index + 1 < len(kept) else np.inf
-        previous = kept[index - 1] if index else None
-        first = previous is None or note.start - previous.start - previous.length > PHRASE_GAP
-        begun = note.start if first else begun
-        length = min(max(note.length, FASTEST), following - note.start)
-        if following - note.start - length < PHRASE_GAP:
-            length = following - note.start
-        if note.start + length - begun > LONGEST_PHRASE and length > 2 * BREATH:
-            length, begun = length - BREATH, following
-        pitch = note.pitch + octaves
-        pitch = floor + (pitch - floor) % 12 if pitch < floor else pitch
-        pitch = floor + 8 + (pitch - floor - 8) % 12 if pitch > floor + 20 else pitch
-        syllables.append(
-            draw_text(
-                Syllable(
-                    note.start, length * 0.97, pitch, 0.6 + 0.4 * note.velocity, "", "a", "a", first=first
-                ),
-                rng,
-            )
-        )
-    return syllables

@@ -19,12 +19,14 @@ from auralflow.datasets.synth.recorded_singers import VoiceBank
 from auralflow.datasets.synth.samples import SampleBank
 from auralflow.datasets.synth.signals import Signal
 from auralflow.datasets.synth.singers import Singer, built_in_singer
+from auralflow.datasets.synth.stereo import widen
 from auralflow.datasets.synth.vocals import perform_vocals
 from auralflow.errors import SettingsError
 
 __all__ = ["Material", "generate_song"]
 
 LOWEST_RATE = 4000
+WIDE_BASSES = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,9 @@ def generate_song(
             arrangement.vocals, singer, lambda: _singer(material, voice), length, sample_rate, voice
         ),
         "drums": band.drums(arrangement.drums, length),
-        "bass": _centred(_sum([band.part(part, length, "bass") for part in arrangement.bass], length)),
+        "bass": _low(
+            _sum([band.part(part, length, "bass") for part in arrangement.bass], length), sample_rate, bass
+        ),
         "other": _sum([band.part(part, length, "other") for part in arrangement.other], length),
     }
     return balance(record(dry, arrangement.tempo, sample_rate, desk), sample_rate, desk)
@@ -103,9 +107,13 @@ def _singer(material: Material, rng: np.random.Generator) -> Singer:
     return material.voices.singer(rng) if material.voices else built_in_singer(rng)
 
 
-def _centred(sound: Signal) -> Signal:
+def _low(sound: Signal, sample_rate: int, rng: np.random.Generator) -> Signal:
+    """A bass: in the centre, at times with a little width above 200 Hz, as in the songs for training."""
     middle = sound.mean(axis=0)
-    return np.stack([middle, middle])
+    centred = np.stack([middle, middle])
+    if rng.random() < WIDE_BASSES:
+        return widen(centred, float(10 ** (rng.uniform(-26, -10) / 20)), sample_rate, rng)
+    return centred
 
 
 def _sum(sounds: list[Signal], samples: int) -> Signal:
