@@ -4,6 +4,9 @@ Run ``python benchmarks/data.py``; ``--help`` lists the options. Everything is m
 machine, the variants in turn, several times; what is printed is the median, and the ratio to plain soundfile
 reads of the same chunks from WAV is paired by round. ``--large 100`` measures instead how long it takes to
 index a sparse dataset of that many GB and what memory its training chunks take.
+
+Two peers are measured where they are there: ``pip install musdb`` (with FFmpeg: ``apt-get install ffmpeg``)
+and ``pip install --no-deps openunmix``.
 """
 
 import argparse
@@ -17,8 +20,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from statistics import median
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -107,6 +112,7 @@ def readers(data: dict[str, Path], count: int) -> Iterator[Case]:
             yield f"soundfile {name}", timed(partial(read_plainly, places), count)
         yield f"auralflow {name}", timed(partial(read_ours, places), count)
     yield from musdb_reader(data["wav"], count)
+    yield from openunmix_readers(data["wav"], count)
 
 
 def musdb_reader(folder: Path, count: int) -> Iterator[Case]:
@@ -126,6 +132,71 @@ def musdb_reader(folder: Path, count: int) -> Iterator[Case]:
             torch.from_numpy(np.ascontiguousarray(audio.T, dtype=np.float32))
 
     yield "musdb wav", timed(read, count)
+
+
+def openunmix_readers(folder: Path, count: int) -> Iterator[Case]:
+    """The chunk reader of the ``openunmix`` package, and its dataset that remixes four stems.
+
+    Only its module of datasets is loaded, and that reads with torchaudio, which has no file readers any more.
+    In its place stands a module that reads with soundfile, so that what is measured is Open-Unmix's own code.
+    """
+    package = find_spec("openunmix")
+    if package is None or not package.submodule_search_locations:
+        print("openunmix is not installed: pip install --no-deps openunmix", file=sys.stderr)
+        return
+    sys.modules.setdefault("torchaudio", torchaudio_stand_in())
+    path = Path(package.submodule_search_locations[0]) / "data.py"
+    spec = spec_from_file_location("openunmix_data", path)
+    assert spec is not None
+    assert spec.loader is not None
+    theirs = module_from_spec(spec)
+    spec.loader.exec_module(theirs)
+    places = draw_places(training_tracks(folder)[0], count)
+    seconds = CONFIG.sample_length
+
+    def read() -> None:
+        for track, stem, position in places:
+            info = theirs.load_info(track.stems[stem])
+            start = position * (info["duration"] - seconds)
+            theirs.load_audio(track.stems[stem], start=start, dur=seconds, info=info)
+
+    yield "openunmix wav", timed(read, count)
+    targets, interferers = f"{SOURCES[0]}.wav", [f"{source}.wav" for source in SOURCES[1:]]
+    dataset = theirs.FixedSourcesTrackFolderDataset(
+        str(folder),
+        target_file=targets,
+        interferer_files=interferers,
+        seq_duration=seconds,
+        random_chunks=True,
+        random_track_mix=True,
+        source_augmentations=theirs.aug_from_str(["gain", "channelswap"]),
+    )
+
+    def remix() -> None:
+        for number in range(count):
+            dataset[number % len(dataset)]
+
+    yield "openunmix, remixed, gain and channels, wav", timed(remix, count)
+
+
+def torchaudio_stand_in() -> ModuleType:
+    """The functions that Open-Unmix calls, on soundfile."""
+
+    def info(path: str) -> SimpleNamespace:
+        found = soundfile.info(path)
+        return SimpleNamespace(
+            sample_rate=found.samplerate, num_frames=found.frames, num_channels=found.channels
+        )
+
+    def load(path: Path, num_frames: int = -1, frame_offset: int = 0) -> tuple[torch.Tensor, int]:
+        audio, rate = soundfile.read(
+            path, frames=num_frames, start=frame_offset, dtype="float32", always_2d=True
+        )
+        return torch.from_numpy(np.ascontiguousarray(audio.T)), rate
+
+    module = ModuleType("torchaudio")
+    vars(module).update(info=info, load=load, get_audio_backend=lambda: "soundfile")
+    return module
 
 
 def pipelines(data: dict[str, Path], count: int, workers: list[int]) -> Iterator[Case]:

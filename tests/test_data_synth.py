@@ -6,7 +6,7 @@ import soundfile
 from dataset_makers import RATE
 
 from auralflow.cli import main
-from auralflow.datasets.synth import generate_song
+from auralflow.datasets.synth import Material, generate_song
 from auralflow.datasets.synth.samples import SampleBank
 
 
@@ -82,7 +82,10 @@ def test_a_recorded_instrument_plays_the_note_that_is_written(samples, note):
 def test_recordings_are_heard_in_the_songs_and_leave_the_voice_alone(samples):
     bank = SampleBank(samples)
     pairs = [
-        (generate_song(seed, seconds=20.0), generate_song(seed, seconds=20.0, samples=bank))
+        (
+            generate_song(seed, seconds=20.0),
+            generate_song(seed, seconds=20.0, material=Material(samples=bank)),
+        )
         for seed in (0, 1, 2)
     ]
     heard = 0

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auralflow.datasets.synth import folders, generate_song, write_dataset
-from auralflow.datasets.synth.composition import BEATS_PER_BAR, STEMS, Note, compose
+from auralflow.datasets.synth.composition import STEMS, Note, compose
+from auralflow.datasets.synth.dynamics import active_rms
 from auralflow.datasets.synth.instruments import play, subtractive
 from auralflow.datasets.synth.melody import Syllable, sung_melody
-from auralflow.datasets.synth.mixing import active_rms
+from auralflow.datasets.synth.mixing import LEVEL_RANGE, RELATIVE_LEVELS
 from auralflow.datasets.synth.signals import convolve, cycle_table, pluck_string, read_cycle
 from auralflow.datasets.synth.voice import Timbre, sing
 from auralflow.errors import SettingsError
@@ -86,16 +87,16 @@ def test_every_stem_is_audible_in_20_seconds(seed):
 def test_active_levels_lie_within_the_drawn_range_of_the_drums(seed):
     song = song_of_20_seconds(seed)
     drums = active_rms(song["drums"], RATE)
-    for name, centre in (("vocals", 0.0), ("bass", -2.0), ("other", -1.0)):
+    for name in ("vocals", "bass", "other"):
         decibels = 20 * np.log10(active_rms(song[name], RATE) / drums)
-        assert abs(decibels - centre) <= 6.1, name  # 3 dB drawn for the stem and 3 dB for the drums
+        assert abs(decibels - RELATIVE_LEVELS[name]) <= LEVEL_RANGE + 0.01, name
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_bass_lies_below_400_hz_and_in_the_centre(seed):
+def test_bass_lies_below_400_hz_and_near_the_centre(seed):
     bass = song_of_20_seconds(seed)["bass"]
-    assert share_of_energy(bass, 25, 400) > 0.8
-    assert np.allclose(bass[0], bass[1], atol=1e-6)
+    assert share_of_energy(bass, 25, 400) > 0.6
+    assert np.std(bass[0] - bass[1]) < 0.3 * np.std(bass[0] + bass[1])
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -158,7 +159,7 @@ def test_sections_follow_each_other_and_cover_the_song(seed, seconds):
     for section in score.sections:
         assert section.first_bar == bar
         bar += section.bars
-    assert score.seconds(bar * BEATS_PER_BAR) >= seconds
+    assert score.seconds(bar * score.beats_per_bar) >= seconds
     assert 70 <= score.tempo <= 160
 
 

@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Annotated
 
-from auralflow.cli.console import file_progress, results
+from auralflow.cli.console import file_progress, note, results, stderr
 from auralflow.cli.parameters import Flatten
 from auralflow.config import SynthConfig
 
 __all__ = ["synth"]
+
+FAILED = 1
 
 
 def synth(
@@ -15,8 +17,11 @@ def synth(
     /,
     *,
     options: Annotated[SynthConfig, Flatten] = SynthConfig(),  # noqa: B008 - frozen
-) -> None:
-    """Write a small MUSDB-shaped dataset of generated songs.
+) -> int:
+    """Write a MUSDB-shaped dataset of generated songs.
+
+    Without further material, everything is composed and synthesised. The exit code is 1 when a MIDI file
+    could not be read; the songs are made of the others then.
 
     Parameters
     ----------
@@ -32,14 +37,22 @@ def synth(
 
     with file_progress() as progress:
         task = progress.add_task("songs", total=options.tracks)
-        write_dataset(
+        report = write_dataset(
             folder,
             tracks=options.tracks,
             seed=options.seed,
             seconds=options.seconds,
             sample_rate=options.sample_rate,
+            midi=options.midi,
+            voices=options.voices,
             samples=options.samples,
+            soundfonts=options.soundfont,
             num_workers=usable_workers(options.num_workers),
             on_track=lambda done, _: progress.update(task, completed=done),
         )
+    for text in report.notes:
+        note(text)
+    for text in report.failures:
+        stderr.print(f"error: {text}", markup=False)
     results.print(f"wrote {folder}", markup=False)
+    return FAILED if report.failures else 0

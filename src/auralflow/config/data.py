@@ -17,8 +17,17 @@ class SynthConfig(Settings):
     seed: int = Field(default=0, ge=0, description="Seed of the songs.")
     seconds: float = Field(default=30, gt=0, le=3600, description="Length of a song in seconds.")
     sample_rate: int = Field(default=44100, ge=8000, le=192000, description="Sample rate in hertz.")
+    midi: Path | None = Field(
+        default=None, description="Folder of MIDI files that are played instead of built-in compositions."
+    )
+    voices: Path | None = Field(
+        default=None, description="Folder of recorded voices, spoken or sung, that sing the melodies."
+    )
     samples: Path | None = Field(
         default=None, description="Folder of recorded notes and strokes that play most parts but the voice."
+    )
+    soundfont: tuple[Path, ...] = Field(
+        default=(), description="General MIDI soundfonts that play many parts but the voice."
     )
     num_workers: int = Field(
         default=1, ge=1, description="Processes that make songs at the same time, at most one a core."

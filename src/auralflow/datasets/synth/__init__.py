@@ -1,6 +1,6 @@
-"""The built-in song generator: whole songs of four stems, for trying and training without data."""
+"""The song generator: whole songs of four stems, out of nothing or out of compositions, notes and voices."""
 
-from auralflow.datasets.synth.folders import write_dataset
-from auralflow.datasets.synth.song import generate_song
+from auralflow.datasets.synth.folders import SynthReport, write_dataset
+from auralflow.datasets.synth.song import Material, generate_song
 
-__all__ = ["generate_song", "write_dataset"]
+__all__ = ["Material", "SynthReport", "generate_song", "write_dataset"]

@@ -1,15 +1,18 @@
-"""Bass and accompaniment: who plays which notes, on which instrument, with how much drive and width."""
+"""Bass and accompaniment: who plays which notes, on which instrument, at which place."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from auralflow.datasets.synth.composition import BEATS_PER_BAR, Note, Score
-from auralflow.datasets.synth.instruments import Instrument, electric_piano, organ, play, plucked, subtractive
-from auralflow.datasets.synth.signals import Signal
+from auralflow.datasets.synth.composition import Note, Score
+from auralflow.datasets.synth.parts import Part
 
-__all__ = ["bass_notes", "render_bass", "render_other"]
+__all__ = ["accompaniment", "bass_notes", "bass_part"]
+
+Event = tuple[Any, ...]
+"""Beat and length, then whatever else."""
 
 BASS_FLOOR = 28  # E1, the lowest string
 CHORD_FLOORS = (43, 48, 50, 55)
@@ -36,13 +39,23 @@ CHORD_RHYTHMS = (
 )
 
 
+# Programs that may play each kind of layer.
+PROGRAMS = {
+    "chords": (0, 4, 5, 16, 18, 24, 25, 26, 27, 29, 30, 30, 48, 50, 89),
+    "pad": (48, 49, 50, 89, 90, 91, 92, 95),
+    "arpeggio": (4, 11, 24, 25, 27, 46, 80, 81, 87),
+    "lead": (26, 29, 30, 56, 61, 62, 63, 65, 66, 73, 80, 81, 82, 84),
+}
+STRUMMED = range(24, 31)
+BASS_PROGRAMS = (32, 33, 33, 34, 34, 35, 36, 38, 39)
+
+
 @dataclass(frozen=True, slots=True)
 class _Layer:
     """One player of the accompaniment."""
 
     kind: str
-    instrument: Instrument
-    drive: float
+    program: int
     pan: float
     spread: float
     strum: float
@@ -72,10 +85,10 @@ def bass_notes(score: Score, rng: np.random.Generator) -> list[Note]:
             root = section.chord(bar)
             # Roots high in the scale go below the tonic where the strings reach that far.
             octave = 7 if score.pitch(root, BASS_FLOOR) > BASS_FLOOR + 14 else 0
-            for beat, length, step in lines[section.name]:
+            for beat, length, step in _inside(lines[section.name], score):
                 pitch = score.pitch(root + step - octave, BASS_FLOOR)
                 pitch += 12 * (pitch < BASS_FLOOR) - 12 * (pitch > BASS_FLOOR + 24)
-                start = score.seconds((section.first_bar + bar) * BEATS_PER_BAR + beat)
+                start = score.seconds((section.first_bar + bar) * score.beats_per_bar + beat)
                 velocity = rng.uniform(0.75, 1.0)
                 notes.append(
                     Note(max(start + rng.normal(0, 0.004), 0), length * 60 / score.tempo, pitch, velocity)
@@ -83,130 +96,51 @@ def bass_notes(score: Score, rng: np.random.Generator) -> list[Note]:
     return notes
 
 
-def render_bass(
-    notes: list[Note],
-    samples: int,
-    sample_rate: int,
-    rng: np.random.Generator,
-    *,
-    recorded: Instrument | None = None,
-) -> Signal:
-    """Play a bass line on a string or synthesiser bass.
-
-    Args:
-        notes: The bass line.
-        samples: Length N of the song.
-        sample_rate: Samples per second.
-        rng: Source of the randomness.
-        recorded: An instrument of recordings, to be played in the place of a synthesised one.
-
-    Returns:
-        The dry bass [2, N], in the centre.
-
-    Example:
-        >>> render_bass([Note(0, 0.4, 33, 1.0)], 4000, 8000, np.random.default_rng(0)).shape
-        (2, 4000)
-    """
-    kind = rng.integers(4)
-    if recorded:
-        sound = play(notes, recorded, samples, sample_rate)
-    elif kind <= 1:
-        string = plucked(sample_rate, rng, damping=rng.uniform(0.6, 2.0), brightness=rng.uniform(0.0, 0.1))
-        sound = play(notes, string, samples, sample_rate)
-    else:
-        cutoff = rng.uniform(90, 200) if kind == 2 else rng.uniform(200, 450)
-        synthesiser = subtractive(
-            sample_rate,
-            rng,
-            attack=0.006,
-            decay=rng.uniform(0.15, 0.8),
-            sustain=rng.uniform(0.5, 0.9),
-            release=0.05,
-            cutoff=cutoff,
-            voices=1,
-        )
-        sound = play(notes, synthesiser, samples, sample_rate)
-    drive = np.float32(rng.uniform(0.3, 1.0))
-    return np.asarray(np.tanh(drive * sound) / drive, dtype=np.float32)
-
-
-def render_other(
-    score: Score,
-    samples: int,
-    sample_rate: int,
-    rng: np.random.Generator,
-    *,
-    recorded: Callable[[], Instrument | None] = lambda: None,
-) -> Signal:
-    """Write and play chords, arpeggios and a lead.
+def bass_part(score: Score, rng: np.random.Generator) -> Part:
+    """Write the bass line of a song and choose who plays it.
 
     Args:
         score: The plan of the song.
-        samples: Length N of the song.
-        sample_rate: Samples per second.
         rng: Source of the randomness.
-        recorded: Is asked for an instrument of recordings for each layer but pads.
 
     Returns:
-        The dry accompaniment [2, N].
+        The part.
 
     Example:
         >>> from auralflow.datasets.synth.composition import compose
         >>> rng = np.random.default_rng(0)
-        >>> render_other(compose(1.0, rng), 8000, 8000, rng).shape
-        (2, 8000)
+        >>> 32 <= bass_part(compose(1.0, rng), rng).program < 40
+        True
+    """
+    return Part(int(rng.choice(BASS_PROGRAMS)), tuple(bass_notes(score, rng)), name="bass")
+
+
+def accompaniment(score: Score, rng: np.random.Generator) -> tuple[Part, ...]:
+    """Write chords, arpeggios and a lead.
+
+    Args:
+        score: The plan of the song.
+        rng: Source of the randomness.
+
+    Returns:
+        One to five parts.
+
+    Example:
+        >>> from auralflow.datasets.synth.composition import compose
+        >>> rng = np.random.default_rng(0)
+        >>> accompaniment(compose(1.0, rng), rng)[0].name
+        'chords'
     """
     kinds = ["chords", *(kind for kind in ("chords", "pad", "arpeggio", "lead") if rng.random() < 0.45)]
-    mix = np.zeros((2, samples), dtype=np.float32)
+    parts = []
     for index, kind in enumerate(kinds):
-        layer = _draw_layer(kind, -0.6 if index == 0 and len(kinds) > 1 else 0.6, sample_rate, rng)
-        notes = _layer_notes(score, layer, rng, sparse=index > 0)
-        # Recordings end by themselves, and a pad must not.
-        instrument = (recorded() if kind != "pad" else None) or layer.instrument
-        sound = play(notes, instrument, samples, sample_rate)
-        level = np.sqrt(np.mean(sound**2)) + 1e-6
-        drive = np.float32(layer.drive / level)
-        sound = np.tanh(sound * drive) if layer.drive > 0.05 else sound / np.float32(level)
-        loudness = np.sqrt(np.mean(sound**2)) + 1e-6
-        mix += sound * np.float32(10 ** (rng.uniform(-5, 0) / 20) / loudness)
-    return mix
-
-
-def _draw_layer(kind: str, side: float, sample_rate: int, rng: np.random.Generator) -> _Layer:
-    drive, strum = 0.0, 0.0
-    choice = rng.integers(5)
-    if kind == "pad" or (kind == "chords" and choice == 0):
-        instrument = subtractive(
-            sample_rate,
-            rng,
-            attack=rng.uniform(0.05, 0.5),
-            decay=1.5,
-            sustain=0.8,
-            release=0.4,
-            cutoff=rng.uniform(500, 2500),
-            voices=3,
-        )
-    elif kind == "lead" or (kind == "arpeggio" and choice < 3):
-        instrument = subtractive(
-            sample_rate,
-            rng,
-            attack=0.008,
-            decay=rng.uniform(0.1, 0.5),
-            sustain=0.7 if kind == "lead" else 0.1,
-            release=0.12,
-            cutoff=rng.uniform(1200, 5000),
-        )
-    elif choice == 1:
-        instrument = organ(sample_rate, rng)
-    elif choice == 2:
-        instrument = electric_piano(sample_rate, rng)
-    else:
-        instrument = plucked(
-            sample_rate, rng, damping=rng.uniform(0.6, 2.0), brightness=rng.uniform(0.3, 0.8)
-        )
-        drive = float(rng.choice((0.0, 0.0, rng.uniform(0.3, 2.0))))
-        strum = rng.uniform(0.005, 0.025)
-    return _Layer(kind, instrument, drive, side * rng.uniform(0.2, 1.0), rng.uniform(0.1, 0.5), strum)
+        side = -0.6 if index == 0 and len(kinds) > 1 else 0.6
+        program = int(rng.choice(PROGRAMS[kind]))
+        strum = rng.uniform(0.005, 0.025) if program in STRUMMED else 0.0
+        layer = _Layer(kind, program, side * rng.uniform(0.2, 1.0), rng.uniform(0.1, 0.5), strum)
+        notes = tuple(_layer_notes(score, layer, rng, sparse=index > 0))
+        parts.append(Part(program, notes, level=10 ** (rng.uniform(-5, 0) / 20), name=kind))
+    return tuple(parts)
 
 
 def _layer_notes(score: Score, layer: _Layer, rng: np.random.Generator, *, sparse: bool) -> list[Note]:
@@ -219,14 +153,21 @@ def _layer_notes(score: Score, layer: _Layer, rng: np.random.Generator, *, spars
         if section.name in rests:
             continue
         for bar in range(section.bars):
-            first_beat = (section.first_bar + bar) * BEATS_PER_BAR
-            for beat, length, degree, order in write(section.chord(bar), rhythm, rng):
+            first_beat = (section.first_bar + bar) * score.beats_per_bar
+            for beat, length, degree, order in _inside(write(section.chord(bar), rhythm, rng), score):
                 start = score.seconds(first_beat + beat) + order * layer.strum + rng.normal(0, 0.004)
                 pitch = score.pitch(degree, floor)
                 pan = float(np.clip(layer.pan + layer.spread * (order - 1), -1, 1))
                 velocity = rng.uniform(0.7, 1.0) * (0.85 if beat % 1 else 1.0)
                 notes.append(Note(max(start, 0.0), length * 60 / score.tempo, pitch, velocity, pan))
     return notes
+
+
+def _inside(line: Iterable[Event], score: Score) -> Iterator[Event]:
+    """What of a bar in four lies in a shorter one; what reaches over its end is cut."""
+    for event in line:
+        if event[0] < score.beats_per_bar:
+            yield (event[0], min(event[1], score.beats_per_bar - event[0]), *event[2:])
 
 
 Beats = tuple[tuple[float, float], ...]
@@ -245,7 +186,7 @@ def _chords(root: int, rhythm: Beats, rng: np.random.Generator) -> Line:
 def _arpeggio(root: int, rhythm: Beats, rng: np.random.Generator) -> Line:
     pace = 0.5 if len(rhythm) < 4 else 0.25
     steps = (0, 2, 4, 7, 4, 2) if rng.random() < 0.7 else (7, 4, 2, 0)
-    for index in range(int(BEATS_PER_BAR / pace)):
+    for index in range(int(4 / pace)):
         yield index * pace, pace * 0.9, root % 7 + 7 + steps[index % len(steps)], index % 3
 
 

@@ -3,15 +3,19 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, cycle
+from typing import Literal
 
 import numpy as np
 
-__all__ = ["BEATS_PER_BAR", "STEMS", "Note", "Score", "Section", "compose"]
+__all__ = ["STEMS", "Metre", "Note", "Score", "Section", "compose"]
 
 STEMS = ("vocals", "drums", "bass", "other")
 """The stems of a song, in the order in which they are drawn and mixed."""
 
 BEATS_PER_BAR = 4
+"""Of most songs."""
+
+Metre = Literal["4/4", "3/4", "6/8"]
 
 SCALES = {
     "major": ((0, 2, 4, 5, 7, 9, 11), ((0, 4, 5, 3), (0, 5, 3, 4), (5, 3, 0, 4), (0, 3, 0, 4), (1, 4, 0, 5))),
@@ -19,6 +23,10 @@ SCALES = {
     "dorian": ((0, 2, 3, 5, 7, 9, 10), ((0, 3, 0, 3), (0, 6, 3, 0), (0, 2, 3, 6))),
     "mixolydian": ((0, 2, 4, 5, 7, 9, 10), ((0, 6, 3, 0), (0, 4, 3, 6), (0, 6, 0, 3))),
 }
+
+METRES: tuple[Metre, ...] = ("4/4", "3/4", "6/8")
+METRE_SHARES = (0.84, 0.07, 0.09)  # nearly all popular music is in four
+SLOW = 105  # beats a minute below which sixteenths are swung rather than eighths, at times
 
 # Which stems may play in a section; one line is drawn for each section, so that every stem rests at times.
 CASTS = {
@@ -84,8 +92,11 @@ class Score:
         tempo: Beats per minute.
         tonic: MIDI pitch class of the key.
         scale: Semitones of the seven degrees.
-        swing: Share of an eighth by which the off-beats come late.
+        swing: Share of the swung note by which every second one comes late.
         sections: The sections in order; together at least as long as the song.
+        beats: Times of the beats in seconds, where they are not evenly spaced.
+        metre: 4/4, 3/4 or 6/8. A beat is a quarter in each.
+        swung: Beats of the swung note: an eighth or a sixteenth.
     """
 
     tempo: float
@@ -93,11 +104,21 @@ class Score:
     scale: tuple[int, ...]
     swing: float
     sections: tuple[Section, ...]
+    beats: tuple[float, ...] = ()
+    metre: Metre = "4/4"
+    swung: float = 0.5
+
+    @property
+    def beats_per_bar(self) -> int:
+        """Quarters of a bar."""
+        return BEATS_PER_BAR if self.metre == "4/4" else 3
 
     def seconds(self, beat: float) -> float:
         """Time of a beat (0 is the first of the song) in seconds, swing included."""
-        late = self.swing / 2 if beat % 1 == 0.5 else 0.0
-        return (beat + late) * 60 / self.tempo
+        late = self.swing * self.swung if beat % (2 * self.swung) == self.swung else 0.0
+        beyond = max(beat + late - len(self.beats) + 1, 0.0) if self.beats else beat + late
+        inside = float(np.interp(beat + late, range(len(self.beats)), self.beats)) if self.beats else 0.0
+        return inside + beyond * 60 / self.tempo
 
     def pitch(self, degree: int, floor: int) -> int:
         """MIDI pitch of a scale degree: degree 0 is the lowest tonic at or above ``floor``."""
@@ -128,13 +149,16 @@ def compose(seconds: float, rng: np.random.Generator) -> Score:
     scale, progressions = SCALES[str(rng.choice(list(SCALES), p=(0.4, 0.4, 0.1, 0.1)))]
     drawn = rng.choice(len(progressions), 2, replace=False)
     verse, chorus = (progressions[index] for index in drawn)
-    bars = int(np.ceil(seconds * tempo / 60 / BEATS_PER_BAR)) + 1
+    metre: Metre = METRES[int(rng.choice(len(METRES), p=METRE_SHARES))]
+    bars = int(np.ceil(seconds * tempo / 60 / (BEATS_PER_BAR if metre == "4/4" else 3))) + 1
     return Score(
         tempo=tempo,
         tonic=int(rng.integers(12)),
         scale=scale,
         swing=float(rng.choice((0.0, 0.0, rng.uniform(0.05, 0.33)))),
         sections=tuple(_sections(bars, {"verse": verse, "intro": verse}, chorus, rng)),
+        metre=metre,
+        swung=0.25 if metre == "4/4" and tempo < SLOW and rng.random() < 0.4 else 0.5,
     )
 
 

@@ -2,18 +2,17 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from auralflow.datasets.synth.composition import BEATS_PER_BAR, Score, Section
+from auralflow.datasets.synth.composition import Metre, Score, Section
+from auralflow.datasets.synth.parts import Hit
 from auralflow.datasets.synth.samples import load
 from auralflow.datasets.synth.signals import Frequencies, Signal, add_at, exponential_decay, shaped_noise
 
-__all__ = ["Hit", "drum_hits", "render_drums"]
+__all__ = ["KEYS", "drum_hits", "render_drums"]
 
-STEPS = 16
 TAKES = 3
 
 # One bar in sixteenths: x is a stroke, - a ghost note, o an open hat. Order: kick, snare, hat.
@@ -31,6 +30,19 @@ GROOVES = (
     ("x...............", "........x.......", "x.x.x.x.x.x.x.x."),
     ("x.....x...x.....", "..x..x....x..x..", "x..xx..xx..xx..x"),
 )
+THREES: dict[Metre, tuple[tuple[str, str, str], ...]] = {
+    "3/4": (
+        ("x...........", "....x...x...", "x.x.x.x.x.x."),
+        ("x.....x.....", "....x...x...", "x...x...x..."),
+        ("x.........x.", "........x...", "x.x.x.x.x.x."),
+    ),
+    "6/8": (
+        ("x...........", "......x.....", "x.x.x.x.x.x."),
+        ("x...x.....x.", "......x.....", "x.x.x.x.x.x."),
+        ("x.....-.x...", "......x....-", "x...x.x...x."),
+        ("x.........x.", "......x.....", "x.xxx.x.xxx."),
+    ),
+}
 FILLS = ("snare", "tom_high", "tom_high", "tom_mid", "tom_mid", "tom_low", "tom_low", "tom_low")
 PANS = {
     "hat": 0.3,
@@ -42,15 +54,14 @@ PANS = {
     "shaker": -0.3,
 }
 LEVELS = {"kick": 0.85, "snare": 1.1, "clap": 0.6, "hat": 0.26, "open_hat": 0.26, "ride": 0.22, "crash": 0.4}
-OTHER_LEVELS = {"tom_high": 0.7, "tom_mid": 0.75, "tom_low": 0.8, "shaker": 0.12}
-
-
-class Hit(NamedTuple):
-    """A stroke: seconds from the beginning, piece of the kit, loudness from 0 to 1."""
-
-    start: float
-    piece: str
-    velocity: float
+OTHER_LEVELS = {"tom_high": 0.7, "tom_mid": 0.75, "tom_low": 0.8, "shaker": 0.12, "rim": 0.4}
+# fmt: off
+KEYS = {
+    "kick": 36, "snare": 38, "clap": 39, "hat": 42, "open_hat": 46, "ride": 51, "crash": 49, "tom_high": 50,
+    "tom_mid": 47, "tom_low": 43, "shaker": 70, "rim": 37,
+}
+# fmt: on
+"""General MIDI's number of each piece."""
 
 
 def drum_hits(score: Score, rng: np.random.Generator) -> list[Hit]:
@@ -69,9 +80,10 @@ def drum_hits(score: Score, rng: np.random.Generator) -> list[Hit]:
         >>> {"kick", "snare"} <= {hit.piece for hit in drum_hits(compose(60.0, rng), rng)}
         True
     """
-    grooves = {name: GROOVES[rng.integers(len(GROOVES))] for name in ("verse", "break")}
+    known = GROOVES if score.metre == "4/4" else THREES[score.metre]
+    grooves = {name: known[rng.integers(len(known))] for name in ("verse", "break")}
     grooves["intro"] = grooves["verse"]
-    grooves["chorus"] = grooves["verse"] if rng.random() < 0.6 else GROOVES[rng.integers(len(GROOVES))]
+    grooves["chorus"] = grooves["verse"] if rng.random() < 0.6 else known[rng.integers(len(known))]
     backbeat = ("snare", "snare", "clap")[rng.integers(3)]
     cymbal = ("hat", "ride", "open_hat")[rng.integers(3)]
     shaker = rng.random() < 0.3
@@ -81,22 +93,23 @@ def drum_hits(score: Score, rng: np.random.Generator) -> list[Hit]:
         kick, snare, hat = grooves[section.name]
         pieces = {"kick": kick, backbeat: snare, cymbal if section.name == "chorus" else "hat": hat}
         if shaker and section.name == "chorus":
-            pieces["shaker"] = "x" * STEPS
-        for beat, piece, velocity in _section_hits(section, pieces, rng):
+            pieces["shaker"] = "x" * len(hat)
+        for beat, piece, velocity in _section_hits(section, pieces, score.beats_per_bar, rng):
             late = rng.normal(0, tightness)
             hits.append(Hit(max(score.seconds(beat) + late, 0.0), piece, velocity))
     return hits
 
 
 def _section_hits(
-    section: Section, pieces: dict[str, str], rng: np.random.Generator
+    section: Section, pieces: dict[str, str], beats_per_bar: int, rng: np.random.Generator
 ) -> Iterator[tuple[float, str, float]]:
     fill = int(rng.choice((0, 4, 8), p=(0.3, 0.45, 0.25))) if section.bars > 1 else 0
     if section.name != "intro" and rng.random() < 0.8:
-        yield section.first_bar * BEATS_PER_BAR, "crash", 0.9
+        yield section.first_bar * beats_per_bar, "crash", 0.9
+    steps = 4 * beats_per_bar
     for bar in range(section.bars):
-        start = (section.first_bar + bar) * BEATS_PER_BAR
-        last = STEPS - fill if bar == section.bars - 1 else STEPS
+        start = (section.first_bar + bar) * beats_per_bar
+        last = steps - fill if bar == section.bars - 1 else steps
         for piece, pattern in pieces.items():
             for step, mark in enumerate(pattern[:last]):
                 if mark == "." and (piece != "kick" or step % 2 or rng.random() > 0.04):
@@ -104,14 +117,14 @@ def _section_hits(
                 accent = 0.95 if step % 4 == 0 or piece in {"kick", "snare", "clap"} else 0.65
                 velocity = (0.25 if mark == "-" else accent) * rng.uniform(0.8, 1.05)
                 yield start + step / 4, "open_hat" if mark == "o" else piece, velocity
-        for step in range(last, STEPS):
+        for step in range(last, steps):
             if rng.random() < 0.85:
                 piece = FILLS[int((step - last) / max(fill, 1) * len(FILLS))]
                 yield start + step / 4, piece, rng.uniform(0.6, 1.0)
 
 
 def render_drums(
-    hits: list[Hit],
+    hits: Sequence[Hit],
     samples: int,
     sample_rate: int,
     rng: np.random.Generator,
@@ -171,6 +184,7 @@ class _Kit:
         self.hat_decay = rng.uniform(0.015, 0.05)
         self.cymbal_corner = rng.uniform(3500, 7500)
         self.cymbal_partials = rng.uniform(2200, 11000, 24)
+        self.rim_pitch = rng.uniform(400, 1100)
 
     def play(self, piece: str) -> Signal:
         """One take of a piece, [N], with a peak of one."""
@@ -187,6 +201,8 @@ class _Kit:
         elif piece.startswith("tom"):
             ratio = {"tom_high": 1.9, "tom_mid": 1.4, "tom_low": 1.0}[piece]
             sound = self._drum(self.tom_pitch * ratio, 0.5, 0.16, 0.15, 3000)
+        elif piece == "rim":
+            sound = self._drum(self.rim_pitch, 0.1, 0.012, 0.5, 5000)
         elif piece == "shaker":
             sound = self._noise(0.03, 5000, 12000)
             sound *= np.minimum(np.arange(len(sound)) / (0.012 * self.sample_rate), 1).astype(np.float32)

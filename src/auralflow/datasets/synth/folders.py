@@ -3,22 +3,28 @@
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from auralflow.datasets.synth.midi_songs import MidiLibrary, composition_of, index_midi
+from auralflow.datasets.synth.recorded_singers import VoiceBank
 from auralflow.datasets.synth.samples import SampleBank
-from auralflow.datasets.synth.song import generate_song
+from auralflow.datasets.synth.song import Material, generate_song
+from auralflow.datasets.synth.soundfonts import soundfont
 from auralflow.errors import SettingsError
 from auralflow.storage import PART_SUFFIX
 
-__all__ = ["write_dataset"]
+__all__ = ["SynthReport", "write_dataset"]
 
 # fmt: off
 FIRST_WORDS = (
@@ -34,8 +40,30 @@ SECOND_WORDS = (
 SPLITS = ("train", "valid", "test")
 FULL_SCALE = 32767
 
-Song = tuple[int, int, int]
-"""Number of the split, number in the split, seed."""
+Sources = tuple[Path | None, tuple[Path, ...], Path | None]
+"""Folder of samples, soundfonts, folder of voices."""
+
+
+class _Song(NamedTuple):
+    """What a song is made of: its split and number there, its seed, its composition."""
+
+    split: int
+    number: int
+    seed: int
+    midi: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class SynthReport:
+    """What became of the material.
+
+    Args:
+        failures: One line for each MIDI file that cannot be read.
+        notes: One line for each MIDI file that is left out for another reason.
+    """
+
+    failures: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def write_dataset(  # noqa: PLR0913 - all but the first are options
@@ -47,10 +75,13 @@ def write_dataset(  # noqa: PLR0913 - all but the first are options
     sample_rate: int = 44100,
     valid: int | None = None,
     test: int | None = None,
+    midi: Path | None = None,
+    voices: Path | None = None,
     samples: Path | None = None,
+    soundfonts: Sequence[Path] = (),
     num_workers: int = 1,
     on_track: Callable[[int, int], None] | None = None,
-) -> None:
+) -> SynthReport:
     """Write ``folder/{train,valid,test}/<track>/{mixture,vocals,drums,bass,other}.wav`` in 16-bit PCM.
 
     A track appears under its name only when it is whole, and a whole track is kept: an interrupted call is
@@ -65,35 +96,72 @@ def write_dataset(  # noqa: PLR0913 - all but the first are options
         sample_rate: Samples per second. Default 44100.
         valid: Songs for validation. Default: a tenth, at least one when there are three songs or more.
         test: Songs for testing. Default: as ``valid``.
+        midi: Folder of MIDI files to be played instead of built-in compositions, see `MidiLibrary`.
+        voices: Folder of recorded voices that sing, see `VoiceBank`.
         samples: Folder of recorded notes and strokes, see `SampleBank`.
+        soundfonts: Files of General MIDI soundfonts.
         num_workers: Processes that make songs at the same time; the songs do not depend on it. With more than
             one, a script needs the ``if __name__ == "__main__"`` that ``multiprocessing`` asks for.
         on_track: Called after each song with the number of finished songs and the number of all.
 
+    Returns:
+        MIDI files that could not be used.
+
     Raises:
         SettingsError: If a number is out of range or no song would be left for training.
-        DatasetError: If there are no recordings in ``samples``.
+        NotFoundError: If a folder or soundfont does not exist.
+        DatasetError: If there is nothing to be used in a folder, or a library is missing.
 
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as name:
-        ...     write_dataset(Path(name), tracks=3, seed=0, seconds=0.5, sample_rate=8000)
+        ...     report = write_dataset(Path(name), tracks=3, seed=0, seconds=0.5, sample_rate=8000)
         ...     sorted(path.name for path in Path(name).iterdir())
         ['test', 'train', 'valid']
     """
     if seed < 0:
         raise SettingsError("cannot write a dataset", found=f"seed {seed}", expected="a seed of 0 or more")
-    songs = [
-        (split, number, _song_seed(seed, split, number))
-        for split, count in enumerate(_split_counts(tracks, valid, test))
+    counts = _split_counts(tracks, valid, test)
+    # To fail before anything is written.
+    _material(samples, tuple(soundfonts), voices)
+    for path in soundfonts:
+        soundfont(path, sample_rate)
+    sources = (samples, tuple(soundfonts), voices)
+    make = partial(_make_track, folder, seconds=seconds, sample_rate=sample_rate, sources=sources)
+    with _pool(num_workers) as pool:
+        library = index_midi(midi, executor=pool) if midi is not None else None
+        songs = _plan(counts, seed, library)
+        for done, _ in enumerate((pool.map if pool else map)(make, songs), start=1):
+            if on_track is not None:
+                on_track(done, tracks)
+    return SynthReport(library.failures, library.notes) if library else SynthReport()
+
+
+def _plan(counts: tuple[int, int, int], seed: int, library: MidiLibrary | None) -> list[_Song]:
+    """What each song of a dataset is made of."""
+    return [
+        _Song(
+            split,
+            number,
+            _song_seed(seed, split, number),
+            library.file(seed, split, number) if library else None,
+        )
+        for split, count in enumerate(counts)
         for number in range(count)
     ]
-    if samples is not None:
-        _bank(samples)  # to fail before anything is written
-    make = partial(_make_track, folder, seconds=seconds, sample_rate=sample_rate, samples=samples)
-    for done, _ in enumerate(_each(make, songs, num_workers), start=1):
-        if on_track is not None:
-            on_track(done, tracks)
+
+
+@contextmanager
+def _pool(num_workers: int) -> Iterator[ProcessPoolExecutor | None]:
+    if num_workers <= 1:
+        yield None
+        return
+    # Not forked: a thread that draws a progress bar could hold a lock at that moment.
+    with ProcessPoolExecutor(num_workers, mp_context=get_context("spawn")) as pool:
+        try:
+            yield pool
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _song_seed(seed: int, split: int, number: int) -> int:
@@ -102,29 +170,25 @@ def _song_seed(seed: int, split: int, number: int) -> int:
     return int(sequence.generate_state(1, np.uint64)[0])
 
 
-def _each(make: Callable[[Song], None], songs: list[Song], num_workers: int) -> Iterator[None]:
-    if num_workers <= 1:
-        yield from map(make, songs)
-        return
-    # Not forked: a thread that draws a progress bar could hold a lock at that moment.
-    with ProcessPoolExecutor(num_workers, mp_context=get_context("spawn")) as pool:
-        try:
-            yield from pool.map(make, songs)
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
 @lru_cache(maxsize=1)
-def _bank(folder: Path) -> SampleBank:
-    return SampleBank(folder)
+def _material(samples: Path | None, soundfonts: tuple[Path, ...], voices: Path | None) -> Material:
+    return Material(
+        samples=SampleBank(samples) if samples else None,
+        soundfonts=soundfonts,
+        voices=VoiceBank(voices) if voices else None,
+    )
 
 
-def _make_track(folder: Path, song: Song, *, seconds: float, sample_rate: int, samples: Path | None) -> None:
-    split, number, seed = song
-    track = folder / SPLITS[split] / _track_name(number, seed)
+def _make_track(folder: Path, song: _Song, *, seconds: float, sample_rate: int, sources: Sources) -> None:
+    track = folder / SPLITS[song.split] / _track_name(song.number, song.seed)
     if not track.exists():
-        bank = _bank(samples) if samples else None
-        stems = generate_song(seed, seconds=seconds, sample_rate=sample_rate, samples=bank)
+        stems = generate_song(
+            song.seed,
+            seconds=seconds,
+            sample_rate=sample_rate,
+            material=_material(*sources),
+            composition=composition_of(song.midi) if song.midi else None,
+        )
         _write_track(track, stems, sample_rate)
 
 

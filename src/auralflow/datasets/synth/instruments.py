@@ -3,7 +3,7 @@
 An instrument is a function ``(frequency in Hz, samples held) -> sound [N]`` whose timbre was drawn once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -18,13 +18,13 @@ from auralflow.datasets.synth.signals import (
     read_cycle,
 )
 
-__all__ = ["Instrument", "electric_piano", "organ", "play", "plucked", "subtractive"]
+__all__ = ["Instrument", "brass", "electric_piano", "organ", "play", "plucked", "subtractive"]
 
 Instrument = Callable[[float, int], Signal]
 """From a frequency in Hz and the number of samples held to a sound [N], which may ring on."""
 
 
-def play(notes: list[Note], instrument: Instrument, samples: int, sample_rate: int) -> Signal:
+def play(notes: Sequence[Note], instrument: Instrument, samples: int, sample_rate: int) -> Signal:
     """Let an instrument play a part; each pitch and length is synthesised once.
 
     Args:
@@ -218,5 +218,45 @@ def organ(sample_rate: int, rng: np.random.Generator) -> Instrument:
         level *= np.minimum(seconds / 0.008, 1)
         level[held:] *= np.linspace(1, 0, release)
         return wave * level.astype(np.float32) * np.float32(0.4)
+
+    return sound
+
+
+def brass(sample_rate: int, rng: np.random.Generator) -> Instrument:
+    """Brass-like lead: it grows brighter as it grows louder, slides into its notes and vibrates late.
+
+    Args:
+        sample_rate: Samples per second.
+        rng: Source of the randomness: brightness, attack, vibrato.
+
+    Returns:
+        The instrument.
+
+    Source:
+        J.-C. Risset, "Computer Study of Trumpet Tones", 1966: the highs of a brass tone follow its loudness.
+
+    Example:
+        >>> brass(8000, np.random.default_rng(0))(220.0, 800).shape
+        (1280,)
+    """
+    order = np.arange(1, MAX_HARMONICS + 1)
+    corner, attack = rng.uniform(1200, 3500), rng.uniform(0.03, 0.09)
+    depth, rate, scoop = rng.uniform(0.001, 0.006), rng.uniform(4.5, 6.0), rng.uniform(0.0, 0.02)
+
+    def sound(frequency: float, held: int) -> Signal:
+        samples = held + int(0.06 * sample_rate)
+        seconds = np.arange(samples) / sample_rate
+        vibrato = depth * np.clip((seconds - 0.25) / 0.3, 0, 1) * np.sin(2 * np.pi * rate * seconds)
+        cycles = np.cumsum(1 + vibrato - scoop * np.exp(-seconds / 0.03)) * (frequency / sample_rate)
+        waves = [
+            read_cycle(
+                cycle_table(1 / (1 + (order * frequency / edge) ** 2), frequency * 1.02, sample_rate), cycles
+            )
+            for edge in (corner, 0.2 * corner)
+        ]
+        level = np.minimum(seconds / attack, 1) * (0.75 + 0.25 * np.exp(-seconds / 0.2))
+        level[held:] *= np.linspace(1, 0, samples - held) ** 2
+        loud = level.astype(np.float32)
+        return (waves[1] + (waves[0] - waves[1]) * loud**2) * loud * np.float32(0.4)
 
     return sound

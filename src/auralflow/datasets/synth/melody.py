@@ -1,13 +1,13 @@
 """What the voice sings: phrases of syllables over the chords."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from auralflow.datasets.synth.composition import BEATS_PER_BAR, Score
+from auralflow.datasets.synth.composition import Score
 
-__all__ = ["Syllable", "sung_melody"]
+__all__ = ["Syllable", "draw_text", "sung_melody"]
 
 # Two bars of a phrase as (beat, length); every phrase leaves time to breathe.
 RHYTHMS = (
@@ -78,15 +78,16 @@ def sung_melody(score: Score, floor: int, rng: np.random.Generator) -> list[Syll
         for bar in range(0, section.bars, 2):
             if bar > 0 and rng.random() < 0.1:
                 continue
-            room = min(2, section.bars - bar) * BEATS_PER_BAR
+            room = min(2, section.bars - bar) * score.beats_per_bar
             chords = (section.chord(bar), section.chord(bar + 1))
-            first_beat = (section.first_bar + bar) * BEATS_PER_BAR
+            first_beat = (section.first_bar + bar) * score.beats_per_bar
             for index, (beat, length, step) in enumerate(motifs[section.name]):
                 if beat + 0.5 > room:
                     break
-                degree = _fit(step + lift + lowest, chords[beat >= BEATS_PER_BAR], strong=beat % 2 == 0)
+                degree = _fit(step + lift + lowest, chords[beat >= score.beats_per_bar], strong=beat % 2 == 0)
                 degree = max(degree, lowest)
-                end = min(beat + length, room)
+                # Phrases of shorter bars are cut, and still leave time to breathe.
+                end = min(beat + length, room if score.beats_per_bar == 4 else room - 0.4)
                 syllables.append(
                     _syllable(score, (first_beat + beat, end - beat), degree, floor, rng, first=index == 0)
                 )
@@ -131,14 +132,35 @@ def _syllable(
     first: bool,
 ) -> Syllable:
     beat, length = beats
-    vowel = str(rng.choice(SUNG_VOWELS))
-    return Syllable(
+    syllable = Syllable(
         start=max(score.seconds(beat) + rng.normal(0.01, 0.012), 0.0),
         length=length * 60 / score.tempo * rng.uniform(0.85, 0.98),
         pitch=score.pitch(degree, floor),
         velocity=rng.uniform(0.7, 1.0),
-        consonant=str(rng.choice(SUNG_CONSONANTS)),
-        vowel=vowel,
-        target=str(rng.choice(SUNG_VOWELS)) if rng.random() < 0.25 else vowel,
+        consonant="",
+        vowel="a",
+        target="a",
         first=first,
     )
+    return draw_text(syllable, rng)
+
+
+def draw_text(syllable: Syllable, rng: np.random.Generator) -> Syllable:
+    """Give a note a text.
+
+    Args:
+        syllable: The note.
+        rng: Source of the randomness.
+
+    Returns:
+        The note with a consonant and a vowel or diphthong.
+
+    Example:
+        >>> silent = Syllable(0.0, 1.0, 60, 1.0, "", "", "")
+        >>> draw_text(silent, np.random.default_rng(0)).vowel in SUNG_VOWELS
+        True
+    """
+    vowel = str(rng.choice(SUNG_VOWELS))
+    consonant = str(rng.choice(SUNG_CONSONANTS))
+    target = str(rng.choice(SUNG_VOWELS)) if rng.random() < 0.25 else vowel
+    return replace(syllable, consonant=consonant, vowel=vowel, target=target)

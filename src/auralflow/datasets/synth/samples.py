@@ -142,14 +142,10 @@ class SampleBank:
                 expected="names such as drums_Snare_v1.wav or bass_upright_a2.wav",
             )
 
-    def kit(self, rng: np.random.Generator) -> dict[str, list[Path]]:
-        """The files of the recorded kit for one song; empty for one song in four."""
-        return self.pieces if rng.random() < 0.75 else {}
-
     def instrument(self, stem: str, sample_rate: int, rng: np.random.Generator) -> Instrument | None:
-        """Draw a recorded instrument for a part; None for one part in four, or if there is none."""
+        """Draw a recorded instrument for a part; None if there is none, or none with a pitch."""
         names = sorted(self.instruments[stem])
-        if not names or rng.random() < 0.25:
+        if not names:
             return None
         name, level = names[rng.integers(len(names))], rng.random()
         notes = self.instruments[stem][name]

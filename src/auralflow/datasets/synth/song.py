@@ -1,33 +1,65 @@
 """One song: compose, perform, record and mix."""
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
 
-from auralflow.datasets.synth.arrangement import bass_notes, render_bass, render_other
-from auralflow.datasets.synth.composition import STEMS, Score, compose
-from auralflow.datasets.synth.drums import drum_hits, render_drums
-from auralflow.datasets.synth.instruments import Instrument
+from auralflow.datasets.synth.arrangement import accompaniment, bass_part
+from auralflow.datasets.synth.band import Band
+from auralflow.datasets.synth.composition import compose
+from auralflow.datasets.synth.desk import record
+from auralflow.datasets.synth.drums import drum_hits
 from auralflow.datasets.synth.melody import sung_melody
-from auralflow.datasets.synth.mixing import balance, draw_room, reverberate, saturate
+from auralflow.datasets.synth.midi_arrangement import arrange
+from auralflow.datasets.synth.midi_files import Composition
+from auralflow.datasets.synth.mixing import balance
+from auralflow.datasets.synth.parts import Arrangement
+from auralflow.datasets.synth.recorded_singers import VoiceBank
 from auralflow.datasets.synth.samples import SampleBank
-from auralflow.datasets.synth.signals import Signal, add_at
-from auralflow.datasets.synth.voice import draw_timbre, sing
+from auralflow.datasets.synth.signals import Signal
+from auralflow.datasets.synth.singers import Singer, built_in_singer
+from auralflow.datasets.synth.stereo import widen
+from auralflow.datasets.synth.vocals import perform_vocals
 from auralflow.errors import SettingsError
 
-__all__ = ["generate_song"]
+__all__ = ["Material", "generate_song"]
 
 LOWEST_RATE = 4000
+WIDE_BASSES = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What songs may be made of besides the built-in instruments and compositions.
+
+    Args:
+        samples: Recorded notes and strokes.
+        soundfonts: Files of General MIDI soundfonts.
+        voices: Recorded voices, which then sing every song.
+    """
+
+    samples: SampleBank | None = None
+    soundfonts: tuple[Path, ...] = ()
+    voices: VoiceBank | None = None
 
 
 def generate_song(
-    seed: int, *, seconds: float = 30.0, sample_rate: int = 44100, samples: SampleBank | None = None
+    seed: int,
+    *,
+    seconds: float = 30.0,
+    sample_rate: int = 44100,
+    material: Material = Material(),
+    composition: Composition | None = None,
 ) -> dict[str, Signal]:
-    """Make a song of four stems out of nothing.
+    """Make a song of four stems.
 
     Args:
         seed: Any number from 0; the same seed always gives the same song.
         seconds: Length. Default 30.
         sample_rate: Samples per second, at least 4000. Default 44100.
-        samples: Recordings that play most drums, basses and accompaniments instead of synthesised sounds.
+        material: Recordings and soundfonts. Default: none, all is synthesised.
+        composition: A song to be played, of which a stretch is taken. Default: one is composed.
 
     Returns:
         ``vocals``, ``drums``, ``bass`` and ``other``, each [2, N] float32. Their sum is the mixture; its
@@ -35,6 +67,7 @@ def generate_song(
 
     Raises:
         SettingsError: If the seed, the length or the sample rate is out of range.
+        AuralflowError: If a recording or a soundfont cannot be used.
 
     Example:
         >>> song = generate_song(1, seconds=2.0, sample_rate=8000)
@@ -42,27 +75,49 @@ def generate_song(
         (['bass', 'drums', 'other', 'vocals'], (2, 16000))
     """
     length = _check(seed, seconds, sample_rate)
-    streams = np.random.default_rng(seed).spawn(7)  # a change in one part leaves the others as they are
-    score = compose(seconds, streams[0])
-
-    def recorded(stem: str) -> Instrument | None:
-        return samples.instrument(stem, sample_rate, streams[6]) if samples else None
-
+    # A change in one part leaves the others as they are.
+    plan, voice, drums, bass, other, desk, players = np.random.default_rng(seed).spawn(7)
+    singer = _singer(material, voice)
+    if composition is None:
+        score = compose(seconds, plan)
+        arrangement = Arrangement(
+            tempo=score.tempo,
+            drums=tuple(drum_hits(score, drums)),
+            bass=(bass_part(score, bass),),
+            other=accompaniment(score, other),
+            vocals=tuple(sung_melody(score, singer.floor, voice)),
+        )
+    else:
+        arrangement = arrange(composition, seconds, singer.floor, plan)
+    band = Band(sample_rate, players, samples=material.samples, soundfonts=material.soundfonts)
     dry = {
-        "vocals": _vocals(score, length, sample_rate, streams[1]),
-        "drums": render_drums(
-            drum_hits(score, streams[2]),
-            length,
-            sample_rate,
-            streams[2],
-            recorded=samples.kit(streams[6]) if samples else None,
+        "vocals": perform_vocals(
+            arrangement.vocals, singer, lambda: _singer(material, voice), length, sample_rate, voice
         ),
-        "bass": render_bass(
-            bass_notes(score, streams[3]), length, sample_rate, streams[3], recorded=recorded("bass")
+        "drums": band.drums(arrangement.drums, length),
+        "bass": _low(
+            _sum([band.part(part, length, "bass") for part in arrangement.bass], length), sample_rate, bass
         ),
-        "other": render_other(score, length, sample_rate, streams[4], recorded=lambda: recorded("other")),
+        "other": _sum([band.part(part, length, "other") for part in arrangement.other], length),
     }
-    return balance(_record(dry, sample_rate, streams[5]), sample_rate, streams[5])
+    return balance(record(dry, arrangement.tempo, sample_rate, desk), sample_rate, desk)
+
+
+def _singer(material: Material, rng: np.random.Generator) -> Singer:
+    return material.voices.singer(rng) if material.voices else built_in_singer(rng)
+
+
+def _low(sound: Signal, sample_rate: int, rng: np.random.Generator) -> Signal:
+    """A bass: in the centre, at times with a little width above 200 Hz, as in the songs for training."""
+    middle = sound.mean(axis=0)
+    centred = np.stack([middle, middle])
+    if rng.random() < WIDE_BASSES:
+        return widen(centred, float(10 ** (rng.uniform(-26, -10) / 20)), sample_rate, rng)
+    return centred
+
+
+def _sum(sounds: list[Signal], samples: int) -> Signal:
+    return np.asarray(sum(sounds, np.zeros((2, samples), dtype=np.float32)), dtype=np.float32)
 
 
 def _check(seed: int, seconds: float, sample_rate: int) -> int:
@@ -78,38 +133,3 @@ def _check(seed: int, seconds: float, sample_rate: int) -> int:
     if samples < 1:
         raise SettingsError("cannot make a song", found=f"{seconds} seconds", expected="more than 0 seconds")
     return samples
-
-
-def _vocals(score: Score, samples: int, sample_rate: int, rng: np.random.Generator) -> Signal:
-    """A lead in the centre, at times doubled at the sides."""
-    high = bool(rng.random() < 0.5)
-    syllables = sung_melody(score, int(rng.integers(55, 60) if high else rng.integers(43, 49)), rng)
-    timbre = draw_timbre(rng, high=high)
-    voice = sing(syllables, timbre, samples, sample_rate, rng)
-    stereo = np.stack([voice, voice])
-    if rng.random() < 0.3:
-        for channel in range(2):
-            double = np.roll(voice, int(rng.uniform(0.012, 0.03) * sample_rate))
-            stereo[channel] += np.float32(0.35) * double
-    if rng.random() < 0.4:
-        beat = int(60 / score.tempo * float(rng.choice((0.5, 0.75, 1.0))) * sample_rate)
-        gain = np.float32(rng.uniform(0.08, 0.25))
-        for repeat in range(1, 4):
-            add_at(stereo[(repeat % 2) :][:1], repeat * beat, gain**repeat * voice[None])
-    return stereo
-
-
-def _record(dry: dict[str, Signal], sample_rate: int, rng: np.random.Generator) -> dict[str, Signal]:
-    """Saturate every part and place it in a room; the bass stays dry."""
-    hall = draw_room(sample_rate, rng, seconds=float(rng.uniform(0.6, 1.4)))
-    chamber = draw_room(sample_rate, rng, seconds=float(rng.uniform(0.2, 0.6)))
-    rooms = {"vocals": hall, "drums": chamber, "other": hall}
-    drives = {"vocals": (0.15, 0.45), "drums": (0.1, 0.3), "bass": (0.2, 0.6), "other": (0.1, 0.4)}
-    wet = {"vocals": (0.05, 0.3), "drums": (0.06, 0.3), "other": (0.05, 0.35)}
-    stems = {}
-    for name in STEMS:
-        stem = saturate(dry[name], float(rng.uniform(*drives[name])), sample_rate)
-        stems[name] = (
-            reverberate(stem, rooms[name], float(rng.uniform(*wet[name]))) if name in rooms else stem
-        )
-    return stems

@@ -17,8 +17,9 @@ from auralflow.datasets.synth.signals import (
     smooth_noise,
 )
 
-__all__ = ["Timbre", "draw_timbre", "sing"]
+__all__ = ["Timbre", "draw_timbre", "intonation", "sing"]
 
+RESONANCE_STEPS = 128  # an octave
 CONTROL_RATE = 100  # frames per second of pitch, loudness and formants
 
 # First five formants in Hz of a man's vowels (after Peterson and Barney, 1952; the upper two are typical).
@@ -130,7 +131,7 @@ def sing(
         return np.zeros(samples, dtype=np.float32)
     frames = samples * CONTROL_RATE // sample_rate + 8  # the smoothing windows must fit
     level, formants = _articulation(syllables, timbre, frames)
-    frequency = _intonation(syllables, timbre, frames, rng)
+    frequency = intonation(syllables, timbre, frames, rng)
     seconds = np.arange(samples) / sample_rate
     cycles = np.cumsum(np.interp(seconds * CONTROL_RATE, np.arange(frames), frequency)) / sample_rate
     harmonics = np.arange(1, MAX_HARMONICS + 1) ** -timbre.tilt
@@ -147,7 +148,7 @@ def sing(
     return voice
 
 
-def _intonation(
+def intonation(
     syllables: list[Syllable], timbre: Timbre, frames: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Fundamental in Hz for each frame: glides, vibrato that sets in late, drift and jitter."""
@@ -222,8 +223,13 @@ def _through_formants(
     active = np.flatnonzero(nearby[place] > 1e-4)
     pieces = np.lib.stride_tricks.sliding_window_view(padded, 2 * hop)[active * hop] * window
     size = 1 << int(2 * hop + 0.02 * sample_rate).bit_length()
-    response = _formant_response(formants[place[active]], np.fft.rfftfreq(size, 1 / sample_rate))
-    filtered = np.fft.irfft(np.fft.rfft(pieces, size, axis=-1) * response, size, axis=-1)
+    # Held vowels need one response: resonances are told apart to half a percent, which nobody hears.
+    steps = np.round(RESONANCE_STEPS * np.log2(formants[place[active]])).astype(np.int32)
+    vowels, spoken = np.unique(steps, axis=0, return_inverse=True)
+    response = _formant_response(2 ** (vowels / RESONANCE_STEPS), np.fft.rfftfreq(size, 1 / sample_rate))
+    spectra = np.fft.rfft(pieces, size, axis=-1)
+    spectra *= response[spoken]
+    filtered = np.fft.irfft(spectra, size, axis=-1)
     result = np.zeros((count + 1) * hop + size, dtype=np.float32)
     for index, piece in zip(active, filtered, strict=True):
         result[index * hop : index * hop + size] += piece
