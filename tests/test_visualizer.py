@@ -169,6 +169,13 @@ def test_training_curves_of_one_epoch_and_of_losses_alone():
         training_curves([])
 
 
+def test_training_curves_leave_out_targets_that_were_never_heard():
+    silent = [record | {"si_sdr_improvement": {"vocals": None, "drums": None}} for record in history()]
+    assert [axes.get_ylabel() for axes in training_curves(silent).axes] == ["loss", "learning rate"]
+    silent[0]["si_sdr_improvement"] = {"vocals": None, "drums": 1.0}
+    assert [line.get_label() for line in training_curves(silent).axes[1].lines] == ["drums"]
+
+
 def test_score_boxes_leave_out_what_has_no_score():
     figure = score_boxes({"a": {"vocals": [1.0, 2.0, float("nan")]}, "b": {"vocals": [], "bass": [0.0]}})
     axes = figure.axes[0]

@@ -60,7 +60,9 @@ def training_curves(history: Sequence[Mapping[str, Any]], *, title: str = "") ->
         raise UsageError("cannot draw a training", found="no epoch", expected="one or more")
     epochs = [record.get("epoch", number) for number, record in enumerate(history, start=1)]
     improvement = [record.get("si_sdr_improvement") or {} for record in history]
-    targets = list(dict.fromkeys(target for record in improvement for target in record))
+    # A target that is never heard in validation has no score.
+    scored = (target for record in improvement for target, value in record.items() if value is not None)
+    targets = list(dict.fromkeys(scored))
     loss_curves = {
         name: [record.get(key) for record in history]
         for key, name in (("train_loss", "training"), ("valid_loss", "validation"))
