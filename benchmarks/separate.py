@@ -1,6 +1,6 @@
 """How fast songs are separated, beside two well-known separators, all in one run on one machine.
 
-    python benchmarks/separate.py [--seconds 180] [--peers FOLDER] [--backend onnx]
+    python benchmarks/separate.py [--seconds 180] [--peers FOLDER] [--backend onnx] [--precision bfloat16]
 
 Four stereo stems at 44.1 kHz of the same noise, random weights, each separator by its own default way. The
 number that counts is a ratio of two rows of one run: seconds of audio per second of CPU time, which other
@@ -114,6 +114,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=180)
     parser.add_argument("--peers", type=Path, help="folder with demucs and openunmix")
     parser.add_argument("--backend", default="torch", choices=["torch", "onnx"])
+    parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--chunk", type=float, help="chunk of SpectrogramNetSimple in seconds")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
@@ -125,7 +126,9 @@ def main() -> None:
     rows = {}
     for net in ("SpectrogramNetSimple", "SpectrogramNetLSTM", "SpectrogramNetVAE"):
         chunk = arguments.chunk if net == "SpectrogramNetSimple" else None
-        rows[net] = auralflow_row(net, audio, backend=arguments.backend, chunk=chunk)
+        rows[net] = auralflow_row(
+            net, audio, backend=arguments.backend, precision=arguments.precision, chunk=chunk
+        )
     if arguments.peers:
         sys.path.append(str(arguments.peers))
         # The slow ones are content with less of the same song.

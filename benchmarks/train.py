@@ -93,7 +93,7 @@ def open_unmix_step(batch: tuple[Tensor, Tensor]) -> Callable[[], object] | None
 
     def step() -> None:
         optimizer.zero_grad()
-        nn.functional.mse_loss(net(magnitude(batch[0])), magnitude(batch[1][:, 0])).backward()
+        nn.functional.mse_loss(net(magnitude(batch[0])), magnitude(batch[1][:, 0].contiguous())).backward()
         optimizer.step()
 
     return step
