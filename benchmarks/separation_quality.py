@@ -17,6 +17,7 @@ from auralflow.separation import Separator
 
 SETTINGS = {
     "default": {},
+    "bfloat16": {"precision": "bfloat16"},
     "overlap 0": {"overlap": 0.0},
     "overlap 0.5": {"overlap": 0.5},
     "overlap 0.75": {"overlap": 0.75},
