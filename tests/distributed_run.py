@@ -61,6 +61,7 @@ def main() -> None:
     print(f"rank {rank} of {world_size}: validation {record.valid_loss!r}")
     if trainer.accelerator.is_main_process:
         save_weights(trainer.model, folder / "final.safetensors")
+    trainer.accelerator.end_training()
 
 
 class Recorder(torch.utils.data.Dataset):
@@ -74,6 +75,8 @@ class Recorder(torch.utils.data.Dataset):
         with self.path.open("a") as file:
             file.write(f"{position}\n")
         return self.chunks[position]
+
+    trainer.accelerator.end_training()
 
 
 def die_at(trainer: Trainer, step: int) -> None:

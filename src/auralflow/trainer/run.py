@@ -182,6 +182,8 @@ def train(
         # A file that went bad, or the whole dataset that went away, shall not cost what was learned so far.
         trainer.save_checkpoint()
         raise
+    # A process that ends with its group still open may be aborted by the threads of that group.
+    trainer.accelerator.end_training()
     return trainer
 
 
