@@ -61,6 +61,7 @@ def main() -> None:
     print(f"rank {rank} of {world_size}: validation {record.valid_loss!r}")
     if trainer.accelerator.is_main_process:
         save_weights(trainer.model, folder / "final.safetensors")
+    trainer.accelerator.wait_for_everyone()
     trainer.accelerator.end_training()
 
 

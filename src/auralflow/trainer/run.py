@@ -183,6 +183,7 @@ def train(
         trainer.save_checkpoint()
         raise
     # A process that ends with its group still open may be aborted by the threads of that group.
+    trainer.accelerator.wait_for_everyone()
     trainer.accelerator.end_training()
     return trainer
 
