@@ -1,4 +1,4 @@
-"""Files that are never half written.
+"""Files that are never half written, and where a user's cache is.
 
 Everything auralflow writes goes to a temporary name in the same folder, is flushed to the disk and then
 renamed, so that a reader sees the old file or the new one and never a part of it.
@@ -8,17 +8,41 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["LEFTOVER", "PART_SUFFIX", "atomic_path", "remove_leftovers", "write_json", "write_text"]
+__all__ = [
+    "LEFTOVER",
+    "PART_SUFFIX",
+    "atomic_path",
+    "cache_folder",
+    "remove_leftovers",
+    "write_json",
+    "write_text",
+]
 
 PART_SUFFIX = ".part"
 """Ending of a file that is still being written; a left-over of it is never a result."""
 LEFTOVER = re.compile(rf"\.[0-9a-f]{{12}}{re.escape(PART_SUFFIX)}")
 """Name of such a file."""
+
+
+def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """Folder for what can be had or made again: ``$AURALFLOW_HOME``, else in the user's cache.
+
+    Args:
+        environment: The environment variables.
+
+    Example:
+        >>> cache_folder({"AURALFLOW_HOME": "/srv/cache"}).as_posix()
+        '/srv/cache'
+    """
+    from platformdirs import user_cache_path  # noqa: PLC0415 - most commands need no cache and start sooner
+
+    home = environment.get("AURALFLOW_HOME", "")
+    return Path(home).expanduser() if home else user_cache_path("auralflow", appauthor=False)
 
 
 @contextmanager

@@ -59,6 +59,16 @@ class EngineConfig(Settings):
             raise ValueError("--precision bfloat16 is for --backend torch: the exported graph is in float32")
         return self
 
+    def identity(self) -> dict[str, Any]:
+        """The settings that decide what the targets are, as JSON values: not those that only make it fast.
+
+        Example:
+            >>> EngineConfig(batch_size=3).identity() == EngineConfig(device="cpu").identity()
+            True
+        """
+        fast = {"batch_size", "device", "backend"}
+        return self.model_dump(mode="json", include=set(EngineConfig.model_fields) - fast)
+
     @field_validator("targets", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:

@@ -9,13 +9,12 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from auralflow.audio import Audio, AudioWriter, StreamResampler, probe, stream_audio
+from auralflow.audio import Audio, AudioWriter, probe, resample_stream, stream_audio
 from auralflow.audio.containers import ContainerSource
 from auralflow.config import ImportConfig
 from auralflow.datasets.import_plan import (
@@ -196,15 +195,8 @@ class _Reader:
                 f"cannot add '{path}'", found=f"{info.channels} channels", expected=f"1 or {channels}"
             )
         self._channels = info.channels
-        self._resampler = StreamResampler(info.sample_rate, rate, info.channels)
-        self._blocks = self._resampled(path)
+        self._blocks = resample_stream(stream_audio(path, block=BLOCK), info.sample_rate, rate, info.channels)
         self._waiting: Audio = np.zeros((info.channels, 0), dtype=np.float32)
-
-    def _resampled(self, path: Path) -> Iterator[Audio]:
-        with closing(stream_audio(path, block=BLOCK)) as blocks:  # type: ignore[type-var]
-            for block in blocks:
-                yield self._resampler.push(block)
-        yield self._resampler.finish()
 
     def read(self, count: int) -> Audio:
         while self._waiting.shape[1] < count:

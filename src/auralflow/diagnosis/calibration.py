@@ -1,8 +1,5 @@
 """Devices: whether each computes rightly, and how fast one separates."""
 
-import time
-
-import numpy as np
 import torch
 
 from auralflow.config import SOURCES, ModelConfig
@@ -10,6 +7,7 @@ from auralflow.diagnosis.checks import Check
 from auralflow.models import SpectrogramMaskModel
 from auralflow.models.devices import check_device
 from auralflow.separation import Separator
+from auralflow.separation.plan import calibrate
 
 __all__ = ["check_devices", "check_speed"]
 
@@ -89,15 +87,7 @@ def check_speed(seconds: float = 3.0, device: str = "auto") -> Check:
     config = ModelConfig(targets=SOURCES, num_channels=2, num_fft=2048, window_size=2048, hop_length=1024)
     with torch.random.fork_rng(devices=[]):
         separator = Separator(SpectrogramMaskModel(config), device=device)
-    engine = separator.engine
-    samples = engine.chunk_samples + (engine.batch_size - 1) * engine.step
-    noise = np.random.default_rng(0).standard_normal((2, samples), dtype=np.float32) / 10
-    separator.separate(noise[:, : engine.chunk_samples], config.sample_rate)
-    rounds, started = 0, time.perf_counter()
-    while not rounds or time.perf_counter() - started < seconds:
-        separator.separate(noise, config.sample_rate)
-        rounds += 1
-    speed = rounds * samples / config.sample_rate / (time.perf_counter() - started)
+    speed = calibrate(separator, seconds=seconds)
     found = f"{config.net}, 4 stereo stems on {check_device(device)}: {speed:.1f} times real time"
     if speed < 1:
         return Check("speed", "calibration", "note", found, "Give it more cores, a GPU, or --backend onnx.")

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from platformdirs import user_cache_path
 
 from auralflow.diagnosis.checks import Check
-from auralflow.storage import atomic_path
+from auralflow.storage import atomic_path, cache_folder
 
 __all__ = ["check_folders", "check_threads"]
 
@@ -70,8 +69,6 @@ def check_folders(save: Path, environment: Mapping[str, str] = os.environ) -> li
         >>> [check.name for check in check_folders(Path("."))]
         ['results', 'temporary files', 'cache of models']
     """
-    home = environment.get("AURALFLOW_HOME", "")
-    cache = Path(home).expanduser() if home else user_cache_path("auralflow", appauthor=False)
     return [
         _check_folder("results", save, "Name a folder that can be written to with --save."),
         _check_folder(
@@ -79,7 +76,7 @@ def check_folders(save: Path, environment: Mapping[str, str] = os.environ) -> li
         ),
         _check_folder(
             "cache of models",
-            cache,
+            cache_folder(environment),
             "Set AURALFLOW_HOME to a folder that can be written to.",
         ),
     ]

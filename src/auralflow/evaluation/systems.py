@@ -70,9 +70,7 @@ class ModelSystem:
         self._identity = {
             "model": separator.model.config.model_dump(mode="json"),
             "weights": digest.hexdigest(),
-            "settings": separator.settings.model_dump(
-                mode="json", exclude={"device", "batch_size", "backend"}
-            ),
+            "settings": separator.settings.identity(),
         }
 
     def identity(self, track: Track) -> Mapping[str, Any]:

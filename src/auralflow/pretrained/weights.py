@@ -12,12 +12,12 @@ from typing import Self
 from urllib.parse import quote, urlsplit
 from urllib.request import url2pathname
 
-import platformdirs
 from safetensors import SafetensorError, safe_open
 
 from auralflow.errors import ModelError, UsageError
 from auralflow.pretrained.card import ModelCard
 from auralflow.pretrained.registry import SHIPPED_WEIGHTS, Registry
+from auralflow.storage import cache_folder
 
 __all__ = ["Access", "Place", "fetch_weights", "find_weights"]
 
@@ -52,7 +52,6 @@ class Access:
         Raises:
             UsageError: If one of them cannot be used.
         """
-        home = os.environ.get("AURALFLOW_HOME", "")
         word = os.environ.get("AURALFLOW_OFFLINE", "").strip().lower()
         if word not in TRUE + FALSE:
             raise UsageError(f"AURALFLOW_OFFLINE is {word!r}", expected="1 or 0")
@@ -60,11 +59,7 @@ class Access:
         scheme = mirror.partition("://")[0] if "://" in mirror else "file"
         if scheme not in ("https", "http", "file"):
             raise UsageError(f"AURALFLOW_MIRROR is {mirror!r}", expected="a folder, or an https or file URL")
-        return cls(
-            Path(home).expanduser() if home else platformdirs.user_cache_path("auralflow", appauthor=False),
-            mirror,
-            offline or word in TRUE,
-        )
+        return cls(cache_folder(), mirror, offline or word in TRUE)
 
     @property
     def mirror_folder(self) -> Path | None:

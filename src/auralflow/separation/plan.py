@@ -88,21 +88,24 @@ class Plan:
         }
 
 
-def calibrate(separator: Separator, channels: int = 2) -> float:
+def calibrate(separator: Separator, channels: int = 2, seconds: float = 0.0) -> float:
     """Measure how many seconds of audio are separated in one second, by a short piece of noise.
 
     Args:
         separator: The separator.
         channels: Channels of the noise.
+        seconds: How long to measure at least; one round is made in any case.
     """
     engine = separator.engine
     samples = engine.chunk_samples + engine.batch_size * engine.step
     rate = separator.model.config.sample_rate
     noise = np.random.default_rng(0).standard_normal((channels, samples), dtype=np.float32) / 10
     separator.separate(noise[:, : engine.chunk_samples], rate)  # the first time takes longer than all others
-    started = time.perf_counter()
-    separator.separate(noise, rate)
-    return samples / rate / (time.perf_counter() - started)
+    rounds, started = 0, time.perf_counter()
+    while not rounds or time.perf_counter() - started < seconds:
+        separator.separate(noise, rate)
+        rounds += 1
+    return rounds * samples / rate / (time.perf_counter() - started)
 
 
 def plan_files(

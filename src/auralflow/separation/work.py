@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from auralflow.audio import probe
-from auralflow.config import EngineConfig, StemConfig
+from auralflow.config import StemConfig
 from auralflow.errors import AudioError, AuralflowError, CancelledError
 from auralflow.models import SpectrogramMaskModel
 from auralflow.separation.encoding import choose_encoding
@@ -25,9 +25,6 @@ __all__ = ["Outcome", "Status", "Worker", "bytes_needed", "fingerprint"]
 
 ENGINE_VERSION = 1
 """Raised when the same input, model and settings give other samples than before."""
-
-# These change how fast, but not what.
-_WITHOUT_EFFECT = {"batch_size", "device", "backend"}
 
 Status = Literal["separated", "kept", "failed", "busy"]
 
@@ -135,9 +132,7 @@ class Worker:
 
     def key(self, content: FileMark) -> str:
         """Hash of all that decides what the stems of an input are."""
-        engine = self.separator.settings.model_dump(
-            mode="json", include=set(EngineConfig.model_fields) - _WITHOUT_EFFECT
-        )
+        engine = self.separator.settings.identity()
         parts = {
             "version": ENGINE_VERSION,
             "content": content.sha256,

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import sosfilt
 
+from auralflow.datasets.augment import Band, peak_section
 from auralflow.datasets.synth.signals import Signal
 
 __all__ = ["Sections", "filtered", "high_shelf", "low_shelf", "peak"]
@@ -61,12 +62,7 @@ def peak(frequency: float, gain: float, quality: float, sample_rate: int) -> Sec
         >>> round(float(20 * np.log10(abs(response[0]))), 6)
         6.0
     """
-    turn, level = 2 * np.pi * frequency / sample_rate, 10 ** (gain / 40)
-    width = np.sin(turn) / (2 * quality)
-    return _section(
-        (1 + width * level, -2 * np.cos(turn), 1 - width * level),
-        (1 + width / level, -2 * np.cos(turn), 1 - width / level),
-    )
+    return peak_section(Band(frequency, gain, quality), sample_rate)[np.newaxis]
 
 
 def low_shelf(frequency: float, gain: float, sample_rate: int) -> Sections:

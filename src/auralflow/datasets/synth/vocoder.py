@@ -1,6 +1,5 @@
 """Recorded voices taken apart with the WORLD vocoder, and cut into syllables; kept in a cache."""
 
-import os
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -11,14 +10,13 @@ from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
-from platformdirs import user_cache_path
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import find_peaks
 
 from auralflow.audio import read_audio, resample
 from auralflow.datasets.synth.signals import Signal
 from auralflow.errors import DatasetError
-from auralflow.storage import atomic_path
+from auralflow.storage import atomic_path, cache_folder
 
 __all__ = ["FRAMES_PER_SECOND", "RATE", "Unit", "Voice", "analyse", "load_voice", "synthesise", "voice_cache"]
 
@@ -88,9 +86,8 @@ def _world() -> Any:
 
 
 def voice_cache() -> Path:
-    """Folder in which voices are kept: ``voices`` in ``$AURALFLOW_HOME``, else in the user's cache."""
-    home = os.environ.get("AURALFLOW_HOME", "")
-    return (Path(home).expanduser() if home else user_cache_path("auralflow", appauthor=False)) / "voices"
+    """Folder in which voices are kept: ``voices`` in auralflow's cache."""
+    return cache_folder() / "voices"
 
 
 @lru_cache(maxsize=12)
