@@ -22,6 +22,7 @@ from auralflow.datasets import (
 )
 from auralflow.models import MaskEstimate, SpectrogramMaskModel, read_model_config, save_weights
 from auralflow.trainer import Trainer
+from auralflow.trainer.optimization import end_processes
 
 
 class PlainNet(nn.Module):
@@ -61,8 +62,7 @@ def main() -> None:
     print(f"rank {rank} of {world_size}: validation {record.valid_loss!r}")
     if trainer.accelerator.is_main_process:
         save_weights(trainer.model, folder / "final.safetensors")
-    trainer.accelerator.wait_for_everyone()
-    trainer.accelerator.end_training()
+    end_processes(trainer.accelerator)
 
 
 class Recorder(torch.utils.data.Dataset):

@@ -1,5 +1,6 @@
 """What the loop is made with: criterion, optimizer, devices and precision, the average of the weights."""
 
+import time
 from typing import Any, Literal, cast
 
 import torch
@@ -21,12 +22,16 @@ __all__ = [
     "create_accelerator",
     "create_optimizer",
     "criterion_of",
+    "end_processes",
     "precision_of",
     "share_buffers",
 ]
 
 LR_DROP = 0.5
 """Factor of the learning rate at a plateau."""
+
+THREADS_SECONDS = 0.5
+"""Time that the threads of a group of processes get to put down their tensors."""
 
 
 class WeightAverage:
@@ -128,6 +133,18 @@ def share_buffers(model: SpectrogramMaskModel, accelerator: Accelerator) -> None
     if accelerator.num_processes > 1:
         for buffer in model.buffers():
             broadcast(buffer, from_process=0)
+
+
+def end_processes(accelerator: Accelerator) -> None:
+    """Close the group of processes when all have come so far; without others there is nothing to do."""
+    if accelerator.num_processes == 1:
+        return
+    accelerator.wait_for_everyone()
+    accelerator.end_training()
+    # The group's threads let go of the last tensors after the collectives have returned. For that they need
+    # the interpreter, and abort the process if it is being torn down (pytorch/pytorch issue 190489). Nothing
+    # in PyTorch waits for them; they have no more to do than this, and a sleeping main thread lets them.
+    time.sleep(THREADS_SECONDS)
 
 
 def create_optimizer(model: SpectrogramMaskModel, settings: TrainConfig) -> Optimizer:
