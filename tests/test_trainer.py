@@ -467,9 +467,21 @@ def test_training_can_start_from_the_weights_of_another_model(dataset, model_fol
             assert torch.allclose(tensor, before[name], atol=1e-8), name
 
 
-def test_weights_of_another_net_are_no_start(dataset, model_folder):
+def test_a_net_starts_from_the_smaller_one_it_is_built_on(dataset, model_folder, caplog):
+    source = model_folder(name="source")
+    folder = model_folder(weights=False, name="recurrent", net="SpectrogramNetLSTM")
+    tuned = train(folder, dataset, quick(lr=1e-12, weight_decay=0.0, max_epochs=1), initial=source)
+    before = load(source).state_dict()
+    after = tuned.model.state_dict()
+    for name, tensor in before.items():
+        if "running" not in name and "num_batches" not in name:
+            assert torch.allclose(tensor, after[name], atol=1e-8), name
+    assert any("untrained are: recurrent" in record.message for record in caplog.records)
+
+
+def test_weights_of_a_net_of_another_size_are_no_start(dataset, model_folder):
     source = model_folder(name="source", num_hidden_channels=3)
-    with pytest.raises(ModelError, match="weights of another net"):
+    with pytest.raises(ModelError, match="net of another size"):
         train(model_folder(weights=False), dataset, QUICK, initial=source)
 
 

@@ -50,6 +50,7 @@ class NetRecipe(Settings):
 
     model: dict[str, Any] = Field(description="Settings of the model, as in model.json.")
     train: dict[str, Any] = Field(description="Settings of the training, as in trainer.json.")
+    init: str | None = Field(None, description="The net that it starts from, trained before it.")
     ship: bool = Field(False, description="Whether the weights are part of the package.")
     licence: str = Field("MIT", description="Licence of the weights.")
     weaknesses: tuple[str, ...] = Field((), description="What it is known to do badly.")
@@ -143,11 +144,14 @@ def train(folder: Path, net: str, cache: Path, recipe: NetRecipe, steps: Steps, 
     prepare_model(folder, config)
     wanted = settings.model_dump(mode="json")
 
+    # Without effect once there is a checkpoint.
+    start = ("--init", folder.parent / recipe.init) if recipe.init else ()
+
     def action() -> None:
         write_json(folder / "trainer.json", wanted)
-        steps.auralflow("train", folder, cache, "--resume")
+        steps.auralflow("train", folder, cache, "--resume", *start)
 
-    steps.once(f"train-{net}", [config.model_dump(mode="json"), wanted], action)
+    steps.once(f"train-{net}", [config.model_dump(mode="json"), wanted, recipe.init], action)
 
 
 def prepare_model(folder: Path, config: ModelConfig) -> None:

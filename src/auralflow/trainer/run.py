@@ -19,15 +19,15 @@ from auralflow.datasets import (
 )
 from auralflow.datasets.loader import usable_workers
 from auralflow.errors import AudioError, DatasetError, NotFoundError, UsageError
-from auralflow.models import SpectrogramMaskModel, load_weights, read_model_config
+from auralflow.models import SpectrogramMaskModel, load, read_model_config
 from auralflow.models.devices import check_device
 from auralflow.models.folder import WEIGHTS_FILE, set_aside
-from auralflow.models.loading import find_model
+from auralflow.models.warm_start import warm_start
 from auralflow.storage import remove_leftovers, write_json
 from auralflow.trainer.callbacks import Callback
 from auralflow.trainer.checkpoint import CHECKPOINT_FILE
 from auralflow.trainer.loop import Trainer
-from auralflow.trainer.optimization import precision_of
+from auralflow.trainer.optimization import end_processes, precision_of
 from auralflow.trainer.summary import IMAGE_FOLDER, SUMMARY_FILE, SUMMARY_PICTURE, RunSummary
 from auralflow.trainer.tensorboard import LOG_FOLDER, VIEWS, TensorBoardLogger, pick_examples
 
@@ -129,8 +129,8 @@ def train(
         dataset: A MUSDB-shaped dataset, or a cache that was prepared from one.
         settings: Settings of the training.
         resume: Continue from the folder's checkpoint, if there is one.
-        initial: Folder, or pretrained name, of a model of the same settings whose weights are the start; a
-            checkpoint that is resumed counts more.
+        initial: Folder, or pretrained name, of a trained model: its weights are the start as far as they
+            fit, see `auralflow.models.warm_start`. A checkpoint that is resumed counts more.
         callbacks: Who else is told.
 
     Returns:
@@ -144,7 +144,7 @@ def train(
     torch.manual_seed(settings.seed)
     model = SpectrogramMaskModel(config)
     if initial:
-        load_weights(model, find_model(initial).weights)
+        _start_from(model, initial)
     trainer = Trainer(model, settings, folder=folder, callbacks=callbacks)
     rank, world_size = trainer.accelerator.process_index, trainer.accelerator.num_processes
     if trainer.accelerator.is_main_process:
@@ -182,10 +182,17 @@ def train(
         # A file that went bad, or the whole dataset that went away, shall not cost what was learned so far.
         trainer.save_checkpoint()
         raise
-    # A process that ends with its group still open may be aborted by the threads of that group.
-    trainer.accelerator.wait_for_everyone()
-    trainer.accelerator.end_training()
+    end_processes(trainer.accelerator)
     return trainer
+
+
+def _start_from(model: SpectrogramMaskModel, initial: str | Path) -> None:
+    start = warm_start(model, load(initial))
+    parts = sorted({name.removeprefix("net.").split(".")[0] for name in start.fresh})
+    if parts:
+        # No error: other nets and other targets are wanted. But who did not want them should know.
+        share, names = 100 * start.taken, ", ".join(parts)
+        logger.warning("%.0f %% of the weights come from %s; untrained are: %s", share, initial, names)
 
 
 def _choose(tracks: list[Track], count: int, seed: int) -> list[Track]:

@@ -1,0 +1,103 @@
+"""A net that starts from what another has learnt."""
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from auralflow.config import ModelConfig
+from auralflow.errors import ModelError
+from auralflow.models.blocks import ConvBlock
+from auralflow.models.folding import fold_batch_norm
+from auralflow.models.nets import SpectrogramNetVAE
+from auralflow.models.separator import SpectrogramMaskModel
+
+__all__ = ["WarmStart", "warm_start"]
+
+HEAD = ("net.head.weight", "net.head.bias")
+
+
+class WarmStart(NamedTuple):
+    """What a model took over.
+
+    Attributes:
+        taken: Share of its weights that came from the other, from 0 to 1.
+        fresh: Names of the tensors that begin untrained.
+    """
+
+    taken: float
+    fresh: tuple[str, ...]
+
+
+def warm_start(model: SpectrogramMaskModel, source: SpectrogramMaskModel) -> WarmStart:
+    """Fill a model with all that fits of another one, which may be another net or have other targets.
+
+    The nets share their U-Net: a `SpectrogramNetLSTM` that starts from a `SpectrogramNetSimple` takes all of
+    it, and only its recurrent bottleneck begins untrained. For a `SpectrogramNetVAE`, which has no batch
+    normalisation, that of the source first goes into the convolutions; its activations are others, so that it
+    has more to learn anew. The last convolution goes over target by target.
+
+    Args:
+        model: The model to be filled.
+        source: The trained one; it stays as it is.
+
+    Returns:
+        How much came over, and what did not.
+
+    Raises:
+        ModelError: If their U-Nets differ in width.
+
+    Example:
+        >>> first = SpectrogramMaskModel(ModelConfig(targets=("vocals", "drums"), num_hidden_channels=2))
+        >>> second = SpectrogramMaskModel(ModelConfig(targets=("drums", "bass"), num_hidden_channels=2))
+        >>> warm_start(second, first).fresh
+        ('net.head.weight of bass', 'net.head.bias of bass')
+    """
+    if model.config.num_hidden_channels != source.config.num_hidden_channels:
+        raise ModelError(
+            "cannot start from the weights of a net of another size",
+            found=f"num_hidden_channels {source.config.num_hidden_channels}",
+            expected=f"{model.config.num_hidden_channels}",
+            advice="Give both models the same num_hidden_channels.",
+        )
+    if isinstance(model.net, SpectrogramNetVAE) and not isinstance(source.net, SpectrogramNetVAE):
+        source = _without_batch_norm(source)
+    own, given = model.state_dict(), source.state_dict()
+    fresh = []
+    for name in HEAD:
+        missing, given[name] = _arranged(own[name], given[name], model.config, source.config)
+        fresh += [f"{name} of {target}" for target in missing]
+    fitting = {name: given[name] for name in own if name in given and given[name].shape == own[name].shape}
+    model.load_state_dict(fitting, strict=False)
+    fresh += [name for name in own if name not in fitting]
+    untrained = sum(_size(name, own, model.config) for name in fresh)
+    return WarmStart(1 - untrained / sum(tensor.numel() for tensor in own.values()), tuple(fresh))
+
+
+def _arranged(
+    own: Tensor, given: Tensor, config: ModelConfig, source: ModelConfig
+) -> tuple[list[str], Tensor]:
+    """Put the rows of the last convolution in the order of other targets; name those that are missing."""
+    channels = config.num_channels
+    if channels != source.num_channels:
+        return list(config.targets), own
+    arranged = own.clone()
+    for index, target in enumerate(config.targets):
+        if target in source.targets:
+            start = source.targets.index(target) * channels
+            arranged[index * channels : (index + 1) * channels] = given[start : start + channels]
+    return [target for target in config.targets if target not in source.targets], arranged
+
+
+def _size(name: str, own: dict[str, Tensor], config: ModelConfig) -> int:
+    name, of, _ = name.partition(" of ")
+    return own[name].numel() // (len(config.targets) if of else 1)
+
+
+def _without_batch_norm(source: SpectrogramMaskModel) -> SpectrogramMaskModel:
+    """The convolutions of a folded model, at the places where a net without normalisation has them."""
+    folded = fold_batch_norm(source)
+    for name, block in list(folded.named_modules()):
+        if isinstance(block, ConvBlock):
+            kept = nn.Sequential(*(layer for layer in block if not isinstance(layer, nn.Identity)))
+            folded.set_submodule(name, kept)
+    return folded
