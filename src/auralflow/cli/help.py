@@ -151,8 +151,9 @@ def _grouped(kind: type[Settings]) -> type[Settings]:
         look: dict[str, Any] = {}
         if title := titles.get(name):
             look["group"] = Group(title, sort_key=10 + order.index(title))
-        if field.annotation is bool and field.default is False:
+        if field.default is False or field.default == ():
             look["show_default"] = False
+        if field.annotation is bool and field.default is False:
             # Only what a training has stored can be on without having been typed.
             look["negative"] = None if issubclass(kind, TrainConfig) else ()
         fields[name] = (Annotated[field.annotation, Parameter(**look)], field)
