@@ -101,9 +101,10 @@ def data(cards: Sequence[ModelCard]) -> str:
             linked = part.source.startswith("https://")
             name = f"[{part.name}]({part.source})" if linked else part.name
             rows.append([name, part.licence, part.credit, f"{part.minutes:.0f}" if part.minutes else ""])
+        start = f", from the weights of {training.start}" if training.start else ""
         about = (
             f"{training.chunks} chunks in {training.hours:.1f} hours on {training.machine}, "
-            f"seed {training.seed}. Licence of the weights: {card.licence}."
+            f"seed {training.seed}{start}. Licence of the weights: {card.licence}."
         )
         parts += [f"### {card.name}", about]
         if card.weaknesses:

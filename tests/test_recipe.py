@@ -259,9 +259,12 @@ def test_what_is_published_can_be_used_by_its_name(trained, tmp_path, ship):
 
 
 def test_the_card_tells_the_training(trained, tmp_path):
-    card = publish.publish(trained, tmp_path, about(machine="a shed", weaknesses=["hums"]))
+    card = publish.publish(
+        trained, tmp_path, about(machine="a shed", weaknesses=["hums"], start="a smaller net")
+    )
     assert (card.training.hours, card.training.chunks, card.training.epochs) == (1.5, 300, 3)
     assert (card.training.seed, card.training.machine, card.weaknesses) == (3, "a shed", ("hums",))
+    assert card.training.start == "a smaller net"
     assert card.parameters == sum(p.numel() for p in load(trained).parameters())
     assert json.loads((tmp_path / "src/auralflow/pretrained/Own/summary.json").read_text())["epochs"]
 

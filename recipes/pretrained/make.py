@@ -193,6 +193,7 @@ def publish_net(folder: Path, known: dict[str, Any], recipe: NetRecipe, *, into:
             if file.is_file()
         ],
         weaknesses=recipe.weaknesses,
+        start=recipe.init or "",
     )
     card = publish(folder, into, about, ship=recipe.ship)
     say(f"published {card.name} in {into}: {card.size / 1e6:.1f} MB, {card.file}")

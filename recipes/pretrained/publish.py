@@ -59,6 +59,7 @@ class About:
         scores: What it scored.
         weaknesses: What it does badly.
         machine: What it was trained on. Default: this machine.
+        start: Whose weights its training started from. Default: random ones.
         url: Address of the folder that the weights can be downloaded from, if there is one.
     """
 
@@ -68,6 +69,7 @@ class About:
     scores: Sequence[ScoreTable]
     weaknesses: Sequence[str] = ()
     machine: str = ""
+    start: str = ""
     url: str = ""
 
 
@@ -103,7 +105,7 @@ def publish(model: Path, into: Path, about: About, *, ship: bool = False) -> Mod
         parameters=count_parameters(config),
         settings=config,
         data=tuple(about.data),
-        training=training_record(model, about.machine or describe_machine()),
+        training=training_record(model, about.machine or describe_machine(), about.start),
         scores=tuple(about.scores),
         weaknesses=tuple(about.weaknesses),
     )
@@ -133,7 +135,7 @@ def halved(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return result
 
 
-def training_record(model: Path, machine: str) -> TrainingRecord:
+def training_record(model: Path, machine: str, start: str) -> TrainingRecord:
     """How a model folder was trained, as its files tell."""
     settings = read_settings(model / "trainer.json")
     epochs = read_settings(model / "summary.json")["epochs"]
@@ -144,6 +146,7 @@ def training_record(model: Path, machine: str) -> TrainingRecord:
         seed=settings["seed"],
         machine=machine,
         auralflow=auralflow.__version__,
+        start=start,
         settings=settings,
     )
 
@@ -216,6 +219,7 @@ def main() -> int:
     parser.add_argument("--licence", default="MIT")
     parser.add_argument("--weakness", action="append", default=[])
     parser.add_argument("--machine", default="")
+    parser.add_argument("--start", default="", help="whose weights its training started from")
     parser.add_argument("--url", default="", help="https address of a folder with the weights")
     parser.add_argument("--ship", action="store_true", help="put the weights into the package")
     parser.add_argument("--into", type=Path, default=Path())
@@ -233,6 +237,7 @@ def main() -> int:
             ],
             weaknesses=options.weakness,
             machine=options.machine,
+            start=options.start,
             url=options.url,
         )
         card = publish(options.model, options.into, about, ship=options.ship)

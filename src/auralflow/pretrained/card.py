@@ -41,6 +41,7 @@ class TrainingRecord(Settings):
     seed: int = Field(ge=0, description="Seed of weights and chunks.")
     machine: str = Field(min_length=1, description="What it was trained on.")
     auralflow: str = Field(min_length=1, description="Version of auralflow that trained it.")
+    start: str = Field("", description="Whose weights it started from. Empty: random ones.")
     settings: dict[str, Any] = Field(description="Content of trainer.json.")
 
 
