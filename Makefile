@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test slow lint format bench readme figures docs package notebook browser clean
+.PHONY: demo demo-train test slow lint format bench readme figures docs package notebook browser clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -13,17 +13,24 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[app,dev,docs,metrics,onnx,ray]'
 	touch $@
 
-# Makes songs, trains a small model on them, separates a song it never heard and scores the result.
+# Separates a generated song, on which the shipped weights were not trained, and scores the stems.
 demo: $(READY)
 	rm -rf demo
-	$(BIN)/auralflow synth demo/songs --tracks 6 --seconds 40
-	$(BIN)/auralflow config SpectrogramNetSimple --save demo/model --vocals --drums --bass --other \
+	$(BIN)/auralflow synth demo/songs --tracks 3 --seconds 30 --seed 20261122
+	AURALFLOW_OFFLINE=1 $(BIN)/auralflow separate SpectrogramNetSimple demo/songs/test --residual --save demo
+	AURALFLOW_OFFLINE=1 $(BIN)/auralflow evaluate SpectrogramNetSimple demo/songs
+
+# Makes songs, trains a small model on them, separates a song it never heard and scores the result.
+demo-train: $(READY)
+	rm -rf demo-train
+	$(BIN)/auralflow synth demo-train/songs --tracks 6 --seconds 40
+	$(BIN)/auralflow config SpectrogramNetSimple --save demo-train/model --vocals --drums --bass --other \
 	  --num-hidden-channels 8 --dropout-p 0.1 --num-fft 2048 --window-size 2048 --hop-length 1024
-	$(BIN)/auralflow train demo/model demo/songs --criterion complex-l1 --lr 0.005 --warmup-steps 10 \
+	$(BIN)/auralflow train demo-train/model demo-train/songs --criterion complex-l1 --lr 0.005 --warmup-steps 10 \
 	  --ema-decay 0.95 --batch-size 4 --max-samples 80 --max-epochs 8 --valid-samples 10 --min-delta 0.0001 \
 	  --num-workers 1 --silent
-	$(BIN)/auralflow separate demo/model demo/songs/test --residual --save demo
-	$(BIN)/auralflow evaluate demo/model demo/songs
+	$(BIN)/auralflow separate demo-train/model demo-train/songs/test --residual --save demo-train
+	$(BIN)/auralflow evaluate demo-train/model demo-train/songs
 
 test: $(READY)
 	$(BIN)/python -m pytest
@@ -73,4 +80,4 @@ browser:
 	command -v chromium || (apt-get update && apt-get install --yes --no-install-recommends chromium)
 
 clean:
-	rm -rf $(VENV) demo dist docs/_build
+	rm -rf $(VENV) demo demo-train dist docs/_build
