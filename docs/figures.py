@@ -17,6 +17,8 @@ from torch import Tensor
 from auralflow.config import ModelConfig, TrainConfig
 from auralflow.datasets.synth import generate_song, write_dataset
 from auralflow.models import create_model_folder
+from auralflow.pretrained import installed_registry
+from auralflow.pretrained.registry import PACKAGE_FOLDER
 from auralflow.trainer import train
 from auralflow.transforms import STFT, griffin_lim, magnitude, phase, reconstruct
 from auralflow.visualizer import (
@@ -175,11 +177,20 @@ PICTURES: dict[str, Callable[[], Figure]] = {
 }
 
 
+def pretrained_curves() -> dict[str, Callable[[], Figure]]:
+    """The trainings of the pretrained models, as their records tell them."""
+    return {
+        f"training-{name}": lambda name=name: training_curves(read_history(PACKAGE_FOLDER / name), title=name)
+        for name in installed_registry().names
+    }
+
+
 def main() -> int:
     """Draw the pictures that are named, or all."""
-    for name in sys.argv[1:] or PICTURES:
+    pictures = PICTURES | pretrained_curves()
+    for name in sys.argv[1:] or pictures:
         # Few colours keep a picture of noise small; of these scales nobody sees the difference.
-        image = Image.fromarray(to_image(PICTURES[name]()))
+        image = Image.fromarray(to_image(pictures[name]()))
         image = image.resize((WIDTH, round(image.height * WIDTH / image.width)), Image.Resampling.LANCZOS)
         image = image.quantize(COLORS, method=Image.Quantize.MAXCOVERAGE)
         FOLDER.mkdir(exist_ok=True)
