@@ -15,7 +15,9 @@ from conftest import RATE
 from auralflow.audio import probe, write_audio
 from auralflow.cli import main
 from auralflow.cli.config_command import ModelOptions
+from auralflow.cli.training import ProgressCallback
 from auralflow.config import NETS, RecurrentModelConfig, TrainConfig
+from auralflow.trainer.callbacks import TrainingState
 
 PARAMETERS = dict(zip(NETS, ("7,782,423", "32,451,095", "39,527,511"), strict=True))
 
@@ -217,6 +219,23 @@ def test_from_settings_to_scores(capsys, tmp_path, dataset, trained):
     assert str(stems) in out
     assert {path.stem for path in stems.iterdir()} == {"original", "vocals", "drums", "residual"}
     assert probe(stems / "vocals.wav").frames == 5000
+
+
+def test_stems_of_another_run_are_named(capsys, tmp_path, trained):
+    write_audio(tmp_path / "a.wav", np.zeros((1, 5000), np.float32), RATE)
+    command = ("separate", trained, tmp_path / "a.wav", "--save", tmp_path)
+    assert "another run" not in run(capsys, *command)[1]
+    code, out, _ = run(capsys, *command, "--targets", "vocals", "--format", "flac")
+    assert code == 0
+    assert out.strip().endswith("(from another run: drums.wav, original.wav, vocals.wav)")
+
+
+def test_the_bar_of_a_resumed_epoch_counts_all_its_batches():
+    progress = ProgressCallback(max_epochs=2, silent=True)
+    state = TrainingState(batch=7)
+    progress.on_train_start(state, 16)
+    [task] = progress.progress.tasks
+    assert (task.completed, task.total, task.description) == (7, 16, "epoch 1/2")
 
 
 def test_a_folder_with_a_broken_file_separates_the_others_and_exits_1(capsys, tmp_path, trained):

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -295,6 +296,9 @@ def test_a_name_cannot_be_trained_but_its_download_can(shelf, tmp_path, dataset,
     command = ["train", "my_model", dataset, "--init", NAME, *options, "--valid-samples", 1, "--silent"]
     assert run(*command) == 2
     assert run(*command, "--force") == 0, capsys.readouterr().err
+    # The card tells of the weights that were downloaded, and goes with them.
+    assert not Path("my_model/card.json").exists()
+    assert len(list(Path("my_model").glob("previous-*/card.json"))) == 1
     tuned, start = load("my_model").state_dict(), load(NAME).state_dict()
     moved = max((tuned[name] - start[name]).abs().max() for name in start if name.endswith("weight"))
     assert 0 < moved < 1e-3

@@ -383,3 +383,36 @@ def test_full_disk_fails_and_the_next_run_makes_up_for_it(tmp_path, separator, l
         assert limit == 400_000
     list(separate_files(separator, find_songs([songs]), save, **options))
     assert outputs(save) == outputs(whole)
+
+
+def test_a_start_behind_the_end_is_an_error_and_leaves_what_is_there(separator, tmp_path):
+    song = write_song(tmp_path / "a.wav", noise(2, RATE))
+    assert _statuses(separator, song, tmp_path) == {"a.wav": "separated"}
+    before = outputs(tmp_path)
+    [outcome] = separate_files(separator, find_songs([song]), tmp_path, SeparateConfig(start=1))
+    assert outcome.status == "failed"
+    assert "more than the 1 s that --start leaves out" in str(outcome.error)
+    assert outputs(tmp_path) == before
+    [planned] = plan_files(separator, find_songs([song]), tmp_path, SeparateConfig(start=2)).songs
+    assert planned.error
+
+
+def test_a_song_that_is_named_and_found_is_one_song(library):
+    named = library / "deep" / "b.wav"
+    songs = find_songs([named, library, library / "deep" / ".." / "deep"])
+    assert len(songs) == len(find_songs([library]))
+    assert [song.path for song in songs if song.path.name == "b.wav"] == [named]
+
+
+def test_a_song_that_cannot_be_read_is_told_apart_from_stems_that_cannot_be_written(
+    separator, tmp_path, monkeypatch
+):
+    song = write_song(tmp_path / "a.wav", noise(2, RATE))
+
+    def closed(path, earlier=None):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(FileMark, "of", closed)
+    [outcome] = separate_files(separator, find_songs([song]), tmp_path)
+    assert "cannot read" in str(outcome.error)
+    assert "Permission denied" in str(outcome.error)

@@ -368,6 +368,13 @@ def test_a_bad_dataset_changes_nothing_in_the_folder(tmp_path, model_folder):
     assert (folder / WEIGHTS_FILE).exists()
 
 
+def test_a_start_that_does_not_fit_changes_nothing_in_the_folder(dataset, model_folder):
+    folder, other = model_folder(), model_folder(name="other", num_hidden_channels=3)
+    with pytest.raises(ModelError, match="another size"):
+        prepare_folder(folder, dataset, QUICK, resume=False, force=True, initial=other)
+    assert (folder / WEIGHTS_FILE).exists()
+
+
 def test_a_checkpoint_of_another_model_or_dataset_is_refused(dataset, model_folder):
     folder = model_folder(weights=False)
     train(folder, dataset, QUICK)

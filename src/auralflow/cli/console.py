@@ -32,6 +32,7 @@ __all__ = [
     "file_progress",
     "note",
     "progress_console",
+    "result_line",
     "results",
     "set_messages",
     "show_comparison",
@@ -89,6 +90,12 @@ def set_messages(*, quiet: bool = False, verbose: bool = False) -> None:
         LOGGER.addHandler(ConsoleHandler())
 
 
+def result_line(text: str) -> None:
+    """Print a result while a bar may move on the same terminal, which only the bar's own console can do."""
+    both = results.is_terminal and _can_move()
+    (progress_console if both else results).print(text, markup=False)
+
+
 def note(text: str) -> None:
     """Say something in one line that is no result."""
     progress_console.print(f"note: {text}", markup=False)
@@ -122,6 +129,7 @@ def batch_progress() -> Progress:
         TextColumn("{task.fields[speed]}"),
         TimeRemainingColumn(),
         console=progress_console,
+        transient=True,
         disable=not _can_move(),
     )
 
@@ -133,8 +141,10 @@ def file_progress() -> Progress:
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),
+        TextColumn("left"),
         TimeRemainingColumn(),
         console=progress_console,
+        transient=True,
         disable=not _can_move(),
     )
 

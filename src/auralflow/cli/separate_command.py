@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from auralflow.cli.console import file_progress, results, stderr
+from auralflow.cli.console import file_progress, result_line, results, stderr
 from auralflow.cli.parameters import Flatten, switch
 from auralflow.config import SeparateConfig
 from auralflow.errors import AuralflowError, UsageError
@@ -39,13 +39,18 @@ def separate(
 
     Examples
     --------
-    auralflow separate my_model song.mp3              # to separated_audio/song
+    auralflow separate SpectrogramNetSimple song.mp3  # to separated_audio/song
     auralflow separate my_model music --save stems    # a folder; again: goes on
     auralflow separate my_model song.wav --targets vocals --residual
     auralflow separate my_model music --dry-run       # how long, how much disk
     """
     if not paths:
-        raise UsageError("no song was given", expected="auralflow separate MODEL SONG-OR-FOLDER ...")
+        raise UsageError(
+            "no song was given",
+            found=f"'{model}' alone, which is taken for the model",
+            expected="auralflow separate MODEL SONG-OR-FOLDER ..., as in: "
+            "auralflow separate SpectrogramNetSimple song.mp3",
+        )
 
     from auralflow.cli.pretrained import open_model
     from auralflow.separation import Separator, find_songs
@@ -68,7 +73,7 @@ def _run(
     outcomes: list[Outcome] = []
     under_way: dict[str, float] = {}
     with file_progress() as progress:
-        task = progress.add_task("", total=len(songs))
+        task = progress.add_task(f"{len(songs)} songs", total=len(songs))
 
         def show(song: "Song", share: float) -> None:
             under_way[str(song.path)] = share
@@ -81,7 +86,7 @@ def _run(
             under_way.pop(str(outcome.song.path), None)
             progress.update(task, completed=len(outcomes) + sum(under_way.values()))
             if not json and outcome.error is None:
-                results.print(_line(outcome), markup=False)
+                result_line(_line(outcome))
     failures = [(outcome.song, outcome.error) for outcome in outcomes if outcome.error]
     if json:
         _print_json({"songs": [outcome.to_json() for outcome in outcomes], "failed": len(failures)})
@@ -119,10 +124,20 @@ def _line(outcome: "Outcome") -> str:
     remarks = []
     if outcome.status == "kept":
         remarks.append("kept from an earlier run")
+    if others := _other_files(outcome):
+        remarks.append(f"from another run: {', '.join(others)}")
     gain = outcome.report.get("gain_db", 0.0)
     if gain:
         remarks.append(f"all files lowered by {-gain:.2f} dB, for one would have clipped")
     return f"{outcome.folder}" + (f" ({'; '.join(remarks)})" if remarks else "")
+
+
+def _other_files(outcome: "Outcome") -> list[str]:
+    """Audio that lies beside a song's stems and is none of them: of other targets, or in another format."""
+    from auralflow.audio import is_audio
+
+    own = outcome.report.get("files", ())
+    return sorted(path.name for path in outcome.folder.iterdir() if is_audio(path) and path.name not in own)
 
 
 def _plan(

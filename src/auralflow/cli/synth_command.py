@@ -54,5 +54,6 @@ def synth(
         note(text)
     for text in report.failures:
         stderr.print(f"error: {text}", markup=False)
-    results.print(f"wrote {folder}", markup=False)
+    kept = f", kept {report.kept} that were there" if report.kept else ""
+    results.print(f"wrote {report.written} songs to {folder}{kept}", markup=False)
     return FAILED if report.failures else 0

@@ -60,7 +60,7 @@ def train(
         _find_start(init)
     # Of several processes one writes.
     if IS_FIRST_PROCESS:
-        previous = prepare_folder(model, dataset, settings, resume=resume, force=force)
+        previous = prepare_folder(model, dataset, settings, resume=resume, force=force, initial=init)
         if previous:
             note(f"the earlier training was moved to {previous}")
     if display:

@@ -37,14 +37,18 @@ class ProgressCallback(Callback):
 
     def on_train_start(self, state: TrainingState, num_batches: int | None) -> None:
         """Set up the bar."""
-        total = None if num_batches is None else num_batches + state.batch
-        self.task = self.progress.add_task("", total=total, loss="", speed="", completed=state.batch)
+        self.task = self.progress.add_task("", total=num_batches, loss="", speed="")
         self._begin_epoch(state)
 
     def _begin_epoch(self, state: TrainingState) -> None:
         self.started, self.chunks = time.monotonic(), 0
-        self.progress.update(
-            self.task, description=f"epoch {state.epoch + 1}/{self.max_epochs}", completed=state.batch
+        # Anew, or the time left would be reckoned with what came between two epochs.
+        self.progress.reset(
+            self.task,
+            completed=state.batch,
+            description=f"epoch {state.epoch + 1}/{self.max_epochs}",
+            loss="",
+            speed="",
         )
 
     def on_batch_end(self, state: TrainingState, loss: float, num_chunks: int) -> None:

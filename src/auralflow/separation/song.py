@@ -65,12 +65,21 @@ def file_names(targets: tuple[str, ...], options: StemConfig) -> list[str]:
 def range_of(info: AudioInfo, options: StemConfig) -> tuple[int, int]:
     """First sample and number of samples of the part that is to be separated.
 
+    Raises:
+        AudioError: If the file ends before that part begins.
+
     Example:
         >>> info = AudioInfo(Path("a.wav"), 8000, 1, 80000, "WAV", "PCM_16")
         >>> range_of(info, StemConfig(start=9, duration=5))
         (72000, 8000)
     """
-    start = min(round(options.start * info.sample_rate), info.frames)
+    start = round(options.start * info.sample_rate)
+    if start and start >= info.frames:
+        raise AudioError(
+            f"nothing of '{info.path}' is left to separate",
+            found=f"{info.frames / info.sample_rate:.2f} s of sound",
+            expected=f"more than the {options.start:g} s that --start leaves out",
+        )
     frames = info.frames - start
     if options.duration is not None:
         frames = min(frames, round(options.duration * info.sample_rate))

@@ -63,7 +63,11 @@ def find_songs(paths: Iterable[Path]) -> list[Song]:
             found="no audio file in " + ", ".join(f"'{path}'" for path in paths),
             expected="wav, flac, ogg, mp3, m4a and the like",
         )
-    return _with_own_names(songs)
+    unique: dict[str, Song] = {}
+    for song in songs:
+        # One that is named, and lies in a folder that is named too, is one song.
+        unique.setdefault(os.path.abspath(song.path), song)  # noqa: PTH100 - links are not followed
+    return _with_own_names(list(unique.values()))
 
 
 def _song(path: Path, parent: Path) -> Song:

@@ -161,7 +161,9 @@ class Worker:
         except AuralflowError as error:
             return Outcome(song, folder, "failed", elapsed=time.monotonic() - started, error=error)
         except OSError as error:
-            failure = AudioError(f"cannot write the stems of '{song.path}'", found=str(error))
+            reading = error.filename is not None and Path(error.filename) == song.path.absolute()
+            what = f"cannot read '{song.path}'" if reading else f"cannot write the stems of '{song.path}'"
+            failure = AudioError(what, found=(error.strerror if reading else None) or str(error))
             return Outcome(song, folder, "failed", elapsed=time.monotonic() - started, error=failure)
         return outcome
 

@@ -23,6 +23,7 @@ from auralflow.models import SpectrogramMaskModel, load, read_model_config
 from auralflow.models.devices import check_device
 from auralflow.models.folder import WEIGHTS_FILE, set_aside
 from auralflow.models.warm_start import warm_start
+from auralflow.pretrained import CARD_FILE
 from auralflow.storage import remove_leftovers, write_json
 from auralflow.trainer.callbacks import Callback
 from auralflow.trainer.checkpoint import CHECKPOINT_FILE
@@ -43,12 +44,20 @@ RUN_FILES = (
     SUMMARY_PICTURE,
     IMAGE_FOLDER,
     LOG_FOLDER,
+    # Of a pretrained model that was downloaded here, not of the weights to come.
+    CARD_FILE,
 )
 """What one training leaves in a model folder."""
 
 
 def prepare_folder(
-    folder: Path, dataset: Path, settings: TrainConfig, *, resume: bool, force: bool = False
+    folder: Path,
+    dataset: Path,
+    settings: TrainConfig,
+    *,
+    resume: bool,
+    force: bool = False,
+    initial: str | Path | None = None,
 ) -> Path | None:
     """Make a model folder ready for a training run and write ``trainer.json``.
 
@@ -58,18 +67,21 @@ def prepare_folder(
         settings: Settings of the training.
         resume: Whether an earlier training is to be continued.
         force: Whether an earlier training is to be moved aside.
+        initial: The model that it will start from, which is checked likewise.
 
     Returns:
         The folder that the earlier training was moved to, None when nothing was.
 
     Raises:
         UsageError: If the folder holds a training, and neither ``resume`` nor ``force`` is on.
-        NotFoundError: If there is no model folder or no dataset.
-        ModelError: If its ``model.json`` is broken.
+        NotFoundError: If there is no model folder or no dataset, or nothing to start from.
+        ModelError: If its ``model.json`` is broken, or it cannot start from that model.
         DatasetError: If the dataset cannot be trained on.
     """
-    read_model_config(folder)
+    config = read_model_config(folder)
     training_tracks(dataset)
+    if initial:
+        warm_start(SpectrogramMaskModel(config), load(initial))
     trained = [name for name in (WEIGHTS_FILE, str(CHECKPOINT_FILE)) if (folder / name).exists()]
     previous = None
     if trained and force:

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -55,13 +55,17 @@ class _Song(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SynthReport:
-    """What became of the material.
+    """What was done, and what became of the material.
 
     Args:
+        written: Songs that were made.
+        kept: Songs that were there already.
         failures: One line for each MIDI file that cannot be read.
         notes: One line for each MIDI file that is left out for another reason.
     """
 
+    written: int = 0
+    kept: int = 0
     failures: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -105,7 +109,7 @@ def write_dataset(  # noqa: PLR0913 - all but the first are options
         on_track: Called after each song with the number of finished songs and the number of all.
 
     Returns:
-        MIDI files that could not be used.
+        How many songs were made, and MIDI files that could not be used.
 
     Raises:
         SettingsError: If a number is out of range or no song would be left for training.
@@ -131,10 +135,13 @@ def write_dataset(  # noqa: PLR0913 - all but the first are options
     with _pool(num_workers) as pool:
         library = index_midi(midi, executor=pool) if midi is not None else None
         songs = _plan(counts, seed, library)
-        for done, _ in enumerate((pool.map if pool else map)(make, songs), start=1):
+        written = 0
+        for done, is_new in enumerate((pool.map if pool else map)(make, songs), start=1):
+            written += is_new
             if on_track is not None:
                 on_track(done, tracks)
-    return SynthReport(library.failures, library.notes) if library else SynthReport()
+    report = SynthReport(written, tracks - written)
+    return replace(report, failures=library.failures, notes=library.notes) if library else report
 
 
 def _plan(counts: tuple[int, int, int], seed: int, library: MidiLibrary | None) -> list[_Song]:
@@ -179,17 +186,20 @@ def _material(samples: Path | None, soundfonts: tuple[Path, ...], voices: Path |
     )
 
 
-def _make_track(folder: Path, song: _Song, *, seconds: float, sample_rate: int, sources: Sources) -> None:
+def _make_track(folder: Path, song: _Song, *, seconds: float, sample_rate: int, sources: Sources) -> bool:
+    """Make a song, unless it is there."""
     track = folder / SPLITS[song.split] / _track_name(song.number, song.seed)
-    if not track.exists():
-        stems = generate_song(
-            song.seed,
-            seconds=seconds,
-            sample_rate=sample_rate,
-            material=_material(*sources),
-            composition=composition_of(song.midi) if song.midi else None,
-        )
-        _write_track(track, stems, sample_rate)
+    if track.exists():
+        return False
+    stems = generate_song(
+        song.seed,
+        seconds=seconds,
+        sample_rate=sample_rate,
+        material=_material(*sources),
+        composition=composition_of(song.midi) if song.midi else None,
+    )
+    _write_track(track, stems, sample_rate)
+    return True
 
 
 def _split_counts(tracks: int, valid: int | None, test: int | None) -> tuple[int, int, int]:
