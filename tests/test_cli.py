@@ -175,6 +175,7 @@ def test_targets_are_stored_in_one_order(capsys, tmp_path):
         (["train", "nowhere", "data", "--lr", "-1"], "--lr is -1: must be greater than 0"),
         (["train", "nowhere", "data", "--criterion", "x"], "--criterion is x: must be 'component'"),
         (["separate", "nowhere"], "no song was given"),
+        (["separate", "nowhere", "--targets", "vocals", "drums"], "one word: --targets vocals,drums"),
         (["separate", "nowhere", "song.wav"], "no such file or folder: 'song.wav'"),
         (["evaluate", "nowhere", "data"], "no model 'nowhere'"),
         (
@@ -236,6 +237,22 @@ def test_the_bar_of_a_resumed_epoch_counts_all_its_batches():
     progress.on_train_start(state, 16)
     [task] = progress.progress.tasks
     assert (task.completed, task.total, task.description) == (7, 16, "epoch 1/2")
+
+
+@pytest.mark.parametrize(
+    ("command", "told"), [("separate", "the same command goes on from there"), ("evaluate", "stopped")]
+)
+def test_who_stops_a_command_is_told_so(capsys, monkeypatch, dataset, trained, tmp_path, command, told):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("auralflow.separation.separate_files", stop)
+    monkeypatch.setattr("auralflow.evaluation.compare", stop)
+    code, _, err = run(
+        capsys, command, trained, dataset, *(["--save", tmp_path] if command == "separate" else [])
+    )
+    assert code == 130
+    assert told in err
 
 
 def test_a_folder_with_a_broken_file_separates_the_others_and_exits_1(capsys, tmp_path, trained):

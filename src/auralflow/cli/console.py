@@ -160,7 +160,13 @@ def show_comparison(comparison: "Comparison") -> None:
     tables += [table for table in pair_tables(comparison) if table.metric in SHOWN]
     for content in tables:
         table = Table(
-            title=content.title, title_justify="left", caption=content.note or None, box=box.SIMPLE_HEAD
+            title=content.title,
+            title_justify="left",
+            caption=content.note or None,
+            box=box.SIMPLE_HEAD,
+            # Five columns of intervals fit into 80.
+            padding=(0, 1, 0, 0),
+            pad_edge=False,
         )
         table.caption_justify = "left"
         for index, name in enumerate(content.columns):
@@ -170,11 +176,14 @@ def show_comparison(comparison: "Comparison") -> None:
                 no_wrap=bool(index and content.note),
                 # A narrow terminal breaks names between words, not within them.
                 min_width=0 if index else 8,
+                # Names of models that begin alike would be cut to the same.
+                overflow="fold",
             )
         for row in content.rows:
             # As text: a name in brackets is a name, not a style.
             table.add_row(*(Text("\n".join(part for part in cell if part)) for cell in row))
         results.print(table)
+        results.print()
 
 
 def decibels(value: float | None) -> str:

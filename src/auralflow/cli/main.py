@@ -50,6 +50,8 @@ app = App(
     # No --empty-… forms for options that take several values.
     default_parameter=Parameter(negative_iterable=()),
 )
+# `main` has something to say then.
+app.suppress_keyboard_interrupt = app.meta.suppress_keyboard_interrupt = False
 app["--help"].group = app["--version"].group = (MESSAGES,)
 add_command(app, separate, group=SONGS)
 add_command(app, app_command, name="app", group=SONGS)

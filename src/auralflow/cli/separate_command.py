@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from auralflow.cli.console import file_progress, result_line, results, stderr
 from auralflow.cli.parameters import Flatten, switch
-from auralflow.config import SeparateConfig
+from auralflow.cli.train_command import INTERRUPTED
+from auralflow.config import SOURCES, SeparateConfig
 from auralflow.errors import AuralflowError, UsageError
 
 if TYPE_CHECKING:
@@ -52,6 +53,13 @@ def separate(
             "auralflow separate SpectrogramNetSimple song.mp3",
         )
 
+    for path in paths:
+        if str(path) in SOURCES and options.targets and not path.exists():
+            raise UsageError(
+                f"no such file or folder: '{path}'",
+                advice=f"Several targets are one word: --targets {','.join((*options.targets, str(path)))}.",
+            )
+
     from auralflow.cli.pretrained import open_model
     from auralflow.separation import Separator, find_songs
     from auralflow.separation.encoding import check_options
@@ -61,7 +69,11 @@ def separate(
     separator = Separator(open_model(model), options)
     if dry_run:
         return _plan(separator, songs, options, force=force, json=json)
-    return _run(separator, songs, options, force=force, json=json)
+    try:
+        return _run(separator, songs, options, force=force, json=json)
+    except KeyboardInterrupt:
+        stderr.print("stopped; what is finished is kept, and the same command goes on from there")
+        return INTERRUPTED
 
 
 def _run(

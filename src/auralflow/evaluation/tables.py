@@ -92,12 +92,11 @@ def summary_tables(comparison: Comparison) -> Iterator[Table]:
         ]
         counts = sorted({s.count for name in summaries for s in summaries[name].values() if s.count})
         tracks = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else str(counts[0])
-        noun = "track" if tracks == "1" else "tracks"
         yield Table(
             heading,
             ["system", *comparison.targets],
             rows,
-            f"median over {tracks} {noun} [95 % interval]; mean",
+            "1 track" if tracks == "1" else f"median over {tracks} tracks [95 % interval]; mean",
             metric,
         )
 
