@@ -397,13 +397,6 @@ def test_a_start_behind_the_end_is_an_error_and_leaves_what_is_there(separator, 
     assert planned.error
 
 
-def test_a_song_that_is_named_and_found_is_one_song(library):
-    named = library / "deep" / "b.wav"
-    songs = find_songs([named, library, library / "deep" / ".." / "deep"])
-    assert len(songs) == len(find_songs([library]))
-    assert [song.path for song in songs if song.path.name == "b.wav"] == [named]
-
-
 def test_a_song_that_cannot_be_read_is_told_apart_from_stems_that_cannot_be_written(
     separator, tmp_path, monkeypatch
 ):

@@ -79,7 +79,9 @@ def _show_check(report: "DatasetReport") -> None:
         results.print(f"{finding.severity}:", style=colour, end=" ")
         results.print(f"{finding.place}: {finding.text}", markup=False)
     errors = sum(finding.severity == "error" for finding in report.findings)
-    results.print(f"{errors} errors, {len(report.findings) - errors} warnings", end="; ")
+    warnings = len(report.findings) - errors
+    counts = f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}"
+    results.print(counts, end="; ")
     can = f"can be trained: {', '.join(report.targets)}" if report.can_train else "training would fail"
     results.print(can, markup=False)
 
