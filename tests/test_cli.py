@@ -176,6 +176,7 @@ def test_targets_are_stored_in_one_order(capsys, tmp_path):
         (["train", "nowhere", "data", "--criterion", "x"], "--criterion is x: must be 'component'"),
         (["separate", "nowhere"], "no song was given"),
         (["separate", "nowhere", "--targets", "vocals", "drums"], "one word: --targets vocals,drums"),
+        (["separate", "nowhere", "https://example.org/a.mp3"], "'a.mp3' is an address on the network"),
         (["separate", "nowhere", "song.wav"], "no such file or folder: 'song.wav'"),
         (["evaluate", "nowhere", "data"], "no model 'nowhere'"),
         (

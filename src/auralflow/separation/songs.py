@@ -55,6 +55,10 @@ def find_songs(paths: Iterable[Path]) -> list[Song]:
             songs.extend(_songs_in(path, Path()))
         elif path.exists():
             songs.append(_song(path, Path()))
+        elif path.parts[:1] in (("http:",), ("https:",)):
+            raise NotFoundError(
+                f"'{path.name}' is an address on the network", advice="Download it, and name the file."
+            )
         else:
             raise NotFoundError(f"no such file or folder: '{path}'", expected="a song or a folder of songs")
     if not songs:
