@@ -155,7 +155,7 @@ def train(
     # Before the weights are drawn, so that the same command makes the same model.
     torch.manual_seed(settings.seed)
     model = SpectrogramMaskModel(config)
-    if initial:
+    if initial and not (resume and (folder / CHECKPOINT_FILE).is_file()):
         _start_from(model, initial)
     trainer = Trainer(model, settings, folder=folder, callbacks=callbacks)
     rank, world_size = trainer.accelerator.process_index, trainer.accelerator.num_processes
