@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from auralflow.pretrained import ModelCard, ScoreTable, TrackScore, installed_registry
+from auralflow.pretrained import DataPart, ModelCard, ScoreTable, TrackScore, installed_registry
 
 ROOT = Path(__file__).parent.parent
 NOTHING = "There are no pretrained models in this version."
@@ -90,17 +90,15 @@ def song_rows(track: TrackScore, targets: Sequence[str]) -> list[list[str]]:
 
 
 def data(cards: Sequence[ModelCard]) -> str:
-    """What each model was trained on, how long, and what it does badly."""
+    """How long each model was trained and what it does badly, and what they were trained on.
+
+    Models of one recipe share their material, whose table then stands once.
+    """
     if not cards:
         return NOTHING
     parts = []
     for card in cards:
         training = card.training
-        rows = []
-        for part in card.data:
-            linked = part.source.startswith("https://")
-            name = f"[{part.name}]({part.source})" if linked else part.name
-            rows.append([name, part.licence, part.credit, f"{part.minutes:.0f}" if part.minutes else ""])
         start = f", from the weights of {training.start}" if training.start else ""
         about = (
             f"{training.chunks} chunks in {training.hours:.1f} hours on {training.machine}, "
@@ -109,8 +107,20 @@ def data(cards: Sequence[ModelCard]) -> str:
         parts += [f"### {card.name}", about]
         if card.weaknesses:
             parts.append("\n".join(f"- {text}" for text in card.weaknesses))
-        parts.append(markdown(["material", "licence", "credit", "minutes"], rows, left=3))
+    for material in dict.fromkeys(card.data for card in cards):
+        names = [f"`{card.name}`" for card in cards if card.data == material]
+        parts += [f"### Material of {', '.join(names)}", material_table(material)]
     return "\n\n".join(parts)
+
+
+def material_table(material: Sequence[DataPart]) -> str:
+    """What a model was trained on, with licence and credit."""
+    rows = []
+    for part in material:
+        linked = part.source.startswith("https://")
+        name = f"[{part.name}]({part.source})" if linked else part.name
+        rows.append([name, part.licence, part.credit, f"{part.minutes:.0f}" if part.minutes else ""])
+    return markdown(["material", "licence", "credit", "minutes"], rows, left=3)
 
 
 BLOCKS = {

@@ -64,6 +64,19 @@ def test_material_licences_and_weaknesses_are_shown(card):
     assert "- It hums." in text
 
 
+def test_shared_material_is_shown_once(card):
+    part = DataPart(name="Notes", licence="MIT", minutes=2)
+    other = DataPart(name="Chords", licence="MIT", minutes=3)
+    cards = [
+        card.model_copy(update={"name": name, "data": (material,)})
+        for name, material in (("One", part), ("Two", part), ("Three", other))
+    ]
+    text = pretrained_tables.data(cards)
+    assert text.count("| Notes |") == text.count("| Chords |") == 1
+    assert "### Material of `One`, `Two`\n" in text
+    assert "### Material of `Three`\n" in text
+
+
 def test_without_cards_the_tables_say_so():
     for blocks in pretrained_tables.BLOCKS.values():
         for write in blocks.values():
