@@ -88,5 +88,5 @@ def _check_extras(
         else:
             advice = f'If you need it: pip install "auralflow[{name}]"'
             found = f"not there: {', '.join(missing)}"
-            checks.append(Check("extras", name, "ok", found, advice))
+            checks.append(Check("extras", name, "note", found, advice))
     return checks
