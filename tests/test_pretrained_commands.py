@@ -18,7 +18,7 @@ from auralflow.models import load
 from auralflow.models.folder import load_weights, read_model_config, read_weights
 from auralflow.models.loading import is_pretrained, save_pretrained
 from auralflow.models.separator import SpectrogramMaskModel
-from auralflow.pretrained import Access, ModelCard
+from auralflow.pretrained import Access, ModelCard, installed_registry
 from auralflow.storage import write_json
 
 
@@ -104,6 +104,33 @@ def test_a_checkout_lends_its_weights(shelf, tmp_path):
         load(NAME)
     (root / "pyproject.toml").write_text("")
     assert load(NAME).targets == FOUR
+
+
+class Installation:
+    """What an installer left beside the packages."""
+
+    def __init__(self, noted):
+        self.noted = noted
+
+    def read_text(self, name):
+        assert name == "direct_url.json"
+        return self.noted
+
+
+def test_a_copy_that_was_installed_from_a_checkout_uses_its_weights(shelf, tmp_path, monkeypatch):
+    (shelf.registry.folder / NAME / "weights.safetensors").unlink()
+    checkout = tmp_path / "my checkout"
+    shelf.place(checkout / "pretrained" / shelf.card.file)
+    noted = json.dumps({"url": checkout.as_uri(), "dir_info": {}})
+    monkeypatch.setattr("importlib.metadata.distribution", lambda _: Installation(noted))
+    assert load(NAME).targets == FOUR
+
+
+@pytest.mark.parametrize("noted", [None, "", "rubbish", "[]", "{}", '{"url": "https://example.org/a.whl"}'])
+def test_a_copy_from_elsewhere_looks_for_no_checkout(noted, monkeypatch, tmp_path):
+    monkeypatch.setattr("auralflow.pretrained.registry.PACKAGE_FOLDER", tmp_path / "a" / "b" / "c")
+    monkeypatch.setattr("importlib.metadata.distribution", lambda _: Installation(noted))
+    assert installed_registry().checkout is None
 
 
 # download

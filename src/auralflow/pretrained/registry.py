@@ -1,6 +1,10 @@
 """Which pretrained models there are: a folder with a card for each."""
 
+import json
+from importlib import metadata
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from auralflow.config import NETS
 from auralflow.config.base import suggestion
@@ -79,5 +83,15 @@ def installed_registry() -> Registry:
     """The pretrained models of this installation."""
     root = PACKAGE_FOLDER.parents[2]
     # Installed as a copy, the package lies in site-packages, beside nothing of the repository.
-    checkout = root / CHECKOUT_FOLDER if (root / "pyproject.toml").is_file() else None
-    return Registry(PACKAGE_FOLDER, checkout)
+    checkout = root if (root / "pyproject.toml").is_file() else _installed_from()
+    return Registry(PACKAGE_FOLDER, checkout / CHECKOUT_FOLDER if checkout else None)
+
+
+def _installed_from() -> Path | None:
+    """The folder that ``pip install FOLDER`` made this installation of, which installers note (PEP 610)."""
+    try:
+        noted = metadata.distribution("auralflow").read_text("direct_url.json")
+        address = urlsplit(json.loads(noted or "{}").get("url", ""))
+    except (metadata.PackageNotFoundError, ValueError, AttributeError):
+        return None
+    return Path(url2pathname(address.path)) if address.scheme == "file" else None
