@@ -1,5 +1,6 @@
 """Starting from another net: what comes over computes what it computed there."""
 
+import numpy as np
 import pytest
 import torch
 from conftest import tiny_config
@@ -7,8 +8,8 @@ from torch import nn
 
 from auralflow.config import model_config_type
 from auralflow.errors import ModelError
-from auralflow.models import SpectrogramMaskModel
-from auralflow.models.blocks import ConvBlock
+from auralflow.models import SpectrogramMaskModel, selu_transfer
+from auralflow.models.blocks import VariationalBottleneck
 from auralflow.models.warm_start import warm_start
 
 TARGETS = ("vocals", "drums", "bass")
@@ -48,27 +49,63 @@ def test_a_recurrent_net_begins_as_the_plain_one():
     model = make(net="SpectrogramNetLSTM")
     start = warm_start(model, source)
     assert {name.split(".")[1] for name in start.fresh} == {"recurrent"}
-    # What the bottleneck adds is taken away; the rest is the plain net.
-    nn.init.zeros_(model.net.recurrent.affine[-1].weight)
-    nn.init.zeros_(model.net.recurrent.affine[-1].bias)
     assert torch.allclose(masks(model), masks(source), atol=1e-6)
 
 
-def test_a_net_without_normalisation_takes_convolutions_that_have_it_in_them():
-    source = trained()
-    model = make(net="SpectrogramNetVAE")
-    start = warm_start(model, source)
-    assert {name.split(".")[1] for name in start.fresh} == {"recurrent", "variational"}
-    for theirs, ours in zip(conv_blocks(source), conv_blocks(model), strict=True):
-        features = torch.randn(2, theirs[0].in_channels, 8, 8)
-        with torch.no_grad():
-            assert torch.allclose(ours[0](features), theirs[1](theirs[0](features)), atol=1e-5)
-            features = torch.randn(2, theirs[3].in_channels, 8, 8)
-            assert torch.allclose(ours[2](features), theirs[4](theirs[3](features)), atol=1e-5)
+@pytest.mark.parametrize("net", ["SpectrogramNetSimple", "SpectrogramNetLSTM"])
+def test_the_steeper_its_activations_the_more_a_net_without_normalisation_begins_as_the_plain_one(
+    net, monkeypatch
+):
+    source = trained(net=net)
+    if net == "SpectrogramNetLSTM":
+        source.net.recurrent.pass_through()
+    errors = []
+    for steepness in (1.0, 10.0, 100.0, 1000.0):
+        monkeypatch.setattr("auralflow.models.selu_transfer.STEEPNESS", steepness)
+        model = make(net="SpectrogramNetVAE")
+        start = warm_start(model, source)
+        assert {name.split(".")[1] for name in start.fresh} == {"recurrent", "variational"}
+        errors.append((masks(model) - masks(source)).abs().mean().item())
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < 0.01 * errors[0]
 
 
-def conv_blocks(model):
-    return [module for module in model.modules() if isinstance(module, ConvBlock)]
+@pytest.mark.parametrize("bias", [-1.0, 0.0, 0.7])
+def test_the_line_to_other_activations_is_that_of_a_regression(bias):
+    normalization = nn.BatchNorm2d(3)
+    with torch.no_grad():
+        normalization.bias.fill_(bias)
+        normalization.weight.copy_(torch.tensor([0.2, -0.5, 1.0]))
+    slopes, offsets = selu_transfer._line(normalization)
+    generator = np.random.default_rng(0)
+    for weight, slope, offset in zip((0.2, -0.5, 1.0), slopes.tolist(), offsets.tolist(), strict=True):
+        inputs = torch.from_numpy(bias + weight * generator.standard_normal(10**6))
+        given = nn.functional.selu(selu_transfer.STEEPNESS * inputs)
+        assert (slope, offset) == pytest.approx(np.polyfit(given, inputs.relu(), 1), abs=2e-3)
+
+
+def test_a_channel_without_variance_has_a_line_too():
+    normalization = nn.BatchNorm2d(1)
+    nn.init.zeros_(normalization.weight)
+    nn.init.constant_(normalization.bias, 0.5)
+    slope, offset = selu_transfer._line(normalization)
+    assert slope.isfinite().all()
+    level = nn.functional.selu(torch.tensor(selu_transfer.STEEPNESS * 0.5))
+    assert (slope * level + offset).item() == pytest.approx(0.5)
+
+
+def test_a_latent_that_begins_as_the_identity_passes_what_is_positive():
+    part = VariationalBottleneck(3).eval()
+    part.pass_through()
+    features = nn.functional.selu(3 * torch.randn(2, 3, 4, 4))
+    with torch.no_grad():
+        decoded, mu, _ = part(features)
+    assert torch.equal(mu, features)
+    positive = features > 0
+    assert torch.allclose(decoded[positive], features[positive], rtol=1e-5)
+    assert (decoded[~positive] - features[~positive]).abs().max() < 0.4
+    # Taught, it is no longer the identity: no parameter is held.
+    assert all(parameter.requires_grad for parameter in part.parameters())
 
 
 @pytest.mark.parametrize("channels", [1, 2])

@@ -4,7 +4,7 @@ Shape letters: ``B`` batch, ``S`` source, ``C`` channel, ``F`` frequency bin, ``
 ``H`` hidden channel.
 """
 
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,11 @@ __all__ = [
     "VariationalBottleneck",
     "lecun_init",
 ]
+
+SELU_SLOPE = 1.0507009873554805
+"""What SELU multiplies positive numbers by (Klambauer et al., NeurIPS 2017)."""
+QUIET = 6.0
+"""Negative log-variance of the noise of a latent that begins as the identity."""
 
 
 class ConvBlock(nn.Sequential):
@@ -199,6 +204,12 @@ class RecurrentBottleneck(nn.Module):
         hidden, _ = self.lstm(sequence.flatten(2))
         return features + self.affine(hidden).reshape(sequence.shape).permute(back)  # type: ignore[no-any-return]
 
+    def pass_through(self) -> None:
+        """Begin as the identity: nothing is added, until it learns to."""
+        last = cast(nn.Linear, self.affine[-1])
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+
 
 class VariationalBottleneck(nn.Module):
     """A variational latent: mean, log-variance, a sample in training, and a convolution that decodes it.
@@ -226,6 +237,20 @@ class VariationalBottleneck(nn.Module):
         log_var = self.log_var(features).clamp(-20.0, 10.0)
         latent = mu + torch.randn_like(mu) * torch.exp(0.5 * log_var) if self.training else mu
         return self.decode(latent), mu, log_var
+
+    def pass_through(self) -> None:
+        """Begin near the identity: SELU of what was SELU already, with little noise.
+
+        Positive features pass as they are, negative ones become a little smaller.
+        """
+        decode = cast(nn.Conv2d, self.decode[0])
+        with torch.no_grad():
+            for convolution in (self.mu, self.log_var, decode):
+                for parameter in convolution.parameters():
+                    parameter.zero_()
+            nn.init.dirac_(self.mu.weight)
+            decode.weight.copy_(self.mu.weight / SELU_SLOPE)
+            nn.init.constant_(cast(Tensor, self.log_var.bias), -QUIET)
 
 
 def lecun_init(module: nn.Module) -> None:

@@ -2,18 +2,18 @@
 
 from typing import NamedTuple
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from auralflow.config import ModelConfig
 from auralflow.errors import ModelError
-from auralflow.models.blocks import ConvBlock
-from auralflow.models.folding import fold_batch_norm
-from auralflow.models.nets import SpectrogramNetVAE
+from auralflow.models.nets import SpectrogramNetLSTM, SpectrogramNetVAE
+from auralflow.models.selu_transfer import as_self_normalizing
 from auralflow.models.separator import SpectrogramMaskModel
 
 __all__ = ["WarmStart", "warm_start"]
 
 HEAD = ("net.head.weight", "net.head.bias")
+RECURRENT = "net.recurrent."
 
 
 class WarmStart(NamedTuple):
@@ -32,9 +32,10 @@ def warm_start(model: SpectrogramMaskModel, source: SpectrogramMaskModel) -> War
     """Fill a model with all that fits of another one, which may be another net or have other targets.
 
     The nets share their U-Net: a `SpectrogramNetLSTM` that starts from a `SpectrogramNetSimple` takes all of
-    it, and only its recurrent bottleneck begins untrained. For a `SpectrogramNetVAE`, which has no batch
-    normalisation, that of the source first goes into the convolutions; its activations are others, so that it
-    has more to learn anew. The last convolution goes over target by target.
+    it, and computes the same until its recurrent bottleneck, untrained, has learnt to add something. A
+    `SpectrogramNetVAE` has no batch normalisation and other activations: it gets convolutions that compute
+    nearly the same with those, and bottlenecks that let pass what comes. The last convolution goes over
+    target by target.
 
     Args:
         model: The model to be filled.
@@ -59,9 +60,15 @@ def warm_start(model: SpectrogramMaskModel, source: SpectrogramMaskModel) -> War
             expected=f"{model.config.num_hidden_channels}",
             advice="Give both models the same num_hidden_channels.",
         )
-    if isinstance(model.net, SpectrogramNetVAE) and not isinstance(source.net, SpectrogramNetVAE):
-        source = _without_batch_norm(source)
-    own, given = model.state_dict(), source.state_dict()
+    net, given = model.net, source.state_dict()
+    if isinstance(net, SpectrogramNetVAE) and not isinstance(source.net, SpectrogramNetVAE):
+        given = as_self_normalizing(source).state_dict()
+        # Another net's recurrent stack knows other features.
+        given = {name: tensor for name, tensor in given.items() if not name.startswith(RECURRENT)}
+        net.variational.pass_through()
+    own = model.state_dict()
+    if isinstance(net, SpectrogramNetLSTM) and not any(name.startswith(RECURRENT) for name in given):
+        net.recurrent.pass_through()
     fresh = []
     for name in HEAD:
         missing, given[name] = _arranged(own[name], given[name], model.config, source.config)
@@ -91,13 +98,3 @@ def _arranged(
 def _size(name: str, own: dict[str, Tensor], config: ModelConfig) -> int:
     name, of, _ = name.partition(" of ")
     return own[name].numel() // (len(config.targets) if of else 1)
-
-
-def _without_batch_norm(source: SpectrogramMaskModel) -> SpectrogramMaskModel:
-    """The convolutions of a folded model, at the places where a net without normalisation has them."""
-    folded = fold_batch_norm(source)
-    for name, block in list(folded.named_modules()):
-        if isinstance(block, ConvBlock):
-            kept = nn.Sequential(*(layer for layer in block if not isinstance(layer, nn.Identity)))
-            folded.set_submodule(name, kept)
-    return folded
