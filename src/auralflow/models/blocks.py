@@ -201,8 +201,15 @@ class RecurrentBottleneck(nn.Module):
         order = (0, 3, 1, 2) if self.axis == 0 else (0, 2, 1, 3)
         back = (0, 2, 3, 1) if self.axis == 0 else (0, 2, 1, 3)
         sequence = features.permute(order)
-        hidden, _ = self.lstm(sequence.flatten(2))
+        hidden = self._run(sequence.flatten(2))
         return features + self.affine(hidden).reshape(sequence.shape).permute(back)  # type: ignore[no-any-return]
+
+    def _run(self, sequence: Tensor) -> Tensor:
+        if sequence.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+            # In bfloat16 the CPU's LSTM is no faster forwards, and a third slower backwards.
+            with torch.autocast("cpu", enabled=False):
+                return self.lstm(sequence.float())[0]  # type: ignore[no-any-return]
+        return self.lstm(sequence)[0]  # type: ignore[no-any-return]
 
     def pass_through(self) -> None:
         """Begin as the identity: nothing is added, until it learns to."""
