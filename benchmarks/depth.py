@@ -2,9 +2,9 @@
 
     python benchmarks/depth.py MODEL SONG... [--start 8] [--seconds 12]
 
-Several files are the stems of one song and are added. What comes from below is set to zero, level by level, the
-bottleneck alone first. The table has the energy of what that changes, relative to the stems as they are: -20 dB
-is a hundredth. A level far below the others has learnt nothing, or has fallen silent.
+Several files are the stems of one song and are added. What comes from below is set to zero, level by level,
+the bottleneck alone first. The table has the energy of what that changes, relative to the stems as they are:
+-20 dB is a hundredth. A level far below the others has learnt nothing, or has fallen silent.
 """
 
 import argparse
