@@ -34,7 +34,7 @@ from auralflow.config import SOURCES, AugmentConfig, ModelConfig, PrepareConfig,
 from auralflow.datasets import EpochSampler, Track, TrainingChunks, train_loader, training_tracks
 from auralflow.datasets.chunks import read_chunk
 from auralflow.datasets.prepare import prepare
-from auralflow.datasets.synth import write_dataset
+from auralflow.synth import write_dataset
 
 CONFIG = ModelConfig(targets=SOURCES, num_channels=2, num_fft=2048, window_size=2048, hop_length=1024)
 FORMATS = {

@@ -18,7 +18,7 @@ from scipy.signal import find_peaks
 
 from auralflow.audio import is_audio, read_audio
 from auralflow.config import SOURCES
-from auralflow.datasets.synth import generate_song
+from auralflow.synth import generate_song
 
 BANDS = 31.5 * 2 ** (np.arange(28) / 3)
 SILENT = -50.0  # dBFS over a second

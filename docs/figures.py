@@ -15,10 +15,10 @@ from PIL import Image
 from torch import Tensor
 
 from auralflow.config import ModelConfig, TrainConfig
-from auralflow.datasets.synth import generate_song, write_dataset
 from auralflow.models import create_model_folder
 from auralflow.pretrained import installed_registry
 from auralflow.pretrained.registry import PACKAGE_FOLDER
+from auralflow.synth import generate_song, write_dataset
 from auralflow.trainer import train
 from auralflow.transforms import STFT, griffin_lim, magnitude, phase, reconstruct
 from auralflow.visualizer import (

@@ -16,8 +16,8 @@ import soundfile
 import torch
 
 from auralflow.config import ModelConfig
-from auralflow.datasets.synth import generate_song
 from auralflow.models import SpectrogramMaskModel, create_model_folder, save_weights
+from auralflow.synth import generate_song
 
 pytest.importorskip("gradio", reason="needs the extra app")
 playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra dev")

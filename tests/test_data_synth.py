@@ -6,8 +6,8 @@ import soundfile
 from dataset_makers import RATE
 
 from auralflow.cli import main
-from auralflow.datasets.synth import Material, generate_song
-from auralflow.datasets.synth.samples import SampleBank
+from auralflow.synth import Material, generate_song
+from auralflow.synth.players.samples import SampleBank
 
 
 def test_several_processes_make_the_same_songs_as_one(tmp_path, monkeypatch):

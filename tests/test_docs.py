@@ -61,7 +61,7 @@ def test_no_public_name_is_missing_from_the_reference(built):
     modules = [
         importlib.import_module(f"auralflow.{name}") for name in auralflow.__all__ if name != "__version__"
     ]
-    modules.append(importlib.import_module("auralflow.datasets.synth"))
+    modules.append(importlib.import_module("auralflow.synth"))
     public = {f"{module.__name__}.{name}" for module in modules for name in module.__all__}
     assert public - documented == set()
     assert len(public) > 100

@@ -16,12 +16,12 @@ from pretrained_makers import FOUR, make_weights
 
 from auralflow.config import parse_settings
 from auralflow.datasets import index_split
-from auralflow.datasets.synth import write_dataset
 from auralflow.errors import AuralflowError, DatasetError, ModelError, UsageError
 from auralflow.models import create_model_folder, load
 from auralflow.models.folder import read_weights
 from auralflow.pretrained import Access, DataPart, Registry
 from auralflow.storage import write_json
+from auralflow.synth import write_dataset
 
 ROOT = Path(__file__).parent.parent
 RECIPE = ROOT / "recipes" / "pretrained"

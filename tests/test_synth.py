@@ -10,15 +10,15 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auralflow.datasets.synth import folders, generate_song, write_dataset
-from auralflow.datasets.synth.composition import STEMS, Note, compose
-from auralflow.datasets.synth.dynamics import active_rms
-from auralflow.datasets.synth.instruments import play, subtractive
-from auralflow.datasets.synth.melody import Syllable, sung_melody
-from auralflow.datasets.synth.mixing import LEVEL_RANGE, RELATIVE_LEVELS
-from auralflow.datasets.synth.signals import convolve, cycle_table, pluck_string, read_cycle
-from auralflow.datasets.synth.voice import Timbre, sing
 from auralflow.errors import SettingsError
+from auralflow.synth import folders, generate_song, write_dataset
+from auralflow.synth.desk.dynamics import active_rms
+from auralflow.synth.desk.mixing import LEVEL_RANGE, RELATIVE_LEVELS
+from auralflow.synth.players.instruments import play, subtractive
+from auralflow.synth.players.voice import Timbre, sing
+from auralflow.synth.score.composition import STEMS, Note, compose
+from auralflow.synth.score.melody import Syllable, sung_melody
+from auralflow.synth.signals import convolve, cycle_table, pluck_string, read_cycle
 
 RATE = 16000
 AUDIBLE = 10 ** (-50 / 20)
@@ -309,7 +309,7 @@ import auralflow
 around = types.ModuleType("auralflow.datasets")
 around.__path__ = [auralflow.__path__[0] + "/datasets"]
 sys.modules["auralflow.datasets"] = around
-from auralflow.datasets.synth import generate_song
+from auralflow.synth import generate_song
 generate_song(0, seconds=0.5, sample_rate=8000)
 sys.exit("torch" in sys.modules)
 """

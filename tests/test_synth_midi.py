@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auralflow.cli import main
-from auralflow.datasets.synth import generate_song
-from auralflow.datasets.synth.composition import Note
-from auralflow.datasets.synth.midi_arrangement import _Window, arrange
-from auralflow.datasets.synth.midi_files import read_midi
-from auralflow.datasets.synth.midi_lines import low_line, sung
-from auralflow.datasets.synth.midi_roles import is_bass, pick_melody
-from auralflow.datasets.synth.midi_songs import MidiLibrary, index_midi
-from auralflow.datasets.synth.parts import Part
 from auralflow.errors import DatasetError, NotFoundError
+from auralflow.synth import generate_song
+from auralflow.synth.score.composition import Note
+from auralflow.synth.score.midi_arrangement import _Window, arrange
+from auralflow.synth.score.midi_files import read_midi
+from auralflow.synth.score.midi_lines import low_line, sung
+from auralflow.synth.score.midi_roles import is_bass, pick_melody
+from auralflow.synth.score.midi_songs import MidiLibrary, index_midi
+from auralflow.synth.score.parts import Part
 
 PER_BEAT = 480
 

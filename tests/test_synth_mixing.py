@@ -8,22 +8,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import sosfreqz
 
-from auralflow.datasets.synth.amplifiers import amplify, draw_amplifier
-from auralflow.datasets.synth.band import Band
-from auralflow.datasets.synth.composition import STEMS, Note, compose
-from auralflow.datasets.synth.desk import record
-from auralflow.datasets.synth.drums import drum_hits
-from auralflow.datasets.synth.dynamics import Compressor, active_rms, compress, saturate
-from auralflow.datasets.synth.equalizers import high_shelf, low_shelf, peak
-from auralflow.datasets.synth.instruments import brass
-from auralflow.datasets.synth.melody import sung_melody
-from auralflow.datasets.synth.mixing import LEVEL_RANGE, RELATIVE_LEVELS, balance
-from auralflow.datasets.synth.parts import Part
-from auralflow.datasets.synth.programs import built_in
-from auralflow.datasets.synth.rooms import ACOUSTICS, draw_room, echo, reverberate
-from auralflow.datasets.synth.singers import built_in_singer
-from auralflow.datasets.synth.stereo import widen
-from auralflow.datasets.synth.vocals import perform_vocals
+from auralflow.synth.desk.amplifiers import amplify, draw_amplifier
+from auralflow.synth.desk.channel_strip import record
+from auralflow.synth.desk.dynamics import Compressor, active_rms, compress, saturate
+from auralflow.synth.desk.equalizers import high_shelf, low_shelf, peak
+from auralflow.synth.desk.mixing import LEVEL_RANGE, RELATIVE_LEVELS, balance
+from auralflow.synth.desk.rooms import ACOUSTICS, draw_room, echo, reverberate
+from auralflow.synth.desk.stereo import widen
+from auralflow.synth.players.band import Band
+from auralflow.synth.players.drums import drum_hits
+from auralflow.synth.players.instruments import brass
+from auralflow.synth.players.programs import built_in
+from auralflow.synth.players.singers import built_in_singer
+from auralflow.synth.players.vocals import perform_vocals
+from auralflow.synth.score.composition import STEMS, Note, compose
+from auralflow.synth.score.melody import sung_melody
+from auralflow.synth.score.parts import Part
 
 RATE = 44100
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from auralflow.cli import main
-from auralflow.datasets.synth import Material, generate_song, soundfonts
-from auralflow.datasets.synth.composition import Note
-from auralflow.datasets.synth.parts import Hit, Part
-from auralflow.datasets.synth.soundfonts import Soundfont, soundfont
 from auralflow.errors import DatasetError, NotFoundError
+from auralflow.synth import Material, generate_song, soundfonts
+from auralflow.synth.players.soundfonts import Soundfont, soundfont
+from auralflow.synth.score.composition import Note
+from auralflow.synth.score.parts import Hit, Part
 
 FONTS = [
     path

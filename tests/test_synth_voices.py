@@ -6,12 +6,12 @@ import soundfile
 
 from auralflow.audio import resample
 from auralflow.cli import main
-from auralflow.datasets.synth import Material, generate_song, vocoder
-from auralflow.datasets.synth.melody import Syllable
-from auralflow.datasets.synth.recorded_singers import RecordedSinger, VoiceBank
-from auralflow.datasets.synth.vocoder import RATE, load_voice, synthesise, voice_cache
-from auralflow.datasets.synth.voice import Timbre, sing
 from auralflow.errors import AudioError, DatasetError, NotFoundError
+from auralflow.synth import Material, generate_song, vocoder
+from auralflow.synth.players.recorded_singers import RecordedSinger, VoiceBank
+from auralflow.synth.players.vocoder import RATE, load_voice, synthesise, voice_cache
+from auralflow.synth.players.voice import Timbre, sing
+from auralflow.synth.score.melody import Syllable
 
 pyworld = pytest.importorskip("pyworld", reason="recorded voices need the extra 'voices'")
 

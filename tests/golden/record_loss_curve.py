@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from auralflow.config import SOURCES, ModelConfig, TrainConfig
-from auralflow.datasets.synth import generate_song
 from auralflow.models import SpectrogramMaskModel
+from auralflow.synth import generate_song
 from auralflow.trainer import Callback, Trainer
 
 NUM_STEPS = 30

@@ -33,7 +33,7 @@ def synth(
     auralflow synth songs --tracks 6 --seconds 20
     """
     from auralflow.datasets.loader import usable_workers
-    from auralflow.datasets.synth import write_dataset
+    from auralflow.synth import write_dataset
 
     with file_progress() as progress:
         task = progress.add_task("songs", total=options.tracks)

@@ -1,0 +1,1 @@
+"""What happens to stems on their way into a mix: dynamics, equalizers, rooms, width, levels."""

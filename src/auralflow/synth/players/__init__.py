@@ -1,0 +1,1 @@
+"""Who plays the parts: built-in instruments and voices, recordings, soundfonts."""

@@ -1,0 +1,1 @@
+"""Songs on paper: plans, notes, drum hits and syllables, composed here or read from MIDI files."""
