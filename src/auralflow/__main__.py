@@ -1,8 +1,103 @@
-"""``python -m auralflow``."""
+"""The process: the command ``auralflow``, and ``python -m auralflow``.
 
+Ctrl-C is taken in hand here, before the imports that take long: whenever it comes, and however often, the
+process ends with one line and exit code 130.
+"""
+
+import os
+import signal
 import sys
+import time
+from contextlib import suppress
+from types import FrameType
 
-from auralflow.cli import main
+from auralflow.errors import ExitCode
+
+__all__ = ["main"]
+
+_GRACE = 1.0
+"""Seconds after the first Ctrl-C in which further ones do not disturb the tidying up."""
+
+
+class _Interrupts:
+    """What Ctrl-C does: the first ends the work in good order, one that comes much later ends it at once."""
+
+    def __init__(self) -> None:
+        self.first: float | None = None
+
+    def install(self) -> None:
+        # A shell that starts a job in the background lets it ignore Ctrl-C; that stays so.
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._handle)
+            sys.unraisablehook = self._handle_unraisable
+
+    def happened(self) -> bool:
+        return self.first is not None
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if self.first is None:
+            self.first = now
+            raise KeyboardInterrupt
+        if now - self.first > _GRACE:
+            _leave_at_once()
+
+    def _handle_unraisable(self, fault: "sys.UnraisableHookArgs") -> None:
+        """Python drops what is raised in a finaliser; an interrupt must not be lost there."""
+        if isinstance(fault.exc_value, KeyboardInterrupt):
+            _leave_at_once()
+        sys.__unraisablehook__(fault)
+
+
+def main() -> int:
+    """Run the command line with the arguments of this process.
+
+    Returns:
+        The exit code, see `auralflow.errors.ExitCode`.
+    """
+    _open_standard_streams()
+    interrupts = _Interrupts()
+    interrupts.install()
+    try:
+        from auralflow.cli import main as run  # noqa: PLC0415 - not before Ctrl-C is in hand
+
+        code = run(interrupted=interrupts.happened)
+    except BaseException:
+        # A module that is interrupted while it loads raises all kinds of things.
+        if not interrupts.happened():
+            raise
+        _leave_at_once()
+    if interrupts.happened():
+        # What the interpreter would tidy up now may be half there.
+        _flush()
+        os._exit(code)
+    return code
+
+
+def _open_standard_streams() -> None:
+    """Give closed standard streams a place, or the next file that is opened gets what is printed."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stdout is not None:
+        # A name may have letters that the terminal does not know.
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+
+
+def _leave_at_once() -> None:
+    _flush()
+    with suppress(OSError):
+        os.write(2, b"stopped\n")
+    os._exit(ExitCode.INTERRUPTED)
+
 
 if __name__ == "__main__":
     sys.exit(main())

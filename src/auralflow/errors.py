@@ -1,6 +1,6 @@
-"""Every error that auralflow raises on purpose.
+"""Every error that auralflow raises on purpose, and the exit codes of the command line.
 
-The tree, with the exit code of the command line::
+The tree, with the exit code that each error leads to (`ExitCode`)::
 
     AuralflowError              1   something that was asked for could not be done
     ├── UsageError              2   the request itself is wrong
@@ -10,7 +10,8 @@ The tree, with the exit code of the command line::
     ├── DatasetError            1   a dataset folder cannot be used
     ├── ModelError              1   a model folder, its settings or its weights are broken
     ├── TrainingError           1   a training run cannot go on
-    └── CancelledError          1   the caller stopped the work
+    ├── CancelledError          1   the caller stopped the work
+    └── UnexpectedError         1   whatever else went wrong with one item of a batch
 
 A message is one line that says what happened, what was found, what was expected and what to do.
 
@@ -19,17 +20,35 @@ Example:
     cannot read 'a.wav': found text, expected audio. Check the file.
 """
 
+from enum import IntEnum
+from typing import Self
+
 __all__ = [
     "AudioError",
     "AuralflowError",
     "CancelledError",
     "DatasetError",
+    "ExitCode",
     "ModelError",
     "NotFoundError",
     "SettingsError",
     "TrainingError",
+    "UnexpectedError",
     "UsageError",
 ]
+
+
+class ExitCode(IntEnum):
+    """What the process returns to the shell."""
+
+    DONE = 0
+    """All that was asked for was done."""
+    FAILED = 1
+    """Something that was asked for could not be done: one song of many, or everything."""
+    USAGE = 2
+    """The request itself is wrong; nothing was started."""
+    INTERRUPTED = 130
+    """The user stopped it, by the shell's convention of 128 plus the number of SIGINT."""
 
 
 class AuralflowError(Exception):
@@ -42,7 +61,7 @@ class AuralflowError(Exception):
         advice: What the user can do about it, as a sentence.
     """
 
-    exit_code = 1
+    exit_code = ExitCode.FAILED
 
     def __init__(self, what: str, *, found: str = "", expected: str = "", advice: str = "") -> None:
         facts = ", ".join(
@@ -58,7 +77,7 @@ class AuralflowError(Exception):
 class UsageError(AuralflowError):
     """The request itself is wrong; nothing was started."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
 
 
 class SettingsError(UsageError):
@@ -87,3 +106,25 @@ class TrainingError(AuralflowError):
 
 class CancelledError(AuralflowError):
     """The caller asked for the work to stop before it was done."""
+
+
+class UnexpectedError(AuralflowError):
+    """Anything else that went wrong with one item of a batch, so that the batch can go on.
+
+    Example:
+        >>> print(UnexpectedError.of("cannot separate 'a.wav'", KeyError("rate")))
+        cannot separate 'a.wav': found KeyError: 'rate'. --verbose shows where it comes from.
+    """
+
+    @classmethod
+    def of(cls, what: str, error: Exception) -> Self:
+        """Wrap an exception of a foreign library, or of a fault in this one.
+
+        Args:
+            what: What could not be done, naming the file.
+            error: The exception.
+        """
+        if isinstance(error, MemoryError):
+            return cls(what, found="too little memory", advice="Close other programs, or choose fewer jobs.")
+        found = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        return cls(what, found=found, advice="--verbose shows where it comes from.")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from auralflow.cli.console import results
+from auralflow.cli.console import result_line
 from auralflow.config import AppConfig
 
 __all__ = ["app"]
@@ -27,5 +27,5 @@ def app(
     serve(
         options,
         open_model=open_model,
-        on_ready=lambda address: results.print(f"listening on {address} (Ctrl-C ends)", markup=False),
+        on_ready=lambda address: result_line(f"listening on {address} (Ctrl-C ends)"),
     )

@@ -29,4 +29,4 @@ def completion(shell: Literal["bash", "zsh", "fish", "powershell"], /) -> None:
     from auralflow.cli.main import app
 
     script = app.generate_completion(prog_name="auralflow", shell=shell)
-    results.print(script.replace(FILES, WHOLE_FILES), markup=False, end="")
+    results.print(script.replace(FILES, WHOLE_FILES), end="")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Group, Parameter
 from pydantic import create_model
 
-from auralflow.cli.console import note, results, show_settings
+from auralflow.cli.console import note, result_line, show_settings
 from auralflow.cli.parameters import Flatten, switch
 from auralflow.config import (
     SOURCES,
@@ -92,4 +92,4 @@ def config(  # noqa: PLR0913 - the options of a command are its arguments
 
         shown = settings.model_dump(mode="json")
         show_settings(str(save / "model.json"), shown | {"parameters": f"{count_parameters(settings):,}"})
-    results.print(f"wrote {save / 'model.json'}", markup=False)
+    result_line(f"wrote {save / 'model.json'}")

@@ -1,36 +1,42 @@
 """What a person sees: notes, tables and progress in the terminal.
 
 Results go to standard output, everything else to standard error. rich keeps colours and moving bars to
-terminals and obeys ``NO_COLOR``, ``FORCE_COLOR`` and ``TERM=dumb``.
+terminals and obeys ``NO_COLOR``, ``FORCE_COLOR`` and ``TERM=dumb``. Everything is printed by a
+`PlainConsole`: names are text, and one message is one line.
 """
 
+import json
 import logging
 import os
 import time
+import traceback
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich import box
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
     TaskProgressColumn,
-    TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.table import Table
-from rich.text import Text
+
+from auralflow.cli.plain import PlainColumn, PlainConsole, one_line
 
 if TYPE_CHECKING:
     from auralflow.evaluation import Comparison
 
 __all__ = [
     "batch_progress",
+    "cannot_print",
+    "decibels",
+    "error_line",
     "file_progress",
     "note",
+    "print_json",
     "progress_console",
     "result_line",
     "results",
@@ -57,11 +63,11 @@ SHOWN = (
     "log_spectral_distance",
 )
 """What the terminal shows; files hold all."""
-results = Console(highlight=False, soft_wrap=True, quiet=not IS_FIRST_PROCESS)
+results = PlainConsole(quiet=not IS_FIRST_PROCESS)
 """Standard output: what the command was asked for."""
-progress_console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=not IS_FIRST_PROCESS)
+progress_console = PlainConsole(stderr=True, quiet=not IS_FIRST_PROCESS)
 """Standard error: notes and progress."""
-stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+stderr = PlainConsole(stderr=True)
 """Standard error: errors, of whichever process."""
 
 
@@ -70,11 +76,14 @@ class ConsoleHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a record: what the user should know as any other message, details with time and module."""
+        text = one_line(record.getMessage())
         if record.levelno >= logging.WARNING:
-            stderr.print(f"{record.levelname.lower()}: {record.getMessage()}", markup=False)
+            stderr.print(f"{record.levelname.lower()}: {text}")
         else:
-            text = f"{time.strftime('%H:%M:%S')} {record.name}: {record.getMessage()}"
-            progress_console.print(text, style="dim", markup=False)
+            progress_console.print(f"{time.strftime('%H:%M:%S')} {record.name}: {text}", style="dim")
+        if record.exc_info and LOGGER.isEnabledFor(logging.INFO):
+            lines = traceback.format_exception(*record.exc_info)
+            progress_console.print("".join(lines).rstrip(), style="dim")
 
 
 def set_messages(*, quiet: bool = False, verbose: bool = False) -> None:
@@ -84,31 +93,54 @@ def set_messages(*, quiet: bool = False, verbose: bool = False) -> None:
         quiet: No notes, no progress, no warnings.
         verbose: Also what the library logs.
     """
-    progress_console.quiet = quiet or not IS_FIRST_PROCESS
+    results.restore(quiet=not IS_FIRST_PROCESS)
+    stderr.restore()
+    progress_console.restore(quiet=quiet or not IS_FIRST_PROCESS)
     LOGGER.setLevel(logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING)
     if not any(isinstance(handler, ConsoleHandler) for handler in LOGGER.handlers):
         LOGGER.addHandler(ConsoleHandler())
 
 
 def result_line(text: str) -> None:
-    """Print a result while a bar may move on the same terminal, which only the bar's own console can do."""
+    """Print a result in one line; a bar that moves on the same terminal needs its own console for that."""
     both = results.is_terminal and _can_move()
-    (progress_console if both else results).print(text, markup=False)
+    (progress_console if both else results).print(one_line(text))
 
 
 def note(text: str) -> None:
     """Say something in one line that is no result."""
-    progress_console.print(f"note: {text}", markup=False)
+    progress_console.print(f"note: {one_line(text)}")
+
+
+def error_line(text: str) -> None:
+    """Say in one line what went wrong."""
+    stderr.print(f"error: {one_line(text)}")
+
+
+def print_json(content: Any) -> None:
+    """Print a result as JSON, in which names are exact: what a terminal must not see is escaped there.
+
+    Args:
+        content: Anything the ``json`` module can write. NaN is refused: it is not JSON.
+    """
+    results.print(json.dumps(content, indent=2, allow_nan=False))
+
+
+def cannot_print() -> bool:
+    """Whether results were lost because standard output is full or closed, which is said once."""
+    if results.lost:
+        error_line(f"cannot write to standard output: {results.lost}")
+    return results.lost is not None
 
 
 def show_settings(title: str, settings: Mapping[str, Any]) -> None:
     """Print settings as a table."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=one_line(title), title_justify="left")
     table.add_column("setting")
     table.add_column("value")
     for name, value in settings.items():
         text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-        table.add_row(name, text)
+        table.add_row(name, one_line(text))
     results.print(table)
 
 
@@ -122,11 +154,11 @@ def _can_move() -> bool:
 def batch_progress() -> Progress:
     """A bar over the batches of an epoch."""
     return Progress(
-        TextColumn("{task.description}"),
+        PlainColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[loss]}"),
-        TextColumn("{task.fields[speed]}"),
+        PlainColumn("{task.fields[loss]}"),
+        PlainColumn("{task.fields[speed]}"),
         TimeRemainingColumn(),
         console=progress_console,
         transient=True,
@@ -137,11 +169,11 @@ def batch_progress() -> Progress:
 def file_progress() -> Progress:
     """A bar over files, each counted by the share of it that is done."""
     return Progress(
-        TextColumn("{task.description}", markup=False),
+        PlainColumn("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),
-        TextColumn("left"),
+        PlainColumn("left"),
         TimeRemainingColumn(),
         console=progress_console,
         transient=True,
@@ -154,7 +186,7 @@ def show_comparison(comparison: "Comparison") -> None:
     from auralflow.evaluation.tables import pair_tables, summary_tables, track_table
 
     about = dict(comparison.about)
-    results.print(f"{about.get('dataset')}, {about.get('subset')}", markup=False)
+    result_line(f"{about.get('dataset')}, {about.get('subset')}")
     tables = [track_table(report, "si_sdr_improvement") for report in comparison.systems]
     tables += [table for table in summary_tables(comparison) if table.metric in SHOWN]
     tables += [table for table in pair_tables(comparison) if table.metric in SHOWN]
@@ -171,7 +203,7 @@ def show_comparison(comparison: "Comparison") -> None:
         table.caption_justify = "left"
         for index, name in enumerate(content.columns):
             table.add_column(
-                Text(name),
+                one_line(name),
                 justify="right" if index else "left",
                 no_wrap=bool(index and content.note),
                 # A narrow terminal breaks names between words, not within them.
@@ -180,8 +212,7 @@ def show_comparison(comparison: "Comparison") -> None:
                 overflow="fold",
             )
         for row in content.rows:
-            # As text: a name in brackets is a name, not a style.
-            table.add_row(*(Text("\n".join(part for part in cell if part)) for cell in row))
+            table.add_row(*("\n".join(one_line(part) for part in cell if part) for cell in row))
         results.print(table)
         results.print()
 

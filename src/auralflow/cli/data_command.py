@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App
 from rich.table import Table
 
-from auralflow.cli.console import decibels, file_progress, note, results, stderr
+from auralflow.cli.console import decibels, error_line, file_progress, note, result_line, results
 from auralflow.cli.help import DATA, OPTIONS, add_command
 from auralflow.cli.parameters import Flatten
+from auralflow.cli.plain import one_line
 from auralflow.config import CheckConfig, ImportConfig, PrepareConfig
+from auralflow.errors import ExitCode
 
 if TYPE_CHECKING:
     from auralflow.datasets.check import DatasetReport
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["data"]
 
 data = App(name="data", help="Check, prepare and import datasets.", group=DATA, group_parameters=OPTIONS)
-FAILED = 1
 
 
 def check(
@@ -52,12 +53,12 @@ def check(
     _show_check(report)
     if options.save:
         write_json(options.save, report.as_json())
-        results.print(f"wrote {options.save}", markup=False)
-    return 0 if report.can_train else FAILED
+        result_line(f"wrote {options.save}")
+    return ExitCode.DONE if report.can_train else ExitCode.FAILED
 
 
 def _show_check(report: "DatasetReport") -> None:
-    table = Table(title=f"{report.dataset}", title_justify="left")
+    table = Table(title=one_line(str(report.dataset)), title_justify="left")
     for heading in ("split", "tracks", "minutes", "Hz", "channels", "formats"):
         table.add_column(heading)
     for split in report.tracks:
@@ -77,13 +78,13 @@ def _show_check(report: "DatasetReport") -> None:
     for finding in report.findings:
         colour = "red" if finding.severity == "error" else "yellow"
         results.print(f"{finding.severity}:", style=colour, end=" ")
-        results.print(f"{finding.place}: {finding.text}", markup=False)
+        result_line(f"{finding.place}: {finding.text}")
     errors = sum(finding.severity == "error" for finding in report.findings)
     warnings = len(report.findings) - errors
     counts = f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}"
     results.print(counts, end="; ")
     can = f"can be trained: {', '.join(report.targets)}" if report.can_train else "training would fail"
-    results.print(can, markup=False)
+    result_line(can)
 
 
 def prepare(
@@ -120,7 +121,7 @@ def prepare(
             on_track=lambda done, total, _: progress.update(task, completed=done, total=total),
         )
     for text in report.failed.values():
-        stderr.print(f"error: {text}", markup=False)
+        error_line(text)
     counts = {
         "prepared": report.made,
         "kept": report.kept,
@@ -128,8 +129,8 @@ def prepare(
         "failed": report.failed,
     }
     done = ", ".join(f"{len(names)} {word}" for word, names in counts.items() if names)
-    results.print(f"{cache}: {done or 'nothing to do'}", markup=False)
-    return FAILED if report.failed else 0
+    result_line(f"{cache}: {done or 'nothing to do'}")
+    return ExitCode.FAILED if report.failed else ExitCode.DONE
 
 
 def import_(
@@ -168,11 +169,11 @@ def import_(
     for text in report.notes:
         note(text)
     for text in report.failed.values():
-        stderr.print(f"error: {text}", markup=False)
+        error_line(text)
     counts = {"imported": report.made, "kept": report.kept, "failed": report.failed}
     done = ", ".join(f"{len(names)} {word}" for word, names in counts.items() if names)
-    results.print(f"{folder}: {done}", markup=False)
-    return FAILED if report.failed else 0
+    result_line(f"{folder}: {done}")
+    return ExitCode.FAILED if report.failed else ExitCode.DONE
 
 
 add_command(data, check)

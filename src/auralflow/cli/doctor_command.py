@@ -4,9 +4,11 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated
 
-from auralflow.cli.console import file_progress, results
+from auralflow.cli.console import file_progress, print_json, result_line, results
 from auralflow.cli.parameters import Flatten, switch
+from auralflow.cli.plain import one_line
 from auralflow.config import DoctorConfig
+from auralflow.errors import ExitCode
 
 if TYPE_CHECKING:
     from auralflow.diagnosis import Check, Diagnosis
@@ -40,12 +42,10 @@ def doctor(
             options, on_step=lambda name, share: progress.update(task, description=name, completed=share)
         )
     if json:
-        import json as json_module
-
-        results.print(json_module.dumps(diagnosis.to_json(), indent=2), markup=False)
+        print_json(diagnosis.to_json())
     else:
         _show(diagnosis)
-    return 0 if diagnosis.is_healthy else 1
+    return ExitCode.DONE if diagnosis.is_healthy else ExitCode.FAILED
 
 
 def _joined(checks: "Sequence[Check]") -> "Iterator[Check]":
@@ -75,16 +75,16 @@ def _show(diagnosis: "Diagnosis") -> None:
     group = ""
     for check in _joined(diagnosis.checks):
         table.add_row(
-            Text(check.group if check.group != group else ""),
-            Text(check.name),
+            check.group if check.group != group else "",
+            one_line(check.name),
             Text(check.state, style=STYLES[check.state]),
-            Text(check.found),
+            one_line(check.found),
         )
         group = check.group
     results.print(table)
     for check in diagnosis.checks:
         if check.advice:
-            results.print(f"{check.name}: ", end="", markup=False, style=STYLES[check.state])
-            results.print(check.advice, markup=False)
+            results.print(f"{check.name}: ", end="", style=STYLES[check.state])
+            result_line(check.advice)
     problems = sum(check.state == "problem" for check in diagnosis.checks)
     results.print(f"{problems} problem{'s' * (problems > 1)}" if problems else "everything works")

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from auralflow.cli.console import note, results
+from auralflow.cli.console import note, result_line
 from auralflow.cli.parameters import Flatten, switch
 from auralflow.cli.pretrained import download_progress
 from auralflow.config import DownloadConfig
@@ -49,4 +49,4 @@ def download(
         )
     if previous:
         note(f"the earlier model was moved to {previous}")
-    results.print(f"wrote {options.save}", markup=False)
+    result_line(f"wrote {options.save}")

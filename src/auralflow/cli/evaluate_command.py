@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from auralflow.cli.console import file_progress, note, results, show_comparison, stderr
+from auralflow.cli.console import file_progress, note, result_line, show_comparison, stderr
 from auralflow.cli.parameters import Flatten
+from auralflow.cli.plain import one_line
 from auralflow.config import EvaluateConfig
-from auralflow.errors import UsageError
+from auralflow.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from auralflow.evaluation import Comparison, System
@@ -62,10 +63,10 @@ def evaluate(
         for name, reason in report.skipped.items():
             note(f"'{name}' was left out for {report.name}: it {reason}")
     for name, error in comparison.failed.items():
-        stderr.print(f"failed: {name}: {error}", markup=False)
+        stderr.print(f"failed: {one_line(name)}: {one_line(error)}")
     if options.save:
         _save(comparison, systems, models, dataset, options)
-    return 1 if comparison.failed else 0
+    return ExitCode.FAILED if comparison.failed else ExitCode.DONE
 
 
 def _is_file(path: Path) -> bool:
@@ -123,7 +124,7 @@ def _save(
             # What scripts look for in the scores of one model stands where they look.
             content = {**content, "model": str((models or [dataset])[0]), **comparison.systems[0].to_json()}
         write_json(options.save, content)
-        results.print(f"wrote {options.save}", markup=False)
+        result_line(f"wrote {options.save}")
         return
     by_name = {report.name: report for report in comparison.reports}
     examples = [
@@ -132,4 +133,4 @@ def _save(
         for example in make_examples(system, by_name[system.name], dataset, subset=options.subset)
     ]
     for path in save_report(comparison, options.save, subset=options.subset, examples=examples):
-        results.print(f"wrote {path}", markup=False)
+        result_line(f"wrote {path}")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from auralflow.cli.console import results
+from auralflow.cli.console import result_line
 
 __all__ = ["export"]
 
@@ -25,4 +25,4 @@ def export(model: str, file: Path, /) -> None:
     from auralflow.models.export import export_onnx
 
     export_onnx(open_model(model), file)
-    results.print(f"wrote {file}", markup=False)
+    result_line(f"wrote {file}")

@@ -5,7 +5,7 @@ import platform
 import re
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Group, Parameter
@@ -15,7 +15,7 @@ from auralflow import __version__
 from auralflow.cli.app_command import app as app_command
 from auralflow.cli.completion_command import completion
 from auralflow.cli.config_command import config
-from auralflow.cli.console import set_messages, stderr
+from auralflow.cli.console import cannot_print, error_line, results, set_messages, stderr
 from auralflow.cli.data_command import data
 from auralflow.cli.doctor_command import doctor
 from auralflow.cli.download_command import download
@@ -27,9 +27,9 @@ from auralflow.cli.parameters import switch
 from auralflow.cli.plot_command import plot
 from auralflow.cli.separate_command import separate
 from auralflow.cli.synth_command import synth
-from auralflow.cli.train_command import INTERRUPTED, train
+from auralflow.cli.train_command import train
 from auralflow.config import RecurrentModelConfig, TrainConfig, option_name, settings_error
-from auralflow.errors import AuralflowError, UsageError
+from auralflow.errors import AuralflowError, ExitCode, UnexpectedError, UsageError
 
 __all__ = ["app", "main"]
 
@@ -87,32 +87,54 @@ def _run(
     logger.info("auralflow %s, Python %s, %s", __version__, platform.python_version(), platform.platform())
     try:
         return _call(app, tokens)
-    except AuralflowError:
+    except Exception:
         if verbose:
-            stderr.print(traceback.format_exc().rstrip(), style="dim", markup=False)
+            stderr.print(traceback.format_exc().rstrip(), style="dim")
         raise
 
 
-def main(tokens: Sequence[str] | None = None) -> int:
+def main(tokens: Sequence[str] | None = None, *, interrupted: Callable[[], bool] = lambda: False) -> int:
     """Run the command line.
 
     Args:
         tokens: Arguments. Default: those of the process.
+        interrupted: Whether the user has pressed Ctrl-C, whatever exception became of it.
 
     Returns:
-        Exit code: 0 when all was done, 1 when something failed, 2 when the request was wrong, 130 when the
-        user stopped it.
+        Exit code, see `auralflow.errors.ExitCode`.
     """
+    set_messages()
     try:
-        result = _call(app.meta, sys.argv[1:] if tokens is None else tokens)
-    except AuralflowError as error:
-        return _fail(error)
-    except (CycloptsError, ValidationError) as error:
-        return _fail(_usage_error(error))
+        code = int(_call(app.meta, sys.argv[1:] if tokens is None else tokens) or ExitCode.DONE)
     except KeyboardInterrupt:
         stderr.print("stopped")
-        return INTERRUPTED
-    return int(result or 0)
+        code = ExitCode.INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - nobody is served by a traceback; --verbose shows it
+        if interrupted():
+            stderr.print("stopped")
+            return ExitCode.INTERRUPTED
+        code = _fail(_one_line(error))
+    _flush()
+    return code or (ExitCode.FAILED if cannot_print() else ExitCode.DONE)
+
+
+def _one_line(error: Exception) -> AuralflowError:
+    if isinstance(error, AuralflowError):
+        return error
+    if isinstance(error, CycloptsError | ValidationError):
+        return _usage_error(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return AuralflowError(f"cannot use '{error.filename}'", found=f"'{error.strerror}'")
+    return UnexpectedError.of("the command failed", error)
+
+
+def _flush() -> None:
+    """Write what help pages have left in the buffer, whose loss Python would complain of at its end."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        results.lose(error.strerror or str(error))
 
 
 def _call(program: App, tokens: Sequence[str]) -> Any:
@@ -132,5 +154,5 @@ def _usage_error(error: CycloptsError | ValidationError) -> UsageError:
 
 
 def _fail(error: AuralflowError) -> int:
-    stderr.print(f"error: {error}", markup=False)
+    error_line(str(error))
     return error.exit_code

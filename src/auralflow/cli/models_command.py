@@ -1,8 +1,8 @@
 """``auralflow models``."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-from auralflow.cli.console import decibels, results
+from auralflow.cli.console import decibels, print_json, results
 from auralflow.cli.parameters import switch
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def models(*, json: Annotated[bool, switch("Print the cards as JSON.")] = False)
         for card, place in zip(cards, places, strict=True)
     ]
     if json:
-        _print_json(
+        print_json(
             [
                 card.model_dump(mode="json")
                 | {"net": card.net, "targets": card.targets, "weights": word}
@@ -66,9 +66,3 @@ def _score(card: "ModelCard", target: str) -> str:
         return ""
     tables = [table for table in card.scores if table.subset == "test"]
     return decibels(tables[0].mean(target, known_artist=False) if tables else None)
-
-
-def _print_json(content: list[dict[str, Any]]) -> None:
-    import json
-
-    results.print(json.dumps(content, indent=2, allow_nan=False), markup=False)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from auralflow.cli.console import results
+from auralflow.cli.console import result_line
 from auralflow.cli.parameters import Flatten
 from auralflow.config import PlotConfig
 from auralflow.errors import UsageError
@@ -42,4 +42,4 @@ def plot(
         duration=options.duration,
     )
     for picture in pictures:
-        results.print(f"wrote {picture}", markup=False)
+        result_line(f"wrote {picture}")

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-from auralflow.cli.console import file_progress, result_line, results, stderr
+from auralflow.cli.console import error_line, file_progress, print_json, result_line, stderr
 from auralflow.cli.parameters import Flatten, switch
-from auralflow.cli.train_command import INTERRUPTED
+from auralflow.cli.plain import one_line
 from auralflow.config import SOURCES, SeparateConfig
-from auralflow.errors import AuralflowError, UsageError
+from auralflow.errors import AuralflowError, ExitCode, UsageError
 
 if TYPE_CHECKING:
     from auralflow.separation import Outcome, Plan, Separator, Song
@@ -73,7 +73,7 @@ def separate(
         return _run(separator, songs, options, force=force, json=json)
     except KeyboardInterrupt:
         stderr.print("stopped; what is finished is kept, and the same command goes on from there")
-        return INTERRUPTED
+        return ExitCode.INTERRUPTED
 
 
 def _run(
@@ -101,7 +101,7 @@ def _run(
                 result_line(_line(outcome))
     failures = [(outcome.song, outcome.error) for outcome in outcomes if outcome.error]
     if json:
-        _print_json({"songs": [outcome.to_json() for outcome in outcomes], "failed": len(failures)})
+        print_json({"songs": [outcome.to_json() for outcome in outcomes], "failed": len(failures)})
     return _show_failures(failures, len(songs))
 
 
@@ -159,11 +159,11 @@ def _plan(
 
     plan = plan_files(separator, songs, options.save, options, force=force)
     if json:
-        _print_json(plan.to_json())
+        print_json(plan.to_json())
     else:
         for planned in plan.songs:
-            results.print(f"{planned.action}: {planned.song.path}", markup=False)
-        results.print(_summary(plan), markup=False)
+            result_line(f"{planned.action}: {planned.song.path}")
+        result_line(_summary(plan))
     code = _show_failures([(song.song, song.error) for song in plan.songs if song.error], len(songs))
     if not plan.fits:
         raise AuralflowError(
@@ -183,22 +183,16 @@ def _summary(plan: "Plan") -> str:
     )
 
 
-def _print_json(content: dict[str, Any]) -> None:
-    import json
-
-    results.print(json.dumps(content, indent=2, allow_nan=False), markup=False)
-
-
 def _show_failures(failures: "Sequence[tuple[Song, AuralflowError | None]]", total: int) -> int:
     if not failures:
-        return 0
+        return ExitCode.DONE
     from rich.table import Table
 
     table = Table(title="failed", title_justify="left")
     table.add_column("song", overflow="fold")
     table.add_column("why", overflow="fold")
     for song, error in failures:
-        table.add_row(str(song.path), str(error))
+        table.add_row(one_line(str(song.path)), one_line(str(error)))
     stderr.print(table)
-    stderr.print(f"error: {len(failures)} of {total} songs failed", markup=False)
-    return 1
+    error_line(f"{len(failures)} of {total} songs failed")
+    return ExitCode.FAILED

@@ -3,13 +3,12 @@
 from pathlib import Path
 from typing import Annotated
 
-from auralflow.cli.console import file_progress, note, results, stderr
+from auralflow.cli.console import error_line, file_progress, note, result_line
 from auralflow.cli.parameters import Flatten
 from auralflow.config import SynthConfig
+from auralflow.errors import ExitCode
 
 __all__ = ["synth"]
-
-FAILED = 1
 
 
 def synth(
@@ -53,7 +52,7 @@ def synth(
     for text in report.notes:
         note(text)
     for text in report.failures:
-        stderr.print(f"error: {text}", markup=False)
+        error_line(text)
     kept = f", kept {report.kept} that were there" if report.kept else ""
-    results.print(f"wrote {report.written} songs to {folder}{kept}", markup=False)
-    return FAILED if report.failures else 0
+    result_line(f"wrote {report.written} songs to {folder}{kept}")
+    return ExitCode.FAILED if report.failures else ExitCode.DONE

@@ -5,15 +5,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from auralflow.cli.console import IS_FIRST_PROCESS, note, results, show_settings
+from auralflow.cli.console import IS_FIRST_PROCESS, note, result_line, show_settings
 from auralflow.cli.parameters import Flatten, switch
 from auralflow.config import TrainConfig, parse_settings, read_settings
-from auralflow.errors import UsageError
+from auralflow.errors import ExitCode, UsageError
 
 __all__ = ["train"]
-
-INTERRUPTED = 130
-"""Exit code of a command that the user stopped, by the shell's convention."""
 
 
 def train(
@@ -75,14 +72,12 @@ def train(
         trainer = run_training(model, dataset, settings, resume=resume, initial=init, callbacks=[progress])
     if trainer.was_stopped:
         note(f"stopped in epoch {trainer.state.epoch + 1}; go on with --resume")
-        return INTERRUPTED
+        return ExitCode.INTERRUPTED
     best = min(trainer.state.history, key=lambda record: record.valid_loss, default=None)
     if best:
         weights = model / "model.safetensors"
-        results.print(
-            f"best validation loss {best.valid_loss:.4g} in epoch {best.epoch}: {weights}", markup=False
-        )
-    return 0
+        result_line(f"best validation loss {best.valid_loss:.4g} in epoch {best.epoch}: {weights}")
+    return ExitCode.DONE
 
 
 def _refuse_name(model: Path) -> None:

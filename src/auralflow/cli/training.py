@@ -7,6 +7,7 @@ from typing import Self
 from rich.progress import TaskID
 
 from auralflow.cli.console import batch_progress, decibels, progress_console
+from auralflow.cli.plain import one_line
 from auralflow.trainer import Callback, EpochRecord, TrainingState
 
 __all__ = ["ProgressCallback"]
@@ -68,7 +69,6 @@ class ProgressCallback(Callback):
             f"validation {record.valid_loss:.4g}{' (best)' if record.improved else ''}, "
             f"SI-SDR improvement {gains} dB, SNR {levels} dB, lr {record.lr:.2g}, {record.seconds:.0f} s"
             + (f", {state.skipped} batches skipped" if state.skipped else ""),
-            markup=False,
         )
         self._begin_epoch(state)
 
@@ -79,4 +79,4 @@ class ProgressCallback(Callback):
     def on_checkpoint(self, state: TrainingState, path: Path) -> None:
         """Say where something was written."""
         if not self.silent:
-            progress_console.print(f"  saved {path}", markup=False)
+            progress_console.print(f"  saved {one_line(str(path))}")
