@@ -1,0 +1,116 @@
+"""What a file is, told from its content, and the hashes it is known by."""
+
+import hashlib
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from auralflow.errors import ModelError, NotFoundError
+from auralflow.models.reading.onnx_file import looks_like_onnx
+from auralflow.models.reading.pytorch_file import LEGACY_MAGIC, is_pytorch_zip
+from auralflow.models.reading.settings_file import SETTINGS_ENDINGS
+from auralflow.models.reading.tensorflow_bundle import DATA_FILE, TABLE_MAGIC
+from auralflow.nets.checkpoint import SourceFile
+
+__all__ = ["Kind", "describe_file", "kind_of", "tail_md5"]
+
+Kind = Literal["pytorch", "safetensors", "tensorflow", "onnx", "archive", "settings"]
+TAIL = 10_240_000
+"""Bytes at the end of a file by whose MD5 Ultimate Vocal Remover knows its models."""
+
+GZIP = b"\x1f\x8b"
+
+STRANGERS = (
+    (b"version https://git-lfs", "a pointer of Git LFS, which stands for the file"),
+    (b"\x89HDF", "an HDF5 file, as Keras writes"),
+    (b"<", "a web page, as a download that needs a login or a click leaves"),
+    (b"", "another kind of file"),
+)
+
+
+def describe_file(path: Path) -> SourceFile:
+    """Name, size and SHA-256 of a file.
+
+    Raises:
+        NotFoundError: If there is no such file.
+    """
+    if not path.is_file():
+        raise NotFoundError(f"no such file: '{path}'")
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return SourceFile(path.name, path.stat().st_size, digest)
+
+
+def tail_md5(path: Path) -> str:
+    """MD5 of the last 10,240,000 bytes of a file, or of all of a smaller one.
+
+    The tables of MDX-Net models are keyed by it. It proves nothing about who made the file.
+    """
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - TAIL), os.SEEK_SET)
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def kind_of(path: Path) -> Kind:
+    """Tell what a file is.
+
+    Args:
+        path: The file.
+
+    Raises:
+        NotFoundError: If there is no such file.
+        ModelError: If it is nothing that can be imported.
+    """
+    if not path.is_file():
+        raise NotFoundError(f"no such file: '{path}'")
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(512)
+        file.seek(max(0, size - 8))
+        tail = file.read(8)
+    is_it: tuple[tuple[Kind, Callable[[], bool]], ...] = (
+        ("tensorflow", lambda: tail == TABLE_MAGIC or (size > 0 and bool(DATA_FILE.fullmatch(path.name)))),
+        ("pytorch", lambda: head.startswith(LEGACY_MAGIC) or _is_pytorch_zip(path)),
+        ("safetensors", lambda: _is_safetensors(head, size)),
+        ("archive", lambda: head.startswith(GZIP) or head[257:262] == b"ustar" or zipfile.is_zipfile(path)),
+        ("settings", lambda: path.suffix.lower() in SETTINGS_ENDINGS),
+        ("onnx", lambda: looks_like_onnx(path)),
+    )
+    for kind, check in is_it:
+        if check():
+            return kind
+    raise ModelError(
+        f"cannot import '{path}'",
+        found=_stranger(path, head),
+        expected="weights of PyTorch, safetensors, ONNX or TensorFlow, or an archive of them",
+    )
+
+
+def _is_safetensors(head: bytes, size: int) -> bool:
+    length = int.from_bytes(head[:8], "little")
+    return len(head) > 9 and 2 <= length <= size - 8 and head[8:9] == b"{"
+
+
+def _is_pytorch_zip(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return is_pytorch_zip(archive.namelist())
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return False
+
+
+def _stranger(path: Path, head: bytes) -> str:
+    if not head:
+        return "an empty file"
+    if head.startswith(b"PK"):
+        return "a zip archive that is cut short or damaged"
+    if head.startswith(b"\x80"):
+        return "a pickle, which could run code and is not opened"
+    if path.suffix.lower() == ".index":
+        return "an index of a TensorFlow bundle that is cut short"
+    stripped = head.lstrip().lower()
+    return next(words for beginning, words in STRANGERS if stripped.startswith(beginning.lower()))
