@@ -29,9 +29,11 @@ sys.path.insert(0, str(RECIPE))
 
 import make  # noqa: E402 - the recipe is no package
 import publish  # noqa: E402
+import recipe_credits  # noqa: E402
 import recipe_data  # noqa: E402
 import recipe_source  # noqa: E402
 import recipe_steps  # noqa: E402
+import recipe_validation  # noqa: E402
 
 
 @pytest.fixture
@@ -137,6 +139,95 @@ def test_recordings_become_tracks_of_which_one_stem_is_known(source, tmp_path):
         assert track.stems["vocals"].resolve() == singer.resolve()
     recipe_data.assemble(source, tmp_path, tmp_path / "dataset", data_recipe(), [])
     assert len(index_split(tmp_path / "dataset", "train")) == 3
+
+
+@pytest.fixture
+def instrumentals(source):
+    """Three mixes without a voice, by two artists, one of whom is kept aside."""
+    listed = []
+    for number, (artist, licence) in enumerate((("Ann", "CC-BY-4.0"), ("Ann", "CC0-1.0"), ("Bob", "MIT"))):
+        name = f"instrumental/{artist} - Tune {number}.wav"
+        (source / "instrumental").mkdir(exist_ok=True)
+        soundfile.write(source / name, 0.1 * np.random.default_rng(number).standard_normal((4000, 2)), 8000)
+        listed.append({"file": name, "title": f"Tune {number}", "artist": artist, "licence": licence})
+    write_json(source / "credits.json", listed)
+    return data_recipe(instrumentals=[{"folder": "instrumental", "held_out": ["Bob"]}])
+
+
+def test_mixes_without_a_voice_become_partial_truths_but_for_artists_kept_aside(
+    source, tmp_path, instrumentals
+):
+    recipe_data.assemble(source, tmp_path, tmp_path / "dataset", instrumentals, [])
+    tracks = [t for t in index_split(tmp_path / "dataset", "train") if t.mixture]
+    assert [track.name for track in tracks] == ["instrumental Ann - Tune 0", "instrumental Ann - Tune 1"]
+    for track in tracks:
+        assert track.stems == {}
+        facts = json.loads((tmp_path / "dataset/train" / track.name / "track.json").read_text())
+        assert facts == {"silent": ["vocals"]}
+    kept = recipe_validation.kept_aside(source, instrumentals)
+    assert [path.name for path in kept] == ["Bob - Tune 2.wav"]
+
+
+def test_the_card_names_every_artist_under_their_licence(source, tmp_path, instrumentals):
+    parts = recipe_data.describe_data(source, tmp_path, instrumentals)
+    named = {part.licence: part.credit for part in parts if part.name.startswith("Instrumental music")}
+    assert named == {"CC-BY-4.0": "Ann", "CC0-1.0": "Ann"}
+
+
+@pytest.mark.parametrize("licence", ["CC-BY-NC-4.0", "CC BY-ND 3.0"])
+def test_a_single_file_that_not_all_may_use_is_refused(source, instrumentals, licence):
+    listed = json.loads((source / "credits.json").read_text())
+    write_json(source / "credits.json", [*listed[:2], listed[2] | {"licence": licence}])
+    with pytest.raises(DatasetError, match=r"Tune 2\.wav by Bob is refused"):
+        recipe_source.licences(source)
+
+
+def test_a_file_of_unknown_origin_and_a_broken_list_are_refused(source, instrumentals):
+    listed = json.loads((source / "credits.json").read_text())
+    write_json(source / "credits.json", listed[:2])
+    with pytest.raises(DatasetError, match=r"licence of '.*Tune 2.wav' is not known"):
+        recipe_source.licences(source)
+    write_json(source / "credits.json", [{"file": "x"}])
+    with pytest.raises(DatasetError, match="is no list of credits: found 0"):
+        recipe_source.licences(source)
+
+
+def test_every_file_of_the_published_credits_may_be_used_by_all(tmp_path):
+    listed = recipe_credits.read_credits(tmp_path).values()
+    assert all(entry.file.split("/")[0] in recipe_credits.FOLDERS for entry in listed)
+    recipe = parse_settings(recipe_data.DataRecipe, make.read_settings(RECIPE / "data.json"))
+    [mixes] = recipe.instrumentals
+    seconds = {entry.artist for entry in listed if entry.file.startswith("instrumental/")}
+    assert set(mixes.held_out) < seconds
+
+
+class Half(torch.nn.Module):
+    """Stands for a separator that calls half of everything vocals."""
+
+    def __init__(self, *_, **__):
+        super().__init__()
+
+    def separate(self, audio, rate):
+        return 0.5 * audio[np.newaxis]
+
+
+def test_models_are_scored_on_real_accompaniments_with_and_without_a_voice(
+    source, tmp_path, instrumentals, monkeypatch
+):
+    recipe_validation.make_validation(source, tmp_path / "sets", instrumentals)
+    [over] = index_split(tmp_path / "sets" / "over", "valid")
+    mixture, vocals = (soundfile.read(over.files[name], dtype="float32")[0] for name in ("mixture", "vocals"))
+    rest = mixture - vocals
+    level = 10 * np.log10(np.mean(vocals**2) / np.mean(rest**2))
+    assert level == pytest.approx(recipe_validation.LEVELS[0], abs=0.1)
+    monkeypatch.setattr(recipe_validation, "Separator", Half)
+    monkeypatch.setattr(recipe_validation, "load", lambda _: None)
+    scores = recipe_validation.score_validation("half", tmp_path / "sets")
+    assert scores["leak"] == pytest.approx(-6.02, abs=0.01)
+    assert list(scores["leaks"]) == ["Bob - Tune 2"]
+    # SI-SDR does not care how loud an estimate is.
+    assert scores["over"]["si_sdr_improvement"] == pytest.approx(0, abs=0.01)
+    assert scores["over"]["si_sdr"] == pytest.approx(level, abs=1)
 
 
 def test_generated_songs_need_their_material_and_its_options(source, capsys):
@@ -360,7 +451,7 @@ def test_the_quick_form_makes_a_model_that_separates(generated_source, tmp_path)
     again = run_recipe(generated_source, tmp_path, "--net", "SpectrogramNetSimple")
     assert again.returncode == 0
     assert "begins" not in again.stdout
-    assert again.stdout.count("done before") == 6
+    assert again.stdout.count("done before") == 8
 
 
 @pytest.mark.slow

@@ -15,9 +15,10 @@ from typing import Any
 
 from publish import About, halved, publish, score_table
 from pydantic import Field
-from recipe_data import DataRecipe, describe_data, make_data
+from recipe_data import DataRecipe, describe_data, found_instrumentals, make_data
 from recipe_source import artists, check_songs, fingerprint, licences
 from recipe_steps import OutOfTimeError, Steps, say
+from recipe_validation import make_validation, score_validation
 
 from auralflow.config import (
     NETS,
@@ -103,6 +104,10 @@ def make(options: argparse.Namespace, steps: Steps) -> None:
     wanted = read_settings(HERE / "data.json") | quick.get("data", {}) | hours
     data = parse_settings(DataRecipe, wanted, source="data.json")
     cache = make_data(source, work, data, steps, workers=options.workers)
+    sets = work / "validation"
+    parts = [fingerprint(source / used.folder) for used in found_instrumentals(source, data)]
+    inputs = [data.model_dump(mode="json")["instrumentals"], parts, fingerprint(source / "songs")]
+    steps.once("validation", inputs, lambda: make_validation(source, sets, data))
     described = [part.model_dump(mode="json") for part in describe_data(source, work, data)]
     about = {"dataset": "SOURCE/songs", "artists": sorted(artists(source)), "data": described}
     write_json(work / "about.json", about)
@@ -111,6 +116,7 @@ def make(options: argparse.Namespace, steps: Steps) -> None:
         train(work / net, net, cache, recipe, steps, options.workers)
         for subset in ("valid", "test") if options.test else ("valid",):
             evaluate(work / net, source, subset, steps)
+        score_more(work / net, sets, steps)
         publish_net(work / net, about, recipe, into=work / "published")
 
 
@@ -178,6 +184,25 @@ def evaluate(folder: Path, source: Path, subset: str, steps: Steps) -> None:
     words = ["evaluate", final, source / "songs", "--subset", subset, "--save", folder / f"{subset}.json"]
     inputs = [fingerprint(source / "songs"), digest]
     steps.once(f"{subset}-{folder.name}", inputs, lambda: steps.auralflow(*words))
+
+
+def score_more(folder: Path, sets: Path, steps: Steps) -> None:
+    """Score a trained net on real accompaniments with and without a voice, into ``accompaniments.json``."""
+    final = folder / "final"
+    inputs = [fingerprint(sets), hashlib.sha256((final / WEIGHTS_FILE).read_bytes()).hexdigest()]
+
+    def action() -> None:
+        scores = score_validation(final, sets)
+        write_json(folder / "accompaniments.json", scores)
+        if scores["leaks"]:
+            say(f"vocals in music without a voice: {scores['leak']:.1f} dB of the mixture")
+        if scores["overs"]:
+            over = scores["over"]
+            say(
+                f"vocals over real music: SI-SDR {over['si_sdr']:+.2f} ({over['si_sdr_improvement']:+.2f}) dB"
+            )
+
+    steps.once(f"accompaniments-{folder.name}", inputs, action)
 
 
 def publish_net(folder: Path, known: dict[str, Any], recipe: NetRecipe, *, into: Path) -> None:

@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import Field
+from recipe_credits import FOLDERS, credited_files, describe_credited
 from recipe_source import data_card, fingerprint, licences
 from recipe_steps import Steps, say
 
 from auralflow.audio import is_audio
 from auralflow.config import Settings, SynthConfig, option_name
-from auralflow.datasets.tracks import SPLITS, find_tracks, index_split
+from auralflow.datasets.tracks import MIXTURE, SPLITS, find_tracks, index_split
 from auralflow.errors import DatasetError, UsageError
 from auralflow.pretrained import DataPart
+from auralflow.storage import write_json
 
 
 class GeneratedPart(Settings):
@@ -46,6 +48,15 @@ class Recordings(Settings):
     stem: str = Field(description="What is heard in it.")
 
 
+class Instrumentals(Settings):
+    """Whole mixes without a voice: their vocals are known to be silent, the other stems only as a sum."""
+
+    folder: str = Field(description="Folder of the source.")
+    held_out: tuple[str, ...] = Field(
+        (), description="Artists that are kept aside for validation, as credits.json names them."
+    )
+
+
 class DataRecipe(Settings):
     """What data.json says."""
 
@@ -56,6 +67,9 @@ class DataRecipe(Settings):
     soundfonts: tuple[Soundfont, ...] = Field((), description="Soundfonts; those that exist are used.")
     recordings: tuple[Recordings, ...] = Field(
         default=(), description="Recordings that are stems as they are; those that the source has are used."
+    )
+    instrumentals: tuple[Instrumentals, ...] = Field(
+        default=(), description="Mixes without a voice; those that the source has are used."
     )
     generated: tuple[GeneratedPart, ...] = Field(description="Kinds of generated songs.")
 
@@ -85,7 +99,11 @@ def make_data(source: Path, work: Path, recipe: DataRecipe, steps: Steps, *, wor
         [used.folder, used.stem, fingerprint(source / used.folder)]
         for used in found_recordings(source, recipe)
     ]
-    inputs = [fingerprint(source / "songs"), recipe.copies, made, recordings]
+    instrumentals = [
+        [used.folder, used.held_out, fingerprint(source / used.folder)]
+        for used in found_instrumentals(source, recipe)
+    ]
+    inputs = [fingerprint(source / "songs"), recipe.copies, made, recordings, instrumentals]
     steps.once("dataset", inputs, lambda: assemble(source, work, dataset, recipe, parts))
     command = ["data", "prepare", dataset, cache, "--variants", recipe.variants]
     inputs = [*inputs, recipe.variants]
@@ -108,6 +126,11 @@ def usable_parts(source: Path, recipe: DataRecipe) -> list[GeneratedPart]:
 def found_recordings(source: Path, recipe: DataRecipe) -> list[Recordings]:
     """The recordings that the source has."""
     return [used for used in recipe.recordings if (source / used.folder).is_dir()]
+
+
+def found_instrumentals(source: Path, recipe: DataRecipe) -> list[Instrumentals]:
+    """The mixes without a voice that the source has."""
+    return [used for used in recipe.instrumentals if (source / used.folder).is_dir()]
 
 
 def synth_command(
@@ -154,8 +177,17 @@ def describe_data(source: Path, work: Path, recipe: DataRecipe) -> list[DataPart
     """
     parts = usable_parts(source, recipe)
     used = ["songs/train", *(folder for part in parts for folder in part.needs)]
-    used += [recording.folder for recording in found_recordings(source, recipe)]
-    described = data_card(source, licences(source), used)
+    recorded = [recording.folder for recording in found_recordings(source, recipe)]
+    described = data_card(source, licences(source), [*used, *recorded])
+    credited = [
+        file
+        for folder in recorded
+        if folder.split("/")[0] in FOLDERS
+        for file in credited_files(source, folder)
+    ]
+    for mixes in found_instrumentals(source, recipe):
+        credited += credited_files(source, mixes.folder, without=mixes.held_out)
+    described += describe_credited(source, credited)
     if any("{soundfonts}" in part.options.values() for part in parts):
         described += [
             DataPart(minutes=0, **soundfont.model_dump(exclude={"path"}))
@@ -175,7 +207,7 @@ def describe_data(source: Path, work: Path, recipe: DataRecipe) -> list[DataPart
 
 
 def assemble(source: Path, work: Path, dataset: Path, recipe: DataRecipe, parts: list[GeneratedPart]) -> None:
-    """Link real songs, recordings and generated songs into one dataset: train, and valid as it is.
+    """Link real songs, recordings, mixes and generated songs into one dataset: train, and valid as it is.
 
     Args:
         source: The source.
@@ -196,6 +228,12 @@ def assemble(source: Path, work: Path, dataset: Path, recipe: DataRecipe, parts:
         for file in sorted(path for path in (source / used.folder).rglob("*") if is_audio(path)):
             name = "-".join(file.relative_to(source).with_suffix("").parts)
             wanted[dataset / "train" / name / f"{used.stem}{file.suffix.lower()}"] = file
+    voiceless = {
+        dataset / "train" / f"{mixes.folder} {file.stem}": file
+        for mixes in found_instrumentals(source, recipe)
+        for file in credited_files(source, mixes.folder, without=mixes.held_out)
+    }
+    wanted |= {folder / f"{MIXTURE}{file.suffix.lower()}": file for folder, file in voiceless.items()}
     for folder in dataset.glob("*/*"):
         if folder.is_symlink():
             folder.unlink()
@@ -204,3 +242,5 @@ def assemble(source: Path, work: Path, dataset: Path, recipe: DataRecipe, parts:
     for link, track in wanted.items():
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(track.resolve(), target_is_directory=track.is_dir())
+    for folder in voiceless:
+        write_json(folder / "track.json", {"silent": ["vocals"]})

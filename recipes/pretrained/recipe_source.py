@@ -7,13 +7,16 @@ A source is a folder::
       songs/valid/...                                                 never trained on
       songs/test/...                                                  never trained on
       midi/  voices/  oneshots/                                       optional, for generated songs
-      sources.json                                                    optional: licences, as in the one here
+      instrumental/  loops/                                           optional: mixes without a voice, stems
+      sources.json  credits.json                                      optional: licences, as in those here
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+from recipe_credits import FOLDERS, credited_files, refuse_restricted
 
 from auralflow.audio import is_audio, probe
 from auralflow.config import CheckConfig, read_settings
@@ -90,13 +93,9 @@ def licences(source: Path) -> dict[str, DataPart]:
     values = read_settings(own if own.is_file() else HERE / SOURCES_FILE)
     parts = {folder: DataPart.model_validate({"minutes": 0.0, **part}) for folder, part in values.items()}
     for part in parts.values():
-        words = part.licence.upper().replace("-", " ").split()
-        if "NC" in words or "NONCOMMERCIAL" in "".join(words):
-            raise DatasetError(
-                f"{part.name} is refused",
-                found=part.licence,
-                expected="a licence that lets all use the weights",
-            )
+        refuse_restricted(part.name, part.licence)
+    for folder in FOLDERS:
+        credited_files(source, folder)
     for folder in _folders_trained_on(source):
         if not any(folder == known or folder.startswith(f"{known}/") for known in parts):
             raise DatasetError(
