@@ -18,8 +18,9 @@ import ray
 import torch
 
 from auralflow.audio import write_audio
-from auralflow.config import SOURCES, EngineConfig, ModelConfig, StemConfig
-from auralflow.models import SpectrogramMaskModel
+from auralflow.config import SOURCES, EngineConfig, StemConfig
+from auralflow.nets.unet import SpectrogramNetConfig
+from auralflow.nets.unet.model import SpectrogramMaskModel
 from auralflow.separation import Outcome, Separator, find_songs, separate_files
 from auralflow.separation.cluster import separate_on_ray
 
@@ -51,7 +52,9 @@ def main() -> None:
     parser.add_argument("--songs", type=int, default=12)
     parser.add_argument("--seconds", type=float, default=60)
     options = parser.parse_args()
-    config = ModelConfig(targets=SOURCES, num_channels=2, num_fft=2048, window_size=2048, hop_length=1024)
+    config = SpectrogramNetConfig(
+        targets=SOURCES, num_channels=2, num_fft=2048, window_size=2048, hop_length=1024
+    )
     model = SpectrogramMaskModel(config).eval()
     cores = len(os.sched_getaffinity(0))
     ray.init(

@@ -30,13 +30,16 @@ import numpy as np
 import soundfile
 import torch
 
-from auralflow.config import SOURCES, AugmentConfig, ModelConfig, PrepareConfig, TrainConfig
+from auralflow.config import SOURCES, AugmentConfig, PrepareConfig, TrainConfig
 from auralflow.datasets import EpochSampler, Track, TrainingChunks, train_loader, training_tracks
 from auralflow.datasets.chunks import read_chunk
 from auralflow.datasets.prepare import prepare
+from auralflow.nets.unet import SpectrogramNetConfig
 from auralflow.synth import write_dataset
 
-CONFIG = ModelConfig(targets=SOURCES, num_channels=2, num_fft=2048, window_size=2048, hop_length=1024)
+CONFIG = SpectrogramNetConfig(
+    targets=SOURCES, num_channels=2, num_fft=2048, window_size=2048, hop_length=1024
+)
 FORMATS = {
     "wav": ("WAV", "PCM_16", ".wav"),
     "flac": ("FLAC", "PCM_16", ".flac"),
@@ -233,7 +236,7 @@ def run_loader(chunks: TrainingChunks, count: int, workers: int) -> Result:
 
 def training_step() -> float:
     """Chunks a second that a training step of SpectrogramNetSimple takes."""
-    from auralflow.models import SpectrogramMaskModel
+    from auralflow.nets.unet.model import SpectrogramMaskModel
     from auralflow.trainer import Trainer
 
     config = CONFIG.model_copy(update={"targets": ("vocals",)})

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from auralflow.audio import read_audio, resample
 from auralflow.models import load
-from auralflow.models.blocks import UpBlock
+from auralflow.nets.unet.blocks import UpBlock
 
 
 def silence(part: nn.Module) -> torch.utils.hooks.RemovableHandle:

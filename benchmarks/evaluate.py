@@ -19,9 +19,10 @@ from functools import partial
 import numpy as np
 import torch
 
-from auralflow.config import SOURCES, ModelConfig
+from auralflow.config import SOURCES
 from auralflow.metrics import RatioSums, framewise_sdr, pool_channels, sdr, si_sdr, si_snr, snr
-from auralflow.models import SpectrogramMaskModel
+from auralflow.nets.unet import SpectrogramNetConfig
+from auralflow.nets.unet.model import SpectrogramMaskModel
 from auralflow.separation import Separator
 
 RATE = 44100
@@ -89,7 +90,9 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     estimates, references = song(options.seconds)
-    config = ModelConfig(targets=SOURCES, num_channels=2, num_fft=2048, window_size=2048, hop_length=1024)
+    config = SpectrogramNetConfig(
+        targets=SOURCES, num_channels=2, num_fft=2048, window_size=2048, hop_length=1024
+    )
     separator = Separator(SpectrogramMaskModel(config), device="cpu")
     mixture = references.sum(dim=0).numpy()
     jobs: dict[str, Callable[[], object]] = {

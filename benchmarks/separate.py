@@ -22,8 +22,9 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from auralflow.config import SOURCES, model_config_type
-from auralflow.models import SpectrogramMaskModel
+from auralflow.config import SOURCES
+from auralflow.nets.families import settings_of_net
+from auralflow.nets.unet.model import SpectrogramMaskModel
 from auralflow.separation import Separator
 
 RATE = 44100
@@ -51,7 +52,7 @@ def convolution_peak() -> float:
 
 def auralflow_row(net: str, audio: np.ndarray, **options: object) -> dict:
     """One net of auralflow, at the size that is shipped."""
-    config = model_config_type(net)(
+    config = settings_of_net(net)(
         net=net, targets=SOURCES, num_channels=2, num_fft=2048, window_size=2048, hop_length=1024
     )
     separator = Separator(SpectrogramMaskModel(config), device="cpu", **options)
@@ -66,7 +67,7 @@ def auralflow_row(net: str, audio: np.ndarray, **options: object) -> dict:
         inside += time.process_time() - started
         return result
 
-    example = torch.rand(1, 2, config.num_bins, engine.model.stft.num_frames(engine.chunk_samples))
+    example = torch.rand(1, 2, config.num_bins, engine.model.transform.num_frames(engine.chunk_samples))
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         engine.model.net(example)
     separator.separate(audio[:, : RATE * 4], RATE)

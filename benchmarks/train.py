@@ -17,8 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from auralflow.config import NETS, SOURCES, TrainConfig, model_config_type
-from auralflow.models import SpectrogramMaskModel
+from auralflow.config import SOURCES, TrainConfig
+from auralflow.nets.families import settings_of_net
+from auralflow.nets.unet import NETS
+from auralflow.nets.unet.model import SpectrogramMaskModel
 from auralflow.trainer import Trainer
 from auralflow.trainer.objective import compute_loss
 from auralflow.trainer.optimization import create_optimizer, criterion_of
@@ -52,7 +54,7 @@ def convolution_peak() -> float:
 def reference_model(net: str) -> SpectrogramMaskModel:
     """A net at the reference sizes, for four stereo targets."""
     transform = {"num_fft": 2048, "window_size": 2048, "hop_length": 1024}
-    config = model_config_type(net)(net=net, targets=SOURCES, num_channels=2, **transform)
+    config = settings_of_net(net)(net=net, targets=SOURCES, num_channels=2, **transform)
     return SpectrogramMaskModel(config)
 
 

@@ -16,10 +16,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.checkpoint import checkpoint
 
-from auralflow.config import SOURCES, ModelConfig
+from auralflow.config import SOURCES
 from auralflow.losses import ComplexL1Loss
-from auralflow.models import SpectrogramMaskModel
-from auralflow.models.blocks import ConvBlock
+from auralflow.nets.unet import SpectrogramNetConfig
+from auralflow.nets.unet.blocks import ConvBlock
+from auralflow.nets.unet.model import SpectrogramMaskModel
 from auralflow.trainer.objective import compute_loss
 
 Step = Callable[[], object]
@@ -28,7 +29,9 @@ Step = Callable[[], object]
 def reference_model() -> SpectrogramMaskModel:
     """SpectrogramNetSimple at the size that is shipped."""
     torch.manual_seed(0)
-    config = ModelConfig(targets=SOURCES, num_channels=2, num_fft=2048, window_size=2048, hop_length=1024)
+    config = SpectrogramNetConfig(
+        targets=SOURCES, num_channels=2, num_fft=2048, window_size=2048, hop_length=1024
+    )
     return SpectrogramMaskModel(config).train()
 
 
@@ -55,8 +58,7 @@ def make_step(
         optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16) if bfloat16 else nullcontext():
             estimate = model(batch[0])
-        estimate = estimate._replace(mask=estimate.mask.float())
-        compute_loss(criterion, model, estimate, batch[1]).backward()
+        compute_loss(criterion, estimate, batch[1]).backward()
         optimizer.step()
         torch.set_num_threads(usual)
 

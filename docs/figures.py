@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
-from auralflow.config import ModelConfig, TrainConfig
-from auralflow.models import create_model_folder
-from auralflow.pretrained import installed_registry
-from auralflow.pretrained.registry import PACKAGE_FOLDER
+from auralflow.config import TrainConfig
+from auralflow.models import create_model_folder, installed_registry
+from auralflow.models.registry import PACKAGE_FOLDER
+from auralflow.nets.unet import SpectrogramNetConfig
 from auralflow.synth import generate_song, write_dataset
 from auralflow.trainer import train
 from auralflow.transforms import STFT, griffin_lim, magnitude, phase, reconstruct
@@ -124,7 +124,9 @@ def draw_training() -> Figure:
         shape = {"num_fft": 512, "window_size": 512, "hop_length": 256}
         create_model_folder(
             model,
-            ModelConfig(num_hidden_channels=4, sample_rate=8000, dropout_p=0.1, sample_length=2, **shape),
+            SpectrogramNetConfig(
+                num_hidden_channels=4, sample_rate=8000, dropout_p=0.1, sample_length=2, **shape
+            ),
         )
         settings = TrainConfig(
             criterion="complex_l1", lr=0.002, max_epochs=8, max_samples=64, batch_size=4, valid_samples=12

@@ -17,22 +17,21 @@ from auralflow.config import (
     DownloadConfig,
     EvaluateConfig,
     ImportConfig,
-    ModelConfig,
     PlotConfig,
     PrepareConfig,
-    RecurrentModelConfig,
     SeparateConfig,
     Settings,
     SynthConfig,
     TrainConfig,
     option_name,
 )
+from auralflow.nets.unet import RecurrentNetConfig, SpectrogramNetConfig
 
 README = Path(__file__).parent.parent / "README.md"
 NOT_OPTIONS = {"format_version", "net", "targets"}
 TABLES: dict[str, tuple[type[Settings], set[str]]] = {
-    "config": (ModelConfig, NOT_OPTIONS),
-    "config-recurrent": (RecurrentModelConfig, set(ModelConfig.model_fields)),
+    "config": (SpectrogramNetConfig, NOT_OPTIONS),
+    "config-recurrent": (RecurrentNetConfig, set(SpectrogramNetConfig.model_fields)),
     "train": (TrainConfig, set()),
     "separate": (SeparateConfig, set()),
     "evaluate": (EvaluateConfig, set()),

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from auralflow.pretrained import DataPart, ModelCard, ScoreTable, TrackScore, installed_registry
+from auralflow.models import DataPart, ModelCard, ScoreTable, TrackScore, installed_registry
 
 ROOT = Path(__file__).parent.parent
 NOTHING = "There are no pretrained models in this version."

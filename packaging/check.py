@@ -34,20 +34,20 @@ from auralflow.audio import Audio, read_audio
 from auralflow.config import (
     DoctorConfig,
     EvaluateConfig,
-    ModelConfig,
     PrepareConfig,
     SeparateConfig,
     SynthConfig,
     TrainConfig,
 )
 from auralflow.errors import AuralflowError
-from auralflow.models import SpectrogramMaskModel
+from auralflow.nets.unet import SpectrogramNetConfig
+from auralflow.nets.unet.model import SpectrogramMaskModel
 from auralflow.separation import Separator
 from torch import Tensor
 
 
 def vocals(song: Path) -> Audio:
-    model = SpectrogramMaskModel(ModelConfig(targets=("vocals",)))
+    model = SpectrogramMaskModel(SpectrogramNetConfig(targets=("vocals",)))
     stems = Separator(model, overlap=0.5).separate(song)
     assert_type(stems, Audio)
     return stems
@@ -67,7 +67,7 @@ try:
 except AuralflowError as error:
     assert_type(error.exit_code, int)
 """
-WRONG_CONSUMER = "from auralflow.config import ModelConfig\n\nModelConfig().hop_length.upper()\n"
+WRONG_CONSUMER = "from auralflow.config import SpectrogramNetConfig\n\nModelConfig().hop_length.upper()\n"
 
 
 @dataclass

@@ -10,9 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from auralflow.audio import write_audio
-from auralflow.config import SOURCES, ModelConfig
-from auralflow.models import MaskEstimate, SpectrogramMaskModel, create_model_folder, save_weights
+from auralflow.config import SOURCES
+from auralflow.models import create_model_folder, save_weights
 from auralflow.models.folder import WEIGHTS_FILE
+from auralflow.nets.unet import SpectrogramNetConfig
+from auralflow.nets.unet.model import SpectrogramMaskModel
+from auralflow.nets.unet.nets import MaskEstimate
 
 RATE = 8000
 
@@ -34,7 +37,7 @@ class ConstantMask(nn.Module):
         return MaskEstimate(self.levels.expand(len(magnitudes), -1, *magnitudes.shape[1:]))
 
 
-def tiny_config(**settings) -> ModelConfig:
+def tiny_config(**settings) -> SpectrogramNetConfig:
     defaults = {
         "targets": ("vocals", "drums"),
         "num_hidden_channels": 2,
@@ -45,7 +48,7 @@ def tiny_config(**settings) -> ModelConfig:
         "hop_length": 128,
         "dropout_p": 0.0,
     }
-    return ModelConfig(**{**defaults, **settings})
+    return SpectrogramNetConfig(**{**defaults, **settings})
 
 
 def constant_model(*levels: float, **settings) -> SpectrogramMaskModel:

@@ -20,7 +20,9 @@ from auralflow.datasets import (
     training_tracks,
     valid_loader,
 )
-from auralflow.models import MaskEstimate, SpectrogramMaskModel, read_model_config, save_weights
+from auralflow.models import read_model_config, save_weights
+from auralflow.nets.unet.model import SpectrogramMaskModel
+from auralflow.nets.unet.nets import MaskEstimate
 from auralflow.trainer import Trainer
 from auralflow.trainer.optimization import end_processes
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 from conftest import tiny_config
 
-from auralflow.models import SpectrogramMaskModel
+from auralflow.models import SHIPPED_WEIGHTS, ModelCard, Registry
 from auralflow.models.folder import save_weights
-from auralflow.pretrained import SHIPPED_WEIGHTS, ModelCard, Registry
+from auralflow.nets.unet.model import SpectrogramMaskModel
 from auralflow.storage import write_json
 
 NAME = "Tiny"

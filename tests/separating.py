@@ -8,8 +8,10 @@ import soundfile
 import torch
 from torch import nn
 
-from auralflow.config import ModelConfig
-from auralflow.models import MaskEstimate, SpectrogramMaskModel, create_model_folder, load, save_weights
+from auralflow.models import create_model_folder, load, save_weights
+from auralflow.nets.unet import SpectrogramNetConfig
+from auralflow.nets.unet.model import SpectrogramMaskModel
+from auralflow.nets.unet.nets import MaskEstimate
 from auralflow.separation import Separator, find_songs, separate_files
 
 RATE = 8000
@@ -29,7 +31,7 @@ def small_config(**changes):
         "window_size": 256,
         "hop_length": 128,
     }
-    return ModelConfig(**(settings | changes))
+    return SpectrogramNetConfig(**(settings | changes))
 
 
 class FixedMasks(nn.Module):

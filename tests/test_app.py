@@ -25,7 +25,7 @@ from auralflow.app.tracks import COLUMNS, outline, spectrogram_strip
 from auralflow.cli import main
 from auralflow.config import AppConfig
 from auralflow.errors import AudioError, CancelledError, NotFoundError, UsageError
-from auralflow.models import SpectrogramMaskModel
+from auralflow.nets.unet.model import SpectrogramMaskModel
 
 
 @pytest.fixture

@@ -15,8 +15,9 @@ import pytest
 import soundfile
 import torch
 
-from auralflow.config import ModelConfig
-from auralflow.models import SpectrogramMaskModel, create_model_folder, save_weights
+from auralflow.models import create_model_folder, save_weights
+from auralflow.nets.unet import SpectrogramNetConfig
+from auralflow.nets.unet.model import SpectrogramMaskModel
 from auralflow.synth import generate_song
 
 pytest.importorskip("gradio", reason="needs the extra app")
@@ -36,7 +37,7 @@ DESKTOP = {"width": 1200, "height": 900}
 
 
 def make_model(folder, targets, num_hidden_channels=2):
-    config = ModelConfig(
+    config = SpectrogramNetConfig(
         targets=targets,
         num_channels=2,
         num_hidden_channels=num_hidden_channels,

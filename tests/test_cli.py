@@ -16,7 +16,8 @@ from auralflow.audio import probe, write_audio
 from auralflow.cli import main
 from auralflow.cli.config_command import ModelOptions
 from auralflow.cli.training import ProgressCallback
-from auralflow.config import NETS, RecurrentModelConfig, TrainConfig
+from auralflow.config import TrainConfig
+from auralflow.nets.unet import NETS, RecurrentNetConfig
 from auralflow.trainer.callbacks import TrainingState
 
 PARAMETERS = dict(zip(NETS, ("7,782,423", "32,451,095", "39,527,511"), strict=True))
@@ -140,7 +141,7 @@ def test_options_are_exactly_those_of_the_reference():
         "hidden_size",
         "input_axis",
     }
-    fields = RecurrentModelConfig.model_fields
+    fields = RecurrentNetConfig.model_fields
     assert all(
         ModelOptions.model_fields[name].default == fields[name].default for name in ModelOptions.model_fields
     )

@@ -11,20 +11,18 @@ from pydantic import ValidationError
 
 from auralflow import config
 from auralflow.config import (
-    NETS,
     AppConfig,
     EvaluateConfig,
-    ModelConfig,
-    RecurrentModelConfig,
     SeparateConfig,
     TrainConfig,
-    model_config_type,
     parse_settings,
     read_settings,
 )
 from auralflow.errors import NotFoundError, SettingsError
+from auralflow.nets.families import settings_of_net
+from auralflow.nets.unet import NETS, RecurrentNetConfig, SpectrogramNetConfig
 
-ALL = [AppConfig, ModelConfig, RecurrentModelConfig, TrainConfig, SeparateConfig, EvaluateConfig]
+ALL = [AppConfig, SpectrogramNetConfig, RecurrentNetConfig, TrainConfig, SeparateConfig, EvaluateConfig]
 
 
 def test_defaults_are_named_so_that_type_checkers_without_plugins_see_them():
@@ -54,7 +52,7 @@ def test_settings_are_frozen(kind):
 
 
 def test_defaults_are_those_of_the_reference():
-    assert RecurrentModelConfig().model_dump(exclude={"format_version", "net", "targets"}) == {
+    assert RecurrentNetConfig().model_dump(exclude={"format_version", "net", "targets"}) == {
         "num_channels": 1,
         "num_hidden_channels": 16,
         "sample_length": 3,
@@ -97,12 +95,12 @@ def test_defaults_are_those_of_the_reference():
 
 def test_unknown_key_is_refused_with_a_suggestion():
     with pytest.raises(SettingsError, match=r"unknown setting 'num_chanels'\. Did you mean 'num_channels'\?"):
-        parse_settings(ModelConfig, {"num_chanels": 2})
+        parse_settings(SpectrogramNetConfig, {"num_chanels": 2})
 
 
 def test_unknown_key_without_a_likeness_lists_what_is_known():
     with pytest.raises(SettingsError, match=r"Known: .*hop_length"):
-        parse_settings(ModelConfig, {"zzz": 2})
+        parse_settings(SpectrogramNetConfig, {"zzz": 2})
 
 
 @pytest.mark.parametrize(
@@ -126,7 +124,7 @@ def test_unknown_key_without_a_likeness_lists_what_is_known():
 )
 def test_values_out_of_range_give_one_line_that_names_the_setting(values, message):
     with pytest.raises(SettingsError, match=message) as caught:
-        parse_settings(ModelConfig, values)
+        parse_settings(SpectrogramNetConfig, values)
     assert "\n" not in str(caught.value)
     assert "pydantic" not in str(caught.value)
 
@@ -137,11 +135,11 @@ def test_hyphen_and_underscore_name_the_same_choice(spelling):
 
 
 def test_numeric_choices_can_be_typed():
-    assert parse_settings(RecurrentModelConfig, {"input_axis": "0"}).input_axis == 0
+    assert parse_settings(RecurrentNetConfig, {"input_axis": "0"}).input_axis == 0
 
 
 def test_only_recurrent_nets_have_recurrent_settings():
-    fields = {net: set(model_config_type(net).model_fields) for net in NETS}
+    fields = {net: set(settings_of_net(net).model_fields) for net in NETS}
     assert "hidden_size" not in fields["SpectrogramNetSimple"]
     assert fields["SpectrogramNetLSTM"] == fields["SpectrogramNetVAE"]
     assert {"recurrent_depth", "hidden_size", "input_axis"} <= fields["SpectrogramNetVAE"]
@@ -149,7 +147,7 @@ def test_only_recurrent_nets_have_recurrent_settings():
 
 def test_unknown_net_is_refused_with_a_suggestion():
     with pytest.raises(SettingsError, match="did you mean 'SpectrogramNetSimple'"):
-        model_config_type("SpectrogramNetSimpel")
+        settings_of_net("SpectrogramNetSimpel")
 
 
 @pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:1", "mps"])

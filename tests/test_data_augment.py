@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import butter, sosfilt, sosfreqz
 
-from auralflow.config import AugmentConfig, ModelConfig, PrepareConfig, TrainConfig
+from auralflow.config import AugmentConfig, PrepareConfig, TrainConfig
 from auralflow.datasets import TrainingChunks, training_tracks
 from auralflow.datasets.augment import (
     Band,
@@ -25,11 +25,12 @@ from auralflow.datasets.prepare import prepare
 from auralflow.datasets.remix import Moment
 from auralflow.datasets.stems import read_stem
 from auralflow.errors import DatasetError
+from auralflow.nets.unet import SpectrogramNetConfig
 
 OFF = AugmentConfig(
     gain=0, channel_swap=0, sign_flip=0, time_shift=0, equalizer=0, low_pass=0, repitch=0, keep_silence=0
 )
-CONFIG = ModelConfig(
+CONFIG = SpectrogramNetConfig(
     targets=SOURCES,
     sample_rate=RATE,
     sample_length=0.5,

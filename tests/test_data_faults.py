@@ -14,14 +14,15 @@ import torch
 from dataset_makers import RATE, SOURCES, noise, write_dataset
 
 from auralflow.cli import main
-from auralflow.config import AugmentConfig, ModelConfig, TrainConfig
+from auralflow.config import AugmentConfig, TrainConfig
 from auralflow.datasets import EpochSampler, TrainingChunks, ValidationChunks, train_loader, training_tracks
 from auralflow.datasets.stems import read_stem
 from auralflow.errors import AudioError, DatasetError, NotFoundError
 from auralflow.models.folder import create_model_folder
+from auralflow.nets.unet import SpectrogramNetConfig
 from auralflow.trainer import Callback, train
 
-CONFIG = ModelConfig(
+CONFIG = SpectrogramNetConfig(
     targets=("vocals",),
     sample_rate=RATE,
     sample_length=0.5,

@@ -18,14 +18,15 @@ from dataset_makers import RATE, SOURCES, noise, write_dataset, write_track
 
 from auralflow.audio import resample
 from auralflow.cli import main
-from auralflow.config import AugmentConfig, ModelConfig, PrepareConfig
+from auralflow.config import AugmentConfig, PrepareConfig
 from auralflow.datasets import TrainingChunks, ValidationChunks, training_tracks
 from auralflow.datasets.prepare import prepare
 from auralflow.datasets.stems import read_stem
 from auralflow.errors import AudioError, DatasetError, NotFoundError, UsageError
+from auralflow.nets.unet import SpectrogramNetConfig
 
 SETTINGS = PrepareConfig(sample_rate=RATE)
-CONFIG = ModelConfig(
+CONFIG = SpectrogramNetConfig(
     targets=SOURCES,
     sample_rate=RATE,
     sample_length=0.5,

@@ -8,7 +8,7 @@ from dataset_makers import RATE, SOURCES, noise, write_dataset, write_track
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auralflow.config import AugmentConfig, ModelConfig, TrainConfig
+from auralflow.config import AugmentConfig, TrainConfig
 from auralflow.datasets import (
     EpochSampler,
     TrainingChunks,
@@ -17,8 +17,9 @@ from auralflow.datasets import (
     training_tracks,
     valid_loader,
 )
+from auralflow.nets.unet import SpectrogramNetConfig
 
-CONFIG = ModelConfig(
+CONFIG = SpectrogramNetConfig(
     targets=SOURCES,
     sample_rate=RATE,
     sample_length=0.5,

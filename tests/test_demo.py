@@ -24,9 +24,9 @@ def demo_commands():
 @pytest.fixture
 def shipped(tmp_path, monkeypatch):
     """The name of the shipped model, with a tiny net behind it."""
-    shelf = Shelf(tmp_path / "src" / "auralflow", name=NAME)
+    shelf = Shelf(tmp_path / "src" / "auralflow" / "models", name=NAME)
     shelf.ship()
-    monkeypatch.setattr("auralflow.pretrained.registry.PACKAGE_FOLDER", shelf.registry.folder)
+    monkeypatch.setattr("auralflow.models.registry.PACKAGE_FOLDER", shelf.registry.folder)
     monkeypatch.setenv("AURALFLOW_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("AURALFLOW_OFFLINE", "1")
     monkeypatch.chdir(tmp_path)

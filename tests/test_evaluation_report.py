@@ -14,13 +14,15 @@ import torch
 
 from auralflow.audio import write_audio
 from auralflow.cli import main
-from auralflow.config import SOURCES, ModelConfig
+from auralflow.config import SOURCES
 from auralflow.evaluation import Comparison, Report, Score, TrackScores, save_report, write_museval
 from auralflow.evaluation.examples import make_examples
 from auralflow.evaluation.page import report_page
 from auralflow.evaluation.tables import pair_tables, summary_tables
-from auralflow.models import SpectrogramMaskModel, create_model_folder, save_weights
+from auralflow.models import create_model_folder, save_weights
 from auralflow.models.folder import WEIGHTS_FILE
+from auralflow.nets.unet import SpectrogramNetConfig
+from auralflow.nets.unet.model import SpectrogramMaskModel
 
 RATE = 8000
 
@@ -41,7 +43,7 @@ def model(tmp_path):
 
 
 def write_model(folder, seed):
-    config = ModelConfig(
+    config = SpectrogramNetConfig(
         targets=SOURCES,
         num_hidden_channels=1,
         sample_rate=RATE,

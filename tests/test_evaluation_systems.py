@@ -10,7 +10,7 @@ import torch
 from outside_museval import museval
 
 from auralflow.audio import read_audio, write_audio
-from auralflow.config import SOURCES, ModelConfig
+from auralflow.config import SOURCES
 from auralflow.datasets import index_split
 from auralflow.errors import DatasetError, NotFoundError, UsageError
 from auralflow.evaluation import (
@@ -31,11 +31,12 @@ from auralflow.evaluation import (
 from auralflow.evaluation.scoring import Extras, score_track
 from auralflow.evaluation.streams import BlockReader
 from auralflow.metrics import pool_channels, si_sdr
-from auralflow.models import SpectrogramMaskModel
+from auralflow.nets.unet import SpectrogramNetConfig
+from auralflow.nets.unet.model import SpectrogramMaskModel
 from auralflow.separation import Separator
 
 RATE = 8000
-CONFIG = ModelConfig(
+CONFIG = SpectrogramNetConfig(
     targets=SOURCES,
     num_channels=2,
     num_hidden_channels=1,

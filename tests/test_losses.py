@@ -269,32 +269,6 @@ def test_best_permutation_undoes_any_order_and_leaves_the_right_one(order, seed)
         torch.testing.assert_close(torch.autograd.grad(best, estimate)[0], gradient)
 
 
-@pytest.mark.parametrize("reduction", ["mean", "sum"])
-def test_kl_divergence_equals_that_of_torch_distributions(reduction):
-    mu, log_var = audio(3, 7, level=2), audio(3, 7, seed=1, level=2)
-    posterior = torch.distributions.Normal(mu, (0.5 * log_var).exp())
-    prior = torch.distributions.Normal(torch.zeros_like(mu), torch.ones_like(mu))
-    expected = getattr(torch.distributions.kl_divergence(posterior, prior), reduction)()
-    torch.testing.assert_close(losses.kl_divergence(mu, log_var, reduction), expected)
-    torch.testing.assert_close(losses.latent_loss(mu, log_var, 0.3, reduction), 0.3 * expected)
-
-
-def test_kl_divergence_is_zero_for_the_prior_only():
-    zero = torch.zeros(2, 5)
-    assert losses.kl_divergence(zero, zero) == 0
-    for mu, log_var in ((zero + 0.1, zero), (zero, zero + 0.1), (zero, zero - 0.1)):
-        assert losses.kl_divergence(mu, log_var) > 0
-
-
-@given(value=st.floats(-1000, 1000, width=32))
-@settings(deadline=None, max_examples=40)
-def test_kl_divergence_of_any_log_variance_is_finite_and_pulls_it_back(value):
-    mu, log_var = torch.zeros(3, requires_grad=True), torch.full((3,), value, requires_grad=True)
-    assert_trains(losses.kl_divergence(mu, log_var), mu, log_var)
-    if abs(value) > 1e-3:
-        assert (log_var.grad * value > 0).all()
-
-
 @pytest.mark.parametrize("name", MAGNITUDE_LOSSES)
 @given(
     seed=SEEDS,
@@ -392,8 +366,6 @@ def test_audio_and_spectrograms_of_other_shapes_are_refused():
         losses.complex_l1_loss(torch.ones(1, 8) + 0j, torch.ones(2, 8) + 0j)
     with pytest.raises(UsageError, match="do not fit"):
         losses.snr_loss(*[torch.ones(1, 2, 1, 3, 4) + 0j] * 2, torch.ones(1, 1, 3, 5) + 0j)
-    with pytest.raises(UsageError, match="compare"):
-        losses.kl_divergence(torch.ones(1, 8), torch.ones(2, 8))
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])

@@ -10,17 +10,13 @@ from conftest import constant_model, tiny_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auralflow.config import NETS, SOURCES, ModelConfig, model_config_type
+from auralflow.config import SOURCES
 from auralflow.errors import ModelError, NotFoundError, UsageError
-from auralflow.models import (
-    SpectrogramMaskModel,
-    create_model_folder,
-    load,
-    load_weights,
-    read_model_config,
-    save_weights,
-)
-from auralflow.models.folder import MODEL_FILE, WEIGHTS_FILE, restrict_targets
+from auralflow.models import create_model_folder, load, load_weights, read_model_config, save_weights
+from auralflow.models.folder import MODEL_FILE, WEIGHTS_FILE
+from auralflow.nets.families import settings_of_net
+from auralflow.nets.unet import NETS, SpectrogramNetConfig
+from auralflow.nets.unet.model import SpectrogramMaskModel
 from auralflow.transforms import reconstruct
 
 
@@ -46,12 +42,12 @@ def test_masks_that_sum_to_one_give_targets_that_sum_to_the_input():
     assert torch.allclose(model.separate(audio).sum(dim=1), audio, atol=1e-5)
 
 
-def test_forward_and_postprocess_agree_with_separate_on_one_chunk():
+def test_an_estimate_is_what_separate_gives_on_one_chunk():
     torch.manual_seed(0)
     model = SpectrogramMaskModel(tiny_config()).eval()
     audio = torch.randn(2, 1, model.config.chunk_samples)
     with torch.no_grad():
-        expected = model.postprocess(model(audio))
+        expected = model(audio).audio
     assert torch.allclose(model.separate(audio), expected, atol=1e-6)
 
 
@@ -74,7 +70,7 @@ def test_other_shapes_are_refused_with_the_expected_one(shape):
 
 @pytest.mark.parametrize("net", NETS)
 def test_a_saved_model_separates_as_before(net, tmp_path):
-    kind = model_config_type(net)
+    kind = settings_of_net(net)
     small = {"hidden_size": 8} if net != "SpectrogramNetSimple" else {}
     config = kind(net=net, **tiny_config().model_dump(exclude={"net", "format_version"}), **small)
     torch.manual_seed(0)
@@ -116,7 +112,7 @@ def test_any_targets_in_any_order_are_estimated_as_by_the_whole(kept, channels, 
     model = SpectrogramMaskModel(config).eval()
     audio = torch.randn(1, channels, 5000)
     rows = [SOURCES.index(target) for target in kept]
-    estimate = restrict_targets(model, kept).separate(audio)
+    estimate = model.restricted(kept).separate(audio)
     assert torch.allclose(estimate, model.separate(audio)[:, rows], atol=1e-6)
 
 
@@ -126,7 +122,7 @@ def test_an_unknown_target_names_those_there_are(model_folder):
 
 
 def test_softmax_models_cannot_be_cut_down(model_folder):
-    with pytest.raises(UsageError, match="softmax"):
+    with pytest.raises(UsageError, match="which it estimates together"):
         load(model_folder(mask_act_fn="softmax"), target="vocals")
 
 
@@ -229,7 +225,7 @@ def test_weights_can_be_read_by_those_who_can_read_other_new_files(tmp_path):
 
 
 def test_model_json_is_readable_by_people(tmp_path):
-    create_model_folder(tmp_path, ModelConfig(targets=("vocals",)))
+    create_model_folder(tmp_path, SpectrogramNetConfig(targets=("vocals",)))
     values = json.loads((tmp_path / MODEL_FILE).read_text())
     assert values["net"] == "SpectrogramNetSimple"
     assert values["targets"] == ["vocals"]

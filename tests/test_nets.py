@@ -5,10 +5,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auralflow.config import NETS, SOURCES, model_config_type
-from auralflow.models import create_net
-from auralflow.models.blocks import BinAffine, Mask
-from auralflow.models.nets import count_parameters
+from auralflow.config import SOURCES
+from auralflow.models.folder import count_parameters
+from auralflow.nets.families import settings_of_net
+from auralflow.nets.unet import NETS
+from auralflow.nets.unet.blocks import BinAffine, Mask, kl_divergence
+from auralflow.nets.unet.nets import create_net
 
 REFERENCE = {"num_fft": 2048, "window_size": 2048, "hop_length": 1024}
 MILLIONS = {"SpectrogramNetSimple": 7.9, "SpectrogramNetLSTM": 32.3, "SpectrogramNetVAE": 40.0}
@@ -27,15 +29,13 @@ def tiny(net, **values):
     }
     if net != "SpectrogramNetSimple":
         defaults |= {"hidden_size": 8, "recurrent_depth": 2}
-    return model_config_type(net)(net=net, **(defaults | values))
+    return settings_of_net(net)(net=net, **(defaults | values))
 
 
 @pytest.mark.parametrize("net", NETS)
 @pytest.mark.parametrize("layout", [{"targets": ("vocals",)}, {"targets": SOURCES, "num_channels": 2}])
 def test_number_of_parameters_is_within_two_per_cent(net, layout):
-    config = model_config_type(net)(
-        net=net, normalize_input=True, normalize_output=True, **REFERENCE, **layout
-    )
+    config = settings_of_net(net)(net=net, normalize_input=True, normalize_output=True, **REFERENCE, **layout)
     assert count_parameters(config) / 1e6 == pytest.approx(MILLIONS[net], rel=0.02)
 
 
@@ -72,7 +72,7 @@ def test_masks_have_the_right_shape_and_range(
     assert estimate.mask.shape == (2, targets, channels, config.num_bins, config.num_frames)
     assert estimate.mask.min() >= 0
     assert estimate.mask.max() <= 1
-    assert (estimate.mu is not None) == (net == "SpectrogramNetVAE")
+    assert (estimate.penalty is not None) == (net == "SpectrogramNetVAE")
     assert estimate.mask.isfinite().all()
 
 
@@ -84,8 +84,8 @@ def test_gradients_reach_every_parameter(net, activation):
     model = create_net(config)
     estimate = model(torch.rand(4, 1, config.num_bins, config.num_frames))
     loss = (estimate.mask * torch.rand_like(estimate.mask)).sum()
-    if estimate.mu is not None:
-        loss = loss + estimate.mu.square().mean() + estimate.log_var.square().mean()
+    if estimate.penalty is not None:
+        loss = loss + estimate.penalty.mean()
     loss.backward()
     without = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert without == []
@@ -166,3 +166,31 @@ def test_same_seed_makes_the_same_net(net):
         torch.manual_seed(7)
         states.append(create_net(config).state_dict())
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_kl_divergence_equals_that_of_torch_distributions():
+    torch.manual_seed(0)
+    mu, log_var = torch.randn(2, 3, 7)
+    posterior = torch.distributions.Normal(mu, (0.5 * log_var).exp())
+    prior = torch.distributions.Normal(torch.zeros_like(mu), torch.ones_like(mu))
+    expected = torch.distributions.kl_divergence(posterior, prior)
+    torch.testing.assert_close(kl_divergence(mu, log_var), expected)
+
+
+def test_kl_divergence_is_zero_for_the_prior_only():
+    zero = torch.zeros(2, 5)
+    assert (kl_divergence(zero, zero) == 0).all()
+    for mu, log_var in ((zero + 0.1, zero), (zero, zero + 0.1), (zero, zero - 0.1)):
+        assert (kl_divergence(mu, log_var) > 0).all()
+
+
+@given(value=st.floats(-1000, 1000, width=32))
+@settings(deadline=None, max_examples=40)
+def test_kl_divergence_of_any_log_variance_is_finite_and_pulls_it_back(value):
+    mu, log_var = torch.zeros(3, requires_grad=True), torch.full((3,), value, requires_grad=True)
+    divergence = kl_divergence(mu, log_var).mean()
+    divergence.backward()
+    assert divergence.isfinite()
+    assert log_var.grad.isfinite().all()
+    if abs(value) > 1e-3:
+        assert (log_var.grad * value > 0).all()

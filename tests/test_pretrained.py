@@ -11,8 +11,8 @@ import pytest
 from pretrained_makers import Shelf, make_card, serving
 
 from auralflow.errors import ModelError, NotFoundError, UsageError
-from auralflow.pretrained import Access, ModelCard, Registry, fetch_weights, find_weights, installed_registry
-from auralflow.pretrained import download as download_module
+from auralflow.models import Access, ModelCard, Registry, fetch_weights, find_weights, installed_registry
+from auralflow.models import download as download_module
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_a_server_that_is_not_there_is_told(shelf, home, impatient):
 
 
 def test_a_server_that_sends_nothing_is_not_waited_for(shelf, home, impatient, monkeypatch):
-    monkeypatch.setattr("auralflow.pretrained.download.TIMEOUT", 0.1)
+    monkeypatch.setattr("auralflow.models.download.TIMEOUT", 0.1)
     started = time.monotonic()
     with serving(b"", "mute") as server, pytest.raises(ModelError, match="failed or broke off"):
         fetch(shelf, home, mirror=server.url)
@@ -145,7 +145,7 @@ def test_a_server_that_sends_nothing_is_not_waited_for(shelf, home, impatient, m
 
 
 def test_a_server_that_never_ends_does_not_fill_the_disk(shelf, home, impatient, monkeypatch):
-    monkeypatch.setattr("auralflow.pretrained.download.BLOCK", 64)
+    monkeypatch.setattr("auralflow.models.download.BLOCK", 64)
     largest = []
     with serving(shelf.weights.read_bytes(), "long") as server, pytest.raises(ModelError):
         fetch(shelf, home, mirror=server.url, on_progress=lambda done, _: largest.append(done))

@@ -14,11 +14,10 @@ from pretrained_makers import FOUR, NAME, Shelf, make_card, make_weights, servin
 from auralflow.audio import write_audio
 from auralflow.cli import main
 from auralflow.errors import ModelError, NotFoundError, UsageError
-from auralflow.models import load
+from auralflow.models import Access, ModelCard, installed_registry, load
 from auralflow.models.folder import load_weights, read_model_config, read_weights
 from auralflow.models.loading import is_pretrained, save_pretrained
-from auralflow.models.separator import SpectrogramMaskModel
-from auralflow.pretrained import Access, ModelCard, installed_registry
+from auralflow.nets.unet.model import SpectrogramMaskModel
 from auralflow.storage import write_json
 
 
@@ -26,9 +25,9 @@ from auralflow.storage import write_json
 def shelf(tmp_path, monkeypatch):
     """The installed pretrained models are one tiny one, which is shipped."""
     # As deep as in a checkout, whose root is looked at.
-    shelf = Shelf(tmp_path / "root" / "src" / "auralflow")
+    shelf = Shelf(tmp_path / "root" / "src" / "auralflow" / "models")
     shelf.ship()
-    monkeypatch.setattr("auralflow.pretrained.registry.PACKAGE_FOLDER", shelf.registry.folder)
+    monkeypatch.setattr("auralflow.models.registry.PACKAGE_FOLDER", shelf.registry.folder)
     monkeypatch.setenv("AURALFLOW_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("AURALFLOW_MIRROR", raising=False)
     monkeypatch.setenv("AURALFLOW_OFFLINE", "1")
@@ -128,7 +127,7 @@ def test_a_copy_that_was_installed_from_a_checkout_uses_its_weights(shelf, tmp_p
 
 @pytest.mark.parametrize("noted", [None, "", "rubbish", "[]", "{}", '{"url": "https://example.org/a.whl"}'])
 def test_a_copy_from_elsewhere_looks_for_no_checkout(noted, monkeypatch, tmp_path):
-    monkeypatch.setattr("auralflow.pretrained.registry.PACKAGE_FOLDER", tmp_path / "a" / "b" / "c")
+    monkeypatch.setattr("auralflow.models.registry.PACKAGE_FOLDER", tmp_path / "a" / "b" / "c" / "d")
     monkeypatch.setattr("importlib.metadata.distribution", lambda _: Installation(noted))
     assert installed_registry().checkout is None
 
@@ -235,7 +234,7 @@ def test_models_tells_what_is_not_here(shelf, monkeypatch, capsys, mirror, word)
 
 def test_an_installation_without_pretrained_models_says_so(shelf, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(
-        "auralflow.pretrained.registry.PACKAGE_FOLDER", tmp_path / "a" / "b" / "c" / "nothing"
+        "auralflow.models.registry.PACKAGE_FOLDER", tmp_path / "a" / "b" / "c" / "d" / "nothing"
     )
     assert run("models") == 0
     assert capsys.readouterr().out == "this installation of auralflow has no pretrained models\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pretrained_makers import FOUR, make_card, make_weights
 
-from auralflow.pretrained import DataPart, installed_registry
+from auralflow.models import DataPart, installed_registry
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "docs"))

@@ -17,9 +17,8 @@ from pretrained_makers import FOUR, make_weights
 from auralflow.config import parse_settings
 from auralflow.datasets import index_split
 from auralflow.errors import AuralflowError, DatasetError, ModelError, UsageError
-from auralflow.models import create_model_folder, load
+from auralflow.models import Access, DataPart, Registry, create_model_folder, load
 from auralflow.models.folder import read_weights
-from auralflow.pretrained import Access, DataPart, Registry
 from auralflow.storage import write_json
 from auralflow.synth import write_dataset
 
@@ -249,7 +248,7 @@ def test_generated_songs_need_their_material_and_its_options(source, capsys):
 def test_the_settings_of_each_net_are_valid(net, quick):
     small = make.read_settings(make.QUICK_FILE) if quick else {}
     recipe = make.net_recipe(net, small)
-    config = parse_settings(make.model_config_type(net), {"net": net, **recipe.model})
+    config = parse_settings(make.settings_of_net(net), {"net": net, **recipe.model})
     parse_settings(make.TrainConfig, recipe.train)
     assert config.targets == FOUR
     assert config.num_channels == 2
@@ -338,7 +337,7 @@ def about(**changes):
 def test_what_is_published_can_be_used_by_its_name(trained, tmp_path, ship):
     card = publish.publish(trained, tmp_path / "repository", about(), ship=ship)
     root = tmp_path / "repository"
-    registry = Registry(root / "src/auralflow/pretrained", root / "pretrained")
+    registry = Registry(root / "src/auralflow/models/pretrained", root / "pretrained")
     assert registry.names == ("Own",)
     assert registry.card("Own") == card
     assert (root / "pretrained" / card.file).is_file() != ship
@@ -357,7 +356,7 @@ def test_the_card_tells_the_training(trained, tmp_path):
     assert (card.training.seed, card.training.machine, card.weaknesses) == (3, "a shed", ("hums",))
     assert card.training.start == "a smaller net"
     assert card.parameters == sum(p.numel() for p in load(trained).parameters())
-    assert json.loads((tmp_path / "src/auralflow/pretrained/Own/summary.json").read_text())["epochs"]
+    assert json.loads((tmp_path / "src/auralflow/models/pretrained/Own/summary.json").read_text())["epochs"]
 
 
 def test_the_address_of_the_weights_is_that_of_their_file(trained, tmp_path):
@@ -436,7 +435,7 @@ def test_the_quick_form_makes_a_model_that_separates(generated_source, tmp_path)
     result = run_recipe(generated_source, tmp_path, "--net", "SpectrogramNetSimple")
     assert result.returncode == 0, result.stderr
     root = tmp_path / "published"
-    registry = Registry(root / "src/auralflow/pretrained", root / "pretrained")
+    registry = Registry(root / "src/auralflow/models/pretrained", root / "pretrained")
     access = Access(tmp_path / "home", offline=True)
     model = load("SpectrogramNetSimple", registry=registry, access=access)
     audio = torch.randn(1, 2, 44100)
@@ -462,7 +461,9 @@ def test_the_quick_form_in_slices_makes_all_nets(generated_source, tmp_path):
         assert calls < 60
     assert result.returncode == 0, result.stderr
     assert calls >= 1
-    registry = Registry(tmp_path / "published/src/auralflow/pretrained", tmp_path / "published/pretrained")
+    registry = Registry(
+        tmp_path / "published/src/auralflow/models/pretrained", tmp_path / "published/pretrained"
+    )
     access = Access(tmp_path / "home", offline=True)
     for name in make.NETS:
         card = registry.card(name)

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from separating import RATE, fixed_model, noise, small_model, write_song
 
-from auralflow.config import model_config_type
 from auralflow.errors import AudioError, CancelledError, NotFoundError, SettingsError, UsageError
-from auralflow.models import SpectrogramMaskModel
-from auralflow.models.folding import fold_batch_norm
+from auralflow.nets.families import settings_of_net
+from auralflow.nets.unet.folding import fold_batch_norm
+from auralflow.nets.unet.model import SpectrogramMaskModel
 from auralflow.separation import Separator
 from auralflow.separation.pipeline import average, prefetch
 
@@ -86,7 +86,7 @@ def test_separator_equals_the_model_it_was_made_of(separator):
 @pytest.mark.parametrize("net", ["SpectrogramNetSimple", "SpectrogramNetLSTM", "SpectrogramNetVAE"])
 def test_folding_changes_nothing_but_the_number_of_layers(net):
     extra = {} if net == "SpectrogramNetSimple" else {"hidden_size": 8}
-    config = model_config_type(net)(
+    config = settings_of_net(net)(
         net=net,
         num_hidden_channels=2,
         num_fft=256,

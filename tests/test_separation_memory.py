@@ -11,8 +11,9 @@ import soundfile
 from separating import RATE, small_config
 
 import auralflow
-from auralflow.config import ModelConfig
-from auralflow.models import SpectrogramMaskModel, create_model_folder, save_weights
+from auralflow.models import create_model_folder, save_weights
+from auralflow.nets.unet import SpectrogramNetConfig
+from auralflow.nets.unet.model import SpectrogramMaskModel
 
 SCRIPT = """
 import resource, sys
@@ -72,7 +73,9 @@ def test_ten_minutes_take_the_memory_of_half_a_one(tmp_path, options):
 @pytest.mark.timeout(7200)
 def test_two_hours_take_the_memory_of_ten_minutes(tmp_path):
     settings = {"num_channels": 2, "num_fft": 2048, "window_size": 2048, "hop_length": 1024}
-    config = ModelConfig(targets=("vocals", "drums", "bass", "other"), num_hidden_channels=16, **settings)
+    config = SpectrogramNetConfig(
+        targets=("vocals", "drums", "bass", "other"), num_hidden_channels=16, **settings
+    )
     model = _model_folder(tmp_path / "model", config)
     peaks = []
     for seconds in (600, 7200):

@@ -9,10 +9,11 @@ import torch
 from separating import RATE, noise, small_model_folder
 
 from auralflow.cli import main
-from auralflow.config import model_config_type
 from auralflow.errors import UsageError
-from auralflow.models import SpectrogramMaskModel, load
+from auralflow.models import load
 from auralflow.models.export import export_onnx
+from auralflow.nets.families import settings_of_net
+from auralflow.nets.unet.model import SpectrogramMaskModel
 from auralflow.separation import Separator
 
 onnx = pytest.importorskip("onnx")
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # the exporter's own
 def _model(net):
     extra = {} if net == "SpectrogramNetSimple" else {"hidden_size": 8}
     torch.manual_seed(0)
-    config = model_config_type(net)(
+    config = settings_of_net(net)(
         net=net,
         targets=("vocals", "drums"),
         num_channels=2,
@@ -46,7 +47,7 @@ def test_exported_graph_gives_the_masks_of_the_net(net, tmp_path):
     session = onnxruntime.InferenceSession(str(tmp_path / "net.onnx"), providers=["CPUExecutionProvider"])
     for rows in (1, 3):
         audio = torch.randn(rows, 2, model.config.chunk_samples)
-        magnitudes = model.preprocess(audio).abs()
+        magnitudes = model.transform(audio).abs()
         (mask,) = session.run(["mask"], {"magnitudes": magnitudes.numpy()})
         with torch.inference_mode():
             np.testing.assert_allclose(mask, model.net(magnitudes).mask.numpy(), atol=1e-4)

@@ -17,12 +17,15 @@ import torch
 from conftest import tiny_config, write_track
 from golden.record_loss_curve import loss_curve
 
-from auralflow.config import TrainConfig, model_config_type
+from auralflow.config import TrainConfig
 from auralflow.errors import DatasetError, ModelError, SettingsError, TrainingError, UsageError
 from auralflow.losses import ComplexL1Loss
 from auralflow.metrics import pool_channels, si_sdr
-from auralflow.models import MaskEstimate, SpectrogramMaskModel, create_model_folder, load, read_model_config
+from auralflow.models import create_model_folder, load, read_model_config
 from auralflow.models.folder import WEIGHTS_FILE
+from auralflow.nets.families import settings_of_net
+from auralflow.nets.unet.model import SpectrogramMaskModel
+from auralflow.nets.unet.nets import MaskEstimate
 from auralflow.trainer import Callback, Trainer, prepare_folder, train
 from auralflow.trainer.checkpoint import CHECKPOINT_FILE
 from auralflow.trainer.optimization import precision_of
@@ -87,7 +90,7 @@ def test_every_criterion_lowers_its_own_loss(criterion):
 
 def vae_config():
     values = tiny_config().model_dump(exclude={"net", "format_version"})
-    return model_config_type("SpectrogramNetVAE")(net="SpectrogramNetVAE", hidden_size=8, **values)
+    return settings_of_net("SpectrogramNetVAE")(net="SpectrogramNetVAE", hidden_size=8, **values)
 
 
 def test_kl_divergence_needs_a_variational_net():

@@ -6,18 +6,19 @@ import torch
 from conftest import tiny_config
 from torch import nn
 
-from auralflow.config import model_config_type
 from auralflow.errors import ModelError
-from auralflow.models import SpectrogramMaskModel, selu_transfer
-from auralflow.models.blocks import VariationalBottleneck
-from auralflow.models.warm_start import warm_start
+from auralflow.nets.families import settings_of_net
+from auralflow.nets.unet import selu_transfer
+from auralflow.nets.unet.blocks import VariationalBottleneck
+from auralflow.nets.unet.model import SpectrogramMaskModel
+from auralflow.nets.unet.warm_start import warm_start
 
 TARGETS = ("vocals", "drums", "bass")
 
 
 def make(net="SpectrogramNetSimple", **settings):
     values = tiny_config(**settings).model_dump() | {"net": net}
-    return SpectrogramMaskModel(model_config_type(net)(**values)).eval()
+    return SpectrogramMaskModel(settings_of_net(net)(**values)).eval()
 
 
 def trained(**settings):
@@ -61,7 +62,7 @@ def test_the_steeper_its_activations_the_more_a_net_without_normalisation_begins
         source.net.recurrent.pass_through()
     errors = []
     for steepness in (1.0, 10.0, 100.0, 1000.0):
-        monkeypatch.setattr("auralflow.models.selu_transfer.STEEPNESS", steepness)
+        monkeypatch.setattr("auralflow.nets.unet.selu_transfer.STEEPNESS", steepness)
         model = make(net="SpectrogramNetVAE")
         start = warm_start(model, source)
         assert {name.split(".")[1] for name in start.fresh} == {"recurrent", "variational"}

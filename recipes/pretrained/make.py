@@ -20,16 +20,9 @@ from recipe_source import artists, check_songs, fingerprint, licences
 from recipe_steps import OutOfTimeError, Steps, say
 from recipe_validation import make_validation, score_validation
 
-from auralflow.config import (
-    NETS,
-    ModelConfig,
-    Settings,
-    TrainConfig,
-    model_config_type,
-    parse_settings,
-    read_settings,
-)
+from auralflow.config import Settings, TrainConfig, parse_settings, read_settings
 from auralflow.errors import AuralflowError, UsageError
+from auralflow.models import DataPart
 from auralflow.models.folder import (
     WEIGHTS_FILE,
     create_model_folder,
@@ -37,7 +30,8 @@ from auralflow.models.folder import (
     read_weights,
     save_weights,
 )
-from auralflow.pretrained import DataPart
+from auralflow.nets.families import settings_of_net
+from auralflow.nets.unet import NETS, SpectrogramNetConfig
 from auralflow.storage import write_json
 
 HERE = Path(__file__).parent
@@ -145,7 +139,7 @@ def net_recipe(net: str, quick: dict[str, Any]) -> NetRecipe:
 
 def train(folder: Path, net: str, cache: Path, recipe: NetRecipe, steps: Steps, workers: int) -> None:
     """Train a net until its training is over."""
-    config = parse_settings(model_config_type(net), {"net": net, **recipe.model}, source=f"{net}.json")
+    config = parse_settings(settings_of_net(net), {"net": net, **recipe.model}, source=f"{net}.json")
     settings = parse_settings(TrainConfig, {"num_workers": workers, **recipe.train}, source=f"{net}.json")
     prepare_model(folder, config)
     wanted = settings.model_dump(mode="json")
@@ -160,7 +154,7 @@ def train(folder: Path, net: str, cache: Path, recipe: NetRecipe, steps: Steps, 
     steps.once(f"train-{net}", [config.model_dump(mode="json"), wanted, recipe.init], action)
 
 
-def prepare_model(folder: Path, config: ModelConfig) -> None:
+def prepare_model(folder: Path, config: SpectrogramNetConfig) -> None:
     """Make the model folder, or see that it is the one that is wanted.
 
     Raises:

@@ -4,8 +4,8 @@ Run ``python recipes/pretrained/publish.py MODEL --about ABOUT.json --scores val
 ``make.py`` does so with all that it knows, and leaves ``about.json`` in its work folder. The folder that
 ``--into`` names, by default this one, gets the layout of this repository::
 
-    FOLDER/src/auralflow/pretrained/NAME/{card.json,summary.json}
-    FOLDER/src/auralflow/pretrained/NAME/weights.safetensors     with --ship
+    FOLDER/src/auralflow/models/pretrained/NAME/{card.json,summary.json}
+    FOLDER/src/auralflow/models/pretrained/NAME/weights.safetensors     with --ship
     FOLDER/pretrained/NAME-<hash>.safetensors                    without
 
 so that copying it over a checkout publishes the model. ``make readme`` then writes the tables.
@@ -28,10 +28,7 @@ from torch import Tensor
 import auralflow
 from auralflow.config import read_settings
 from auralflow.errors import AuralflowError, ModelError
-from auralflow.models import save_weights
-from auralflow.models.folder import WEIGHTS_FILE, read_model_config, read_weights
-from auralflow.models.nets import count_parameters
-from auralflow.pretrained import (
+from auralflow.models import (
     CARD_FILE,
     SHIPPED_WEIGHTS,
     DataPart,
@@ -40,10 +37,12 @@ from auralflow.pretrained import (
     TargetScore,
     TrackScore,
     TrainingRecord,
+    save_weights,
 )
+from auralflow.models.folder import WEIGHTS_FILE, count_parameters, read_model_config, read_weights
 from auralflow.storage import write_json
 
-CARDS = Path("src/auralflow/pretrained")
+CARDS = Path("src/auralflow/models/pretrained")
 CHECKOUT = Path("pretrained")
 CEILING = "ideal ratio mask"
 

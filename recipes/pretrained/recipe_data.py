@@ -15,7 +15,7 @@ from auralflow.audio import is_audio
 from auralflow.config import Settings, SynthConfig, option_name
 from auralflow.datasets.tracks import MIXTURE, SPLITS, find_tracks, index_split
 from auralflow.errors import DatasetError, UsageError
-from auralflow.pretrained import DataPart
+from auralflow.models import DataPart
 from auralflow.storage import write_json
 
 

@@ -23,7 +23,7 @@ from auralflow.config import CheckConfig, read_settings
 from auralflow.datasets.check import DatasetReport, check_dataset
 from auralflow.datasets.tracks import index_split
 from auralflow.errors import DatasetError
-from auralflow.pretrained import DataPart
+from auralflow.models import DataPart
 
 SOURCES_FILE = "sources.json"
 TRAINED_ON = ("songs/train", "midi", "voices", "oneshots")

@@ -2,7 +2,8 @@
 
 The parts load when they are first used, so that ``import auralflow`` costs nothing:
 
-- `auralflow.models`: nets, models, ``load``
+- `auralflow.models`: ``load`` a model; folders, pretrained models, exports
+- `auralflow.nets`: the door to every net, ``auralflow.nets.door``, and the families of nets
 - `auralflow.separation`: separate signals, streams, files and folders
 - `auralflow.trainer`: train a model
 - `auralflow.evaluation`: score a model
@@ -10,13 +11,11 @@ The parts load when they are first used, so that ``import auralflow`` costs noth
 - `auralflow.visualizer`: pictures of audio and trainings
 - `auralflow.app`: the web page
 - `auralflow.datasets`: chunks of music, generated songs
-- `auralflow.pretrained`: the pretrained models and where their weights are
 - `auralflow.losses`, `auralflow.metrics`, `auralflow.transforms`, `auralflow.audio`
 
 Example:
     >>> import auralflow
-    >>> config = auralflow.config.ModelConfig(targets=("vocals",), num_hidden_channels=2)
-    >>> model = auralflow.models.SpectrogramMaskModel(config)
+    >>> model = auralflow.models.load("SpectrogramNetSimple", target="vocals")
     >>> model.targets
     ('vocals',)
 """
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
         losses,
         metrics,
         models,
-        pretrained,
+        nets,
         separation,
         trainer,
         transforms,
@@ -58,7 +57,7 @@ __all__ = [
     "losses",
     "metrics",
     "models",
-    "pretrained",
+    "nets",
     "separation",
     "trainer",
     "transforms",

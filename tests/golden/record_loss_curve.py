@@ -7,8 +7,9 @@ from pathlib import Path
 
 import torch
 
-from auralflow.config import SOURCES, ModelConfig, TrainConfig
-from auralflow.models import SpectrogramMaskModel
+from auralflow.config import SOURCES, TrainConfig
+from auralflow.nets.unet import SpectrogramNetConfig
+from auralflow.nets.unet.model import SpectrogramMaskModel
 from auralflow.synth import generate_song
 from auralflow.trainer import Callback, Trainer
 
@@ -33,7 +34,7 @@ def loss_curve() -> list[float]:
     chunks = stems.unfold(-1, RATE // 2, RATE // 2).movedim(-2, 0)
     batches = [(chunk.sum(1), chunk) for chunk in chunks.split(1)]
     torch.manual_seed(0)
-    config = ModelConfig(
+    config = SpectrogramNetConfig(
         targets=SOURCES,
         num_channels=2,
         num_hidden_channels=4,

@@ -14,7 +14,7 @@ from auralflow.app.studio import Studio
 from auralflow.app.workspace import Workspace
 from auralflow.config import AppConfig
 from auralflow.errors import UsageError
-from auralflow.models import SpectrogramMaskModel, load
+from auralflow.models import SeparationModel, load
 from auralflow.models.devices import check_device
 
 __all__ = ["serve"]
@@ -23,7 +23,7 @@ __all__ = ["serve"]
 def serve(
     settings: AppConfig,
     *,
-    open_model: Callable[[str], SpectrogramMaskModel] = load,
+    open_model: Callable[[str], SeparationModel] = load,
     on_ready: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Serve the page until the process is asked to end (Ctrl-C, SIGTERM).

@@ -18,7 +18,7 @@ from auralflow.app.workspace import Workspace
 from auralflow.audio import AudioInfo
 from auralflow.config import AppConfig, StemConfig
 from auralflow.errors import AudioError, CancelledError, NotFoundError, UsageError
-from auralflow.models import SpectrogramMaskModel
+from auralflow.nets.door import SeparationModel
 from auralflow.separation import Separator, SongReport, separate_file
 from auralflow.separation.work import bytes_needed
 
@@ -71,15 +71,16 @@ class Studio:
         workspace: Where songs and stems are kept.
 
     Example:
-        >>> from auralflow.config import ModelConfig
-        >>> model = SpectrogramMaskModel(ModelConfig(num_hidden_channels=1))
+        >>> from auralflow.nets.unet import SpectrogramNetConfig
+        >>> from auralflow.nets.families import create_model
+        >>> model = create_model(SpectrogramNetConfig(num_hidden_channels=1))
         >>> with Workspace(keep=60) as workspace:
         ...     Studio({"mine": model}, AppConfig(), workspace).targets("mine")
         ('vocals',)
     """
 
     def __init__(
-        self, models: Mapping[str, SpectrogramMaskModel], settings: AppConfig, workspace: Workspace
+        self, models: Mapping[str, SeparationModel], settings: AppConfig, workspace: Workspace
     ) -> None:
         self.models = dict(models)
         self.settings = settings

@@ -10,18 +10,17 @@ from auralflow.cli.console import note, result_line, show_settings
 from auralflow.cli.parameters import Flatten, switch
 from auralflow.config import (
     SOURCES,
-    NetName,
-    RecurrentModelConfig,
     Settings,
-    model_config_type,
     option_name,
     parse_settings,
 )
 from auralflow.errors import UsageError
+from auralflow.nets.families import settings_of_net
+from auralflow.nets.unet.config import NetName, RecurrentNetConfig
 
 __all__ = ["config"]
 
-NOT_OPTIONS = ("format_version", "net", "targets")
+NOT_OPTIONS = ("format_version", "family", "net", "targets", "overlap")
 
 if TYPE_CHECKING:
     ModelOptions = Settings
@@ -32,7 +31,7 @@ else:
         __base__=Settings,
         **{
             name: (field.annotation, field)
-            for name, field in RecurrentModelConfig.model_fields.items()
+            for name, field in RecurrentNetConfig.model_fields.items()
             if name not in NOT_OPTIONS
         },
     )
@@ -74,7 +73,7 @@ def config(  # noqa: PLR0913 - the options of a command are its arguments
     targets = [name for name, on in wanted.items() if on]
     if not targets:
         raise UsageError("no target was chosen", expected="one or more of --vocals --drums --bass --other")
-    kind = model_config_type(net)
+    kind = settings_of_net(net)
     typed = options.model_dump(include=options.model_fields_set)
     unused = [option_name(name) for name in typed if name not in kind.model_fields]
     if unused:
@@ -88,7 +87,7 @@ def config(  # noqa: PLR0913 - the options of a command are its arguments
     if previous:
         note(f"the earlier model was moved to {previous}")
     if display:
-        from auralflow.models.nets import count_parameters
+        from auralflow.models.folder import count_parameters
 
         shown = settings.model_dump(mode="json")
         show_settings(str(save / "model.json"), shown | {"parameters": f"{count_parameters(settings):,}"})

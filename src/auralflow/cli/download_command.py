@@ -35,8 +35,8 @@ def download(
     auralflow download NAME --save my_model --target vocals
     AURALFLOW_MIRROR=/shared/models auralflow download NAME --offline
     """
+    from auralflow.models import Access
     from auralflow.models.loading import save_pretrained
-    from auralflow.pretrained import Access
 
     with download_progress(name) as on_progress:
         previous = save_pretrained(

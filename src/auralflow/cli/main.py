@@ -28,8 +28,9 @@ from auralflow.cli.plot_command import plot
 from auralflow.cli.separate_command import separate
 from auralflow.cli.synth_command import synth
 from auralflow.cli.train_command import train
-from auralflow.config import RecurrentModelConfig, TrainConfig, option_name, settings_error
+from auralflow.config import TrainConfig, option_name, settings_error
 from auralflow.errors import AuralflowError, ExitCode, UnexpectedError, UsageError
+from auralflow.nets.unet import RecurrentNetConfig
 
 __all__ = ["app", "main"]
 
@@ -144,7 +145,7 @@ def _call(program: App, tokens: Sequence[str]) -> Any:
 def _usage_error(error: CycloptsError | ValidationError) -> UsageError:
     detail: Any = error if isinstance(error, ValidationError) else error.__cause__
     if isinstance(detail, ValidationError):
-        known = [name for kind in (RecurrentModelConfig, TrainConfig) for name in kind.model_fields]
+        known = [name for kind in (RecurrentNetConfig, TrainConfig) for name in kind.model_fields]
         return settings_error(detail, known, name=option_name)
     # Where one is suggested, the list of the others only hides it.
     text = re.sub(r"(Did you mean .*?\?) Available commands: .*", r"\1", " ".join(str(error).split()))

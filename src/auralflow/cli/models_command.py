@@ -6,7 +6,7 @@ from auralflow.cli.console import decibels, print_json, results
 from auralflow.cli.parameters import switch
 
 if TYPE_CHECKING:
-    from auralflow.pretrained import ModelCard
+    from auralflow.models import ModelCard
 
 __all__ = ["models"]
 
@@ -19,7 +19,7 @@ def models(*, json: Annotated[bool, switch("Print the cards as JSON.")] = False)
     auralflow models
     auralflow models --json
     """
-    from auralflow.pretrained import Access, find_weights, installed_registry
+    from auralflow.models import Access, find_weights, installed_registry
 
     registry, access = installed_registry(), Access.from_environment()
     cards = registry.cards()

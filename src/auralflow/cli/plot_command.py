@@ -30,6 +30,7 @@ def plot(
     """
     if not paths:
         raise UsageError("no file was given", expected="auralflow plot FILE ...")
+    from auralflow.models import installed_registry
     from auralflow.visualizer import plot_files
 
     pictures = plot_files(
@@ -40,6 +41,7 @@ def plot(
         num_fft=options.num_fft,
         start=options.start,
         duration=options.duration,
+        look_up=installed_registry().find_folder,
     )
     for picture in pictures:
         result_line(f"wrote {picture}")

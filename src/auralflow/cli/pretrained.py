@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from auralflow.cli.console import file_progress, note
 
 if TYPE_CHECKING:
-    from auralflow.models import SpectrogramMaskModel
+    from auralflow.nets.door import SeparationModel
 
 __all__ = ["download_progress", "note_hidden_name", "open_model"]
 
 
 def note_hidden_name(model: str | Path) -> None:
     """Say so if a path was taken that has the name of a pretrained model."""
-    from auralflow.pretrained import installed_registry
+    from auralflow.models import installed_registry
 
     if str(model) in installed_registry().names and Path(model).exists():
         note(f"'{model}' is taken for the path that exists, not for the pretrained model of this name")
@@ -39,7 +39,7 @@ def download_progress(name: str) -> Iterator[Callable[[int, int], None]]:
             progress.stop()
 
 
-def open_model(model: str | Path) -> "SpectrogramMaskModel":
+def open_model(model: str | Path) -> "SeparationModel":
     """Load a model of a folder or of a pretrained name, which is downloaded where it must be."""
     from auralflow.models import load
 

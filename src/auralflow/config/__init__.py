@@ -4,8 +4,8 @@ One schema serves three faces: the options of the command line, the JSON files i
 keyword arguments in Python. Settings are frozen, and an unknown key is an error with a suggestion.
 
 Example:
-    >>> ModelConfig(net="SpectrogramNetSimple", targets=("vocals",)).hop_length
-    512
+    >>> ModelConfig(targets=("vocals",), sample_length=2).chunk_samples
+    88200
     >>> parse_settings(SeparateConfig, {"overlop": 0.5}, source="settings.json")
     Traceback (most recent call last):
     auralflow.errors.SettingsError: settings.json: unknown setting 'overlop'. Did you mean 'overlap'?
@@ -22,26 +22,15 @@ from auralflow.config.base import (
 from auralflow.config.data import AugmentConfig, CheckConfig, ImportConfig, PrepareConfig, SynthConfig
 from auralflow.config.doctor import DoctorConfig
 from auralflow.config.evaluation import EvaluateConfig
-from auralflow.config.model import (
-    FORMAT_VERSION,
-    NETS,
-    RECURRENT_NETS,
-    SOURCES,
-    MaskActivation,
-    ModelConfig,
-    NetName,
-    RecurrentModelConfig,
-    model_config_type,
-)
+from auralflow.config.model import DEFAULT_FAMILY, FORMAT_VERSION, SOURCES, ModelConfig
 from auralflow.config.plot import PlotConfig
 from auralflow.config.pretrained import DownloadConfig
 from auralflow.config.separation import AudioFormat, EngineConfig, SeparateConfig, StemConfig
 from auralflow.config.training import CriterionName, TrainConfig
 
 __all__ = [
+    "DEFAULT_FAMILY",
     "FORMAT_VERSION",
-    "NETS",
-    "RECURRENT_NETS",
     "SOURCES",
     "AppConfig",
     "AudioFormat",
@@ -53,18 +42,14 @@ __all__ = [
     "EngineConfig",
     "EvaluateConfig",
     "ImportConfig",
-    "MaskActivation",
     "ModelConfig",
-    "NetName",
     "PlotConfig",
     "PrepareConfig",
-    "RecurrentModelConfig",
     "SeparateConfig",
     "Settings",
     "StemConfig",
     "SynthConfig",
     "TrainConfig",
-    "model_config_type",
     "option_name",
     "parse_settings",
     "read_settings",

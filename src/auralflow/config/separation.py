@@ -18,8 +18,11 @@ class EngineConfig(Settings):
     targets: tuple[str, ...] | None = Field(
         default=None, description="Targets to be written, as in vocals,bass. Default: all that the model has."
     )
-    overlap: float = Field(
-        default=0.25, ge=0, lt=1, description="Share of a chunk that the next one covers again."
+    overlap: float | None = Field(
+        default=None,
+        ge=0,
+        lt=1,
+        description="Share of a chunk that the next one covers again. Default: the model's own, mostly 0.25.",
     )
     chunk: float | None = Field(
         default=None,

@@ -2,10 +2,12 @@
 
 import torch
 
-from auralflow.config import SOURCES, ModelConfig
+from auralflow.config import SOURCES
 from auralflow.diagnosis.checks import Check
-from auralflow.models import SpectrogramMaskModel
+from auralflow.models import create_model
 from auralflow.models.devices import check_device
+from auralflow.nets.door import SeparationModel
+from auralflow.nets.unet import SpectrogramNetConfig
 from auralflow.separation import Separator
 from auralflow.separation.plan import calibrate
 
@@ -60,11 +62,11 @@ def _describe(device: torch.device) -> str:
     return f"{torch.cuda.get_device_name(device)}, {free / 1e9:.1f} of {total / 1e9:.1f} GB free"
 
 
-def _small_model() -> SpectrogramMaskModel:
+def _small_model() -> SeparationModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        config = ModelConfig(num_hidden_channels=2, sample_rate=8000, sample_length=1)
-        return SpectrogramMaskModel(config).eval()
+        config = SpectrogramNetConfig(num_hidden_channels=2, sample_rate=8000, sample_length=1)
+        return create_model(config).eval()
 
 
 def check_speed(seconds: float = 3.0, device: str = "auto") -> Check:
@@ -84,9 +86,11 @@ def check_speed(seconds: float = 3.0, device: str = "auto") -> Check:
         >>> check_speed(0).name
         'calibration'
     """
-    config = ModelConfig(targets=SOURCES, num_channels=2, num_fft=2048, window_size=2048, hop_length=1024)
+    config = SpectrogramNetConfig(
+        targets=SOURCES, num_channels=2, num_fft=2048, window_size=2048, hop_length=1024
+    )
     with torch.random.fork_rng(devices=[]):
-        separator = Separator(SpectrogramMaskModel(config), device=device)
+        separator = Separator(create_model(config), device=device)
     speed = calibrate(separator, seconds=seconds)
     found = f"{config.net}, 4 stereo stems on {check_device(device)}: {speed:.1f} times real time"
     if speed < 1:

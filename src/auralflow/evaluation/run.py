@@ -220,9 +220,9 @@ def _with_bounds(
     ceilings = [
         IdealMask(
             kind,
-            models[0].separator.model.config,
+            models[0].separator.model,
             targets=stems,
-            overlap=models[0].separator.settings.overlap,
+            overlap=models[0].separator.overlap,
             device=device,
         )
         for kind in ("ibm", "irm")

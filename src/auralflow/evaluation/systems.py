@@ -4,6 +4,7 @@ Shape letters: ``B`` batch, ``S`` source, ``K`` channel of the track, ``F`` freq
 sample of a block.
 """
 
+import copy
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,14 +15,13 @@ import torch
 from torch import Tensor
 
 from auralflow.audio import Audio, is_audio, probe, resample_stream, stream_audio
-from auralflow.config import ModelConfig
 from auralflow.datasets import Track
 from auralflow.errors import DatasetError, NotFoundError
 from auralflow.evaluation.scores import ACCOMPANIMENT
 from auralflow.evaluation.streams import BlockReader, mixture_blocks, track_channels
-from auralflow.models.separator import chunk_step
+from auralflow.nets.door import SeparationModel
 from auralflow.separation import Separator
-from auralflow.transforms import STFT, overlap_add
+from auralflow.transforms import overlap_add
 
 __all__ = ["IdealMask", "MixtureAsEstimate", "ModelSystem", "StemFolder", "System", "fingerprint"]
 
@@ -120,7 +120,7 @@ class IdealMask:
 
     Args:
         kind: ``"irm"`` or ``"ibm"``.
-        config: The model's settings.
+        model: The model.
         overlap: Share of a chunk that the next one covers again.
         device: Where to compute.
 
@@ -132,7 +132,7 @@ class IdealMask:
     def __init__(
         self,
         kind: Literal["irm", "ibm"],
-        config: ModelConfig,
+        model: SeparationModel,
         *,
         targets: Sequence[str] = (),
         overlap: float = 0.25,
@@ -140,21 +140,16 @@ class IdealMask:
     ) -> None:
         self.kind = kind
         self.name = {"irm": "ideal ratio mask", "ibm": "ideal binary mask"}[kind]
-        self.config = config
-        self.targets = tuple(targets) or config.targets
+        self.config = model.config
+        self.targets = tuple(targets) or model.targets
         self.overlap = overlap
         self.device = device or torch.device("cpu")
-        self.transform = STFT(config.num_fft, config.window_size, config.hop_length).to(self.device)
+        self.transform = copy.deepcopy(model).to(self.device).transform
 
     def identity(self, track: Track) -> Mapping[str, Any]:
-        """The kind of mask, the transform and the chunks."""
-        config = self.config
-        return {
-            "bound": self.kind,
-            "overlap": self.overlap,
-            "transform": [config.num_fft, config.window_size, config.hop_length],
-            "chunk": [config.chunk_samples, config.sample_rate],
-        }
+        """The kind of mask, and the settings of the model, whose transform and chunks it uses."""
+        settings = self.config.model_dump(mode="json", exclude={"targets"})
+        return {"bound": self.kind, "overlap": self.overlap, "model": settings}
 
     def available(self, track: Track) -> tuple[str, ...]:
         """The targets whose truth is known."""
@@ -171,7 +166,7 @@ class IdealMask:
             (torch.from_numpy(block).to(self.device) for block in inside),
             lambda chunks: self._mask(chunks, channels),
             chunk_length=config.chunk_samples,
-            step=chunk_step(config.chunk_samples, self.overlap),
+            step=max(1, round(config.chunk_samples * (1 - self.overlap))),
         )
         flat = (part.flatten(0, 1).cpu().numpy() for part in masked)
         for block in resample_stream(flat, config.sample_rate, track.sample_rate, len(targets) * channels):
@@ -191,7 +186,8 @@ class IdealMask:
 
     def _mask(self, chunks: Tensor, channels: int) -> Tensor:
         """Masked mixture ``[B, S, K, N]`` of chunks ``[B, (1 + S) K, N]``."""
-        spectrogram = self.transform(chunks).unflatten(1, (-1, channels))
+        spectrogram: Tensor = self.transform(chunks)
+        spectrogram = spectrogram.reshape(len(chunks), -1, channels, *spectrogram.shape[2:])
         mixture, target = spectrogram[:, :1], spectrogram[:, 1:]
         own, rest = target.abs().square(), (mixture - target).abs().square()
         if self.kind == "ibm":

@@ -46,6 +46,8 @@ class Criterion:
     function: ClassVar[Callable[..., Tensor]]
     requires_latent: ClassVar[bool] = False
     """Whether the criterion only makes sense with a variational net, whose KL term the trainer adds."""
+    requires_mask: ClassVar[bool] = False
+    """Whether a criterion on magnitudes looks at the mask itself, not only at mask times mixture."""
     reduction: Reduction = "mean"
 
     def __post_init__(self) -> None:
@@ -105,6 +107,7 @@ class RMSELoss(MagnitudeCriterion):
 class MaskLoss(MagnitudeCriterion):
     """Criterion of ``mask_loss``."""
 
+    requires_mask: ClassVar[bool] = True
     function = staticmethod(mask_loss)
 
 
@@ -112,6 +115,7 @@ class MaskLoss(MagnitudeCriterion):
 class ComponentLoss(MagnitudeCriterion):
     """Criterion of ``component_loss``."""
 
+    requires_mask: ClassVar[bool] = True
     function = staticmethod(component_loss)
     alpha: float = 0.2
     beta: float = 0.8
@@ -127,7 +131,7 @@ def _construct(
 
 @dataclass(frozen=True, kw_only=True)
 class KLDivergenceLoss(MagnitudeCriterion):
-    """Construction loss of a variational net; ``latent_loss``, the other term, is added by the trainer."""
+    """Construction loss of a variational net; the KL term is added by the trainer."""
 
     function = staticmethod(_construct)
     requires_latent: ClassVar[bool] = True

@@ -15,10 +15,8 @@ __all__ = [
     "check_choice",
     "complex_l1_loss",
     "component_loss",
-    "kl_divergence",
     "l1_loss",
     "l2_loss",
-    "latent_loss",
     "mask_loss",
     "rmse_loss",
     "si_sdr_loss",
@@ -36,8 +34,6 @@ SILENCE_POWER = 1e-8
 """Mean square of audio that counts as silence: -80 dB below full scale, well under any music."""
 SNR_THRESHOLD = 1e-3
 """Share of the mixture's energy that snr_loss adds to both energies: beyond 30 dB nothing is gained."""
-LOG_VARIANCE_KNEE = 20.0
-"""Log-variance from which the exponential goes on as its tangent, so that it cannot overflow."""
 
 
 def check_choice(setting: str, value: str, choices: tuple[str, ...]) -> None:
@@ -276,31 +272,3 @@ def si_sdr_loss(
         order = _best_order(estimate, target)
         estimate = estimate.take_along_dim(order.unsqueeze(-1), dim=1)
     return _reduce(-_si_sdr(estimate, target), reduction)
-
-
-def kl_divergence(mu: Tensor, log_var: Tensor, reduction: Reduction = "mean") -> Tensor:
-    """KL divergence of N(mu, exp(log_var)) from N(0, 1), averaged over latent elements.
-
-    The average makes the weight of this term independent of the size of the latent.
-
-    Source:
-        Kingma and Welling, "Auto-Encoding Variational Bayes", ICLR 2014, appendix B.
-
-    Example:
-        >>> kl_divergence(torch.ones(2, 8), torch.zeros(2, 8))
-        tensor(0.5000)
-    """
-    check_shapes(mu, log_var, letters="latent")
-    capped = log_var.clamp(max=LOG_VARIANCE_KNEE)
-    variance = capped.exp() * (1 + log_var - capped)
-    return _reduce(0.5 * (mu.square() + variance - log_var - 1), reduction)
-
-
-def latent_loss(mu: Tensor, log_var: Tensor, weight: float, reduction: Reduction = "mean") -> Tensor:
-    """Weighted ``kl_divergence``, to be added to any criterion when the net is variational.
-
-    Example:
-        >>> latent_loss(torch.ones(2, 8), torch.zeros(2, 8), weight=0.1)
-        tensor(0.0500)
-    """
-    return weight * kl_divergence(mu, log_var, reduction)

@@ -1,29 +1,78 @@
-"""Nets, the model around them, and model folders."""
+"""What a model is on disk: folders, cards, the registry of pretrained models, downloads, exports.
 
-from auralflow.models.folder import create_model_folder, load_weights, read_model_config, save_weights
-from auralflow.models.loading import load
-from auralflow.models.nets import (
-    MaskEstimate,
-    MaskNet,
-    SpectrogramNetLSTM,
-    SpectrogramNetSimple,
-    SpectrogramNetVAE,
-    create_net,
+Cards and the registry need no torch; what does is loaded when it is first used.
+
+Example:
+    >>> from auralflow import models
+    >>> card = models.installed_registry().card("SpectrogramNetSimple")
+    >>> card.targets
+    ('vocals', 'drums', 'bass', 'other')
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from auralflow.models.card import (
+    CARD_FILE,
+    DataPart,
+    ModelCard,
+    ScoreTable,
+    TargetScore,
+    TrackScore,
+    TrainingRecord,
 )
-from auralflow.models.separator import Estimate, SpectrogramMaskModel
+from auralflow.models.registry import SHIPPED_WEIGHTS, Registry, installed_registry
+from auralflow.models.weights import Access, Place, fetch_weights, find_weights
+from auralflow.nets.families import create_model
+
+if TYPE_CHECKING:
+    from auralflow.models.export import export_onnx
+    from auralflow.models.folder import create_model_folder, load_weights, read_model_config, save_weights
+    from auralflow.models.loading import load, save_pretrained
+    from auralflow.nets.door import Estimate, SeparationModel
 
 __all__ = [
+    "CARD_FILE",
+    "SHIPPED_WEIGHTS",
+    "Access",
+    "DataPart",
     "Estimate",
-    "MaskEstimate",
-    "MaskNet",
-    "SpectrogramMaskModel",
-    "SpectrogramNetLSTM",
-    "SpectrogramNetSimple",
-    "SpectrogramNetVAE",
+    "ModelCard",
+    "Place",
+    "Registry",
+    "ScoreTable",
+    "SeparationModel",
+    "TargetScore",
+    "TrackScore",
+    "TrainingRecord",
+    "create_model",
     "create_model_folder",
-    "create_net",
+    "export_onnx",
+    "fetch_weights",
+    "find_weights",
+    "installed_registry",
     "load",
     "load_weights",
     "read_model_config",
+    "save_pretrained",
     "save_weights",
 ]
+
+_LATER = {
+    "Estimate": "auralflow.nets.door",
+    "SeparationModel": "auralflow.nets.door",
+    "create_model_folder": "auralflow.models.folder",
+    "export_onnx": "auralflow.models.export",
+    "load": "auralflow.models.loading",
+    "load_weights": "auralflow.models.folder",
+    "read_model_config": "auralflow.models.folder",
+    "save_pretrained": "auralflow.models.loading",
+    "save_weights": "auralflow.models.folder",
+}
+"""Where the names are that need torch."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(importlib.import_module(_LATER[name]), name)
+    raise AttributeError(f"module 'auralflow.models' has no attribute {name!r}")

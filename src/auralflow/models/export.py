@@ -10,11 +10,9 @@ from pathlib import Path
 from types import ModuleType
 
 import torch
-from torch import Tensor, nn
 
 from auralflow.errors import UsageError
-from auralflow.models.folding import fold_batch_norm
-from auralflow.models.separator import SpectrogramMaskModel
+from auralflow.nets.door import Graph, SeparationModel
 from auralflow.storage import atomic_path
 
 __all__ = ["export_onnx", "require_onnx"]
@@ -37,54 +35,49 @@ def require_onnx(name: str) -> ModuleType:
         raise UsageError(f"{name} is not installed", advice="Run: pip install auralflow[onnx]") from None
 
 
-def export_onnx(model: SpectrogramMaskModel, path: Path, *, num_frames: int | None = None) -> None:
-    """Write the graph from magnitudes to masks as an ONNX file.
+def export_onnx(model: SeparationModel, path: Path, *, num_samples: int | None = None) -> Graph:
+    """Write the part of a model that ONNX can express: of a net with masks, from magnitudes to masks.
 
-    The input ``magnitudes`` is ``[B, C, F, T]`` and the output ``mask`` ``[B, S, C, F, T]``; the number of
-    rows ``B`` is free. The settings of the model are in the file's metadata, under ``auralflow``.
+    The first axis of every input is free. The settings of the model are in the file's metadata, under
+    ``auralflow``.
 
     Args:
         model: The model, in evaluation mode.
         path: The file to be made or replaced.
-        num_frames: Frames ``T``. Default: those of the model's own chunk.
+        num_samples: Samples of a chunk. Default: the model's own.
+
+    Returns:
+        What was written, with the way back to an estimate.
 
     Raises:
-        UsageError: If the extra ``onnx`` is not installed.
+        UsageError: If the extra ``onnx`` is not installed, or the model has no part that ONNX can express.
     """
     onnx = require_onnx("onnx")
     require_onnx("onnxscript")
-    config = model.config
-    frames = num_frames or model.stft.num_frames(config.chunk_samples)
-    graph = _MaskGraph(fold_batch_norm(model).cpu())
-    example = torch.rand(2, config.num_channels, config.num_bins, frames)
+    graph = model.for_inference().cpu().export_graph(num_samples=num_samples)
+    if graph is None:
+        raise UsageError(
+            f"{model.config.net} cannot be exported",
+            found="a net of which ONNX can express no part",
+            advice="Use it with --backend torch.",
+        )
     with atomic_path(path) as part:
         with _quiet():
             torch.onnx.export(
-                graph,
-                (example,),
+                graph.module.eval(),
+                graph.example,
                 part,
                 dynamo=True,
-                input_names=["magnitudes"],
-                output_names=["mask"],
-                dynamic_shapes=({0: torch.export.Dim("rows", min=1)},),
+                input_names=list(graph.inputs),
+                output_names=list(graph.outputs),
+                dynamic_shapes=tuple({0: torch.export.Dim("rows", min=1)} for _ in graph.inputs),
                 external_data=False,
                 verbose=False,
             )
         proto = onnx.load(str(part))
-        onnx.helper.set_model_props(proto, {"auralflow": json.dumps(config.model_dump(mode="json"))})
+        onnx.helper.set_model_props(proto, {"auralflow": json.dumps(model.config.model_dump(mode="json"))})
         onnx.save(proto, str(part))
-
-
-class _MaskGraph(nn.Module):
-    """The net with its mask as the only output."""
-
-    def __init__(self, model: SpectrogramMaskModel) -> None:
-        super().__init__()
-        self.net = model.net
-
-    def forward(self, magnitudes: Tensor) -> Tensor:
-        """From magnitudes to masks."""
-        return self.net(magnitudes).mask  # type: ignore[no-any-return]
+    return graph
 
 
 @contextmanager

@@ -9,27 +9,20 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from auralflow.config import (
-    FORMAT_VERSION,
-    NETS,
-    ModelConfig,
-    model_config_type,
-    parse_settings,
-    read_settings,
-)
+from auralflow.config import FORMAT_VERSION, ModelConfig, read_settings
 from auralflow.errors import ModelError, NotFoundError, SettingsError, UsageError
-from auralflow.models.separator import SpectrogramMaskModel
+from auralflow.nets.door import SeparationModel
+from auralflow.nets.families import create_model, parse_model_config
 from auralflow.storage import atomic_path, write_json
 
 __all__ = [
     "MODEL_FILE",
     "WEIGHTS_FILE",
+    "count_parameters",
     "create_model_folder",
     "load_weights",
     "read_model_config",
     "read_weights",
-    "restrict_targets",
-    "restrict_weights",
     "save_weights",
     "set_aside",
 ]
@@ -126,19 +119,17 @@ def _parse_model_config(path: Path) -> ModelConfig:
             expected=str(FORMAT_VERSION),
             advice="It is broken or was written by another version of auralflow.",
         )
-    if "net" not in values:
-        raise SettingsError(f"{path}: net is missing", expected=", ".join(NETS))
-    return parse_settings(model_config_type(str(values["net"])), values, source=str(path))
+    return parse_model_config(values, source=str(path))
 
 
-def save_weights(model: SpectrogramMaskModel | dict[str, Tensor], path: Path) -> None:
+def save_weights(model: SeparationModel | dict[str, Tensor], path: Path) -> None:
     """Write weights to a safetensors file, atomically.
 
     Args:
         model: The model, or the weights by name.
         path: The file.
     """
-    weights = model.state_dict() if isinstance(model, SpectrogramMaskModel) else model
+    weights = model.state_dict() if isinstance(model, SeparationModel) else model
     with atomic_path(path) as part:
         part.touch()
         mode = part.stat().st_mode
@@ -147,7 +138,7 @@ def save_weights(model: SpectrogramMaskModel | dict[str, Tensor], path: Path) ->
         part.chmod(mode)
 
 
-def load_weights(model: SpectrogramMaskModel, path: Path) -> None:
+def load_weights(model: SeparationModel, path: Path) -> None:
     """Fill a model with the weights of a safetensors file.
 
     Args:
@@ -214,48 +205,15 @@ def _check_fit(own: dict[str, Tensor], weights: dict[str, Tensor], path: Path) -
         )
 
 
-def restrict_targets(model: SpectrogramMaskModel, targets: tuple[str, ...]) -> SpectrogramMaskModel:
-    """Make a model of some of the targets of another.
+def count_parameters(config: ModelConfig) -> int:
+    """Number of trainable parameters of a model, without making its weights.
 
-    The targets share one trunk; only the last convolution has weights of its own for each, so what is kept
-    is estimated as before. With softmax the masks depend on one another: such a model cannot be restricted.
-
-    Args:
-        model: The whole model.
-        targets: Names of the targets to keep, in the wished order.
-
-    Raises:
-        NotFoundError: If the model has no such target.
-        UsageError: If the mask activation is softmax.
+    Example:
+        >>> from auralflow.nets.unet import SpectrogramNetConfig
+        >>> count_parameters(SpectrogramNetConfig(num_fft=2048, window_size=2048, hop_length=1024))
+        7778323
     """
-    restricted = SpectrogramMaskModel(model.config.model_copy(update={"targets": targets}))
-    restricted.load_state_dict(restrict_weights(model.state_dict(), model.config, targets))
-    return restricted.train(model.training)
-
-
-def restrict_weights(
-    weights: dict[str, Tensor], config: ModelConfig, targets: tuple[str, ...]
-) -> dict[str, Tensor]:
-    """Cut weights down to those of some targets, see `restrict_targets`.
-
-    Args:
-        weights: Those of the whole model, by name.
-        config: Its settings.
-        targets: Names of the targets to keep, in the wished order.
-    """
-    for target in targets:
-        if target not in config.targets:
-            raise NotFoundError(f"the model has no target {target!r}", expected=", ".join(config.targets))
-    if config.mask_act_fn == "softmax" and targets != config.targets:
-        raise UsageError(
-            "a model with a softmax mask cannot be cut down to some of its targets",
-            found=", ".join(targets),
-            expected=f"all of {', '.join(config.targets)}, whose masks depend on one another",
-            advice="Keep it whole, and choose with auralflow separate --targets.",
+    with torch.device("meta"):
+        return sum(
+            parameter.numel() for parameter in create_model(config).parameters() if parameter.requires_grad
         )
-    channels = config.num_channels
-    rows = torch.tensor([config.targets.index(t) * channels + c for t in targets for c in range(channels)])
-    return {
-        name: tensor[rows] if name in ("net.head.weight", "net.head.bias") else tensor
-        for name, tensor in weights.items()
-    }

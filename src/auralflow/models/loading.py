@@ -5,9 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from auralflow.config import NETS, ModelConfig
+from torch import Tensor
+
+from auralflow.config import ModelConfig
 from auralflow.config.base import suggestion
 from auralflow.errors import NotFoundError, UsageError
+from auralflow.models.card import CARD_FILE, ModelCard
 from auralflow.models.folder import (
     MODEL_FILE,
     TRAINED_FILES,
@@ -15,13 +18,13 @@ from auralflow.models.folder import (
     load_weights,
     read_model_config,
     read_weights,
-    restrict_targets,
-    restrict_weights,
     save_weights,
     set_aside,
 )
-from auralflow.models.separator import SpectrogramMaskModel
-from auralflow.pretrained import CARD_FILE, Access, Registry, fetch_weights, installed_registry
+from auralflow.models.registry import Registry, installed_registry
+from auralflow.models.weights import Access, fetch_weights
+from auralflow.nets.door import SeparationModel
+from auralflow.nets.families import all_nets, create_model
 from auralflow.storage import atomic_path, write_json
 
 __all__ = ["ModelFiles", "find_model", "is_pretrained", "load", "save_pretrained"]
@@ -49,7 +52,7 @@ def is_pretrained(model: str | Path, registry: Registry | None = None) -> bool:
         registry: The pretrained models. Default: those that are installed.
     """
     names = (registry or installed_registry()).names
-    return str(model) in (*names, *NETS) and not Path(model).exists()
+    return str(model) in (*names, *(net.name for _, net in all_nets())) and not Path(model).exists()
 
 
 def find_model(
@@ -93,7 +96,7 @@ def load(
     registry: Registry | None = None,
     access: Access | None = None,
     on_progress: OnProgress = lambda *_: None,
-) -> SpectrogramMaskModel:
+) -> SeparationModel:
     """Load a trained model, ready to separate.
 
     Args:
@@ -109,22 +112,23 @@ def load(
     Raises:
         NotFoundError: If there is no such model, target or trained weights.
         ModelError: If its files are broken or do not fit together, or its weights cannot be had.
-        UsageError: If it has a softmax mask, and not all of its targets are wanted.
+        UsageError: If its targets depend on one another, and not all of them are wanted.
 
     Example:
         >>> import tempfile
         >>> from auralflow.models import create_model_folder
+        >>> from auralflow.nets.unet import SpectrogramNetConfig
         >>> folder = Path(tempfile.mkdtemp())
-        >>> _ = create_model_folder(folder, ModelConfig(num_hidden_channels=2))
-        >>> save_weights(SpectrogramMaskModel(read_model_config(folder)), folder / WEIGHTS_FILE)
+        >>> _ = create_model_folder(folder, SpectrogramNetConfig(num_hidden_channels=2))
+        >>> save_weights(create_model(read_model_config(folder)), folder / WEIGHTS_FILE)
         >>> load(folder).targets
         ('vocals',)
     """
     files = find_model(model, registry=registry, access=access, on_progress=on_progress)
-    loaded = SpectrogramMaskModel(files.config)
+    loaded = create_model(files.config)
     load_weights(loaded, files.weights)
     if target is not None:
-        loaded = restrict_targets(loaded, (target,))
+        loaded = loaded.restricted((target,))
     return loaded.eval()
 
 
@@ -153,8 +157,8 @@ def save_pretrained(
         The folder that the earlier model was moved to, None when there was none.
 
     Raises:
-        UsageError: If the folder already holds a model and ``force`` is off, or if the model has a softmax
-            mask and not all of its targets are wanted.
+        UsageError: If the folder already holds a model and ``force`` is off, or if the model's targets depend
+            on one another and not all of them are wanted.
         NotFoundError: If there is no such name or target.
         ModelError: If the weights cannot be had.
     """
@@ -170,7 +174,7 @@ def save_pretrained(
     weights = fetch_weights(card, registry, access or Access.from_environment(), on_progress=on_progress)
     kept = None
     if targets and targets != card.targets:
-        kept = restrict_weights(read_weights(weights), card.settings, targets)
+        kept = _restricted(card, weights, targets)
     # From here on nothing can fail but the disk.
     previous = set_aside(folder, own) if existing else None
     path = folder / WEIGHTS_FILE
@@ -184,3 +188,14 @@ def save_pretrained(
     write_json(folder / CARD_FILE, card.model_dump(mode="json"))
     write_json(folder / MODEL_FILE, card.settings.model_dump(mode="json"))
     return previous
+
+
+def _restricted(card: ModelCard, path: Path, targets: tuple[str, ...]) -> dict[str, Tensor]:
+    """Weights of a model that was cut down to some targets, in the precision that they are stored in."""
+    whole = create_model(card.settings)
+    load_weights(whole, path)
+    stored = read_weights(path)
+    kept = whole.restricted(targets).state_dict()
+    return {
+        name: tensor.to(stored[name].dtype) if name in stored else tensor for name, tensor in kept.items()
+    }

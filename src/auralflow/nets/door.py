@@ -1,33 +1,26 @@
 """What every separator is to the rest of the house: a chunk of mixture in, the targets' audio out.
 
-Transforms, masks, latents and weights for each target are private to a family of nets. The engine, the trainer,
-the evaluation and the export know `SeparationModel`, its `Traits`, its `Chunking` and its `Estimate`, and nothing
-else of a net.
+Transforms, masks, latents and weights for each target are private to a family of nets. The engine, the
+trainer, the evaluation and the export know `SeparationModel`, its `Traits`, `Chunking` and `Estimate`, and
+nothing else of a net.
 
 Shape letters: ``B`` batch, ``S`` source, ``C`` channel, ``F`` frequency bin, ``T`` frame, ``N`` sample.
 """
 
+import copy
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, Self
+from itertools import chain
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
 from auralflow.config import ModelConfig
+from auralflow.errors import ModelError, NotFoundError, UsageError
+from auralflow.transforms import Chunking, Transform, overlap_add
 
-__all__ = ["Chunking", "Estimate", "Graph", "SeparationModel", "Traits", "Transform"]
-
-
-class Transform(Protocol):
-    """A model's own way between audio ``[..., N]`` and complex spectrograms ``[..., F, T]``."""
-
-    def __call__(self, audio: Tensor) -> Tensor:
-        """Transform audio ``[..., N]`` to spectrograms ``[..., F, T]``."""
-        ...
-
-    def inverse(self, spectrogram: Tensor, num_samples: int) -> Tensor:
-        """Transform spectrograms ``[..., F, T]`` back to audio ``[..., num_samples]``."""
-        ...
+__all__ = ["Chunking", "Estimate", "Graph", "SeparationModel", "Traits", "Transform", "WarmStart"]
 
 
 class Estimate:
@@ -42,7 +35,8 @@ class Estimate:
         spectrogram: Complex spectrograms of the targets ``[B, S, C, F, T]``.
         audio: Audio of the targets ``[B, S, C, N]``.
         mixture: The mixture's complex spectrogram ``[B, C, F, T]``, where the net has already made it.
-        penalty: A scalar that training adds to any loss, such as a variational net's KL term.
+        penalty: What training adds to any loss, such as a variational net's KL term, element by element: it
+            is averaged or summed as the loss is.
     """
 
     def __init__(
@@ -92,6 +86,18 @@ class Estimate:
         return self._spectrogram
 
     @property
+    def magnitudes(self) -> Tensor:
+        """Magnitudes of the targets' spectrograms ``[B, S, C, F, T]``."""
+        if self.mask is not None:
+            return self.mask * self.mixture.abs().unsqueeze(1)
+        return self.spectrogram.abs()
+
+    @property
+    def is_audio(self) -> bool:
+        """Whether the net returned audio, so that `audio` costs no transform."""
+        return self._audio is not None
+
+    @property
     def audio(self) -> Tensor:
         """Audio of the targets ``[B, S, C, N]``."""
         if self._audio is None:
@@ -109,8 +115,8 @@ class Traits:
 
     Attributes:
         fixed_length: Whether the net reads chunks of ``config.chunk_samples`` only.
-        dependent_targets: Whether the targets depend on one another, as under a softmax: such a model is never
-            cut down to some of its targets.
+        dependent_targets: Whether the targets depend on one another, as under a softmax: such a model is
+            never cut down to some of its targets.
         has_masks: Whether estimates carry masks.
         has_penalty: Whether estimates carry a penalty, such as a variational net's KL term.
         trainable: Whether the model can be trained.
@@ -126,62 +132,35 @@ class Traits:
     standardized: bool = False
 
 
-WindowName = Literal["cross_fade", "triangle", "hann", "linear_tenth", "rectangle"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Chunking:
-    """How a song is dealt out to a net in chunks, and how their estimates become one song again.
-
-    The default is auralflow's own: a new chunk is begun only for samples that no earlier one covers, and
-    estimates are cross-faded. The other settings reproduce how published models are run.
-
-    Attributes:
-        length: Samples of a chunk whose estimates are used.
-        step: Samples from one chunk's start to the next.
-        window: Weights of a chunk's estimates. ``cross_fade``: linear fades over what chunks share;
-            ``triangle``: rising to the middle (Demucs); ``hann``: symmetric, of the chunk's actual length
-            (MDX-Net); ``linear_tenth``: fades over a tenth of a chunk, none at the ends of the song (MSST);
-            ``rectangle``: ones.
-        normalized: Divide by the sum of the weights. Off, chunks add up, as frames of one transform do.
-        before: Samples put in front of the song.
-        after: Samples put behind it, beside what fills the last chunk.
-        edges: What those samples are: zeros, or the song mirrored (where it is long enough).
-        context: Samples on both sides of a chunk that the net reads and whose estimates are left out; of the
-            song where it has them, else zeros.
-        every_step: Begin a chunk at every multiple of ``step`` within the song, also where it covers nothing new.
-        last: How a chunk that runs past the end is filled: with ``zeros``; mirrored where more than half of it
-            is song (``reflect``); or cut short and centred in the net's length (``centre``, Demucs).
-    """
-
-    length: int
-    step: int
-    window: WindowName = "cross_fade"
-    normalized: bool = True
-    before: int = 0
-    after: int = 0
-    edges: Literal["zeros", "reflect"] = "zeros"
-    context: int = 0
-    every_step: bool = False
-    last: Literal["zeros", "reflect", "centre"] = "zeros"
-
-
 @dataclass(frozen=True, kw_only=True)
 class Graph:
-    """A part of a model that other programs can run: tensors in, tensors out.
+    """The part of a model that other programs can run: tensors in, tensors out, whose first axis is free.
 
     Attributes:
         module: The part.
-        example: Example inputs, whose first axis is free.
+        example: Example inputs.
         inputs: Their names.
         outputs: Names of the outputs.
-        batch_axes: By input, the axis that may have any length, counted from 0.
+        use: Makes an estimate of chunks ``[B, C, N]`` with a function that computes what ``module`` does.
     """
 
     module: nn.Module
     example: tuple[Tensor, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    use: Callable[[Tensor, Callable[..., tuple[Tensor, ...]]], Estimate]
+
+
+class WarmStart(NamedTuple):
+    """What a model took over from another.
+
+    Attributes:
+        taken: Share of its weights that came from the other, from 0 to 1.
+        fresh: Names of the tensors that begin untrained.
+    """
+
+    taken: float
+    fresh: tuple[str, ...]
 
 
 class SeparationModel(nn.Module):
@@ -198,7 +177,7 @@ class SeparationModel(nn.Module):
     """
 
     config: ModelConfig
-    traits: Traits
+    traits: Traits = Traits()
     transform: Transform
 
     @property
@@ -209,7 +188,12 @@ class SeparationModel(nn.Module):
     @property
     def device(self) -> torch.device:
         """Device of the weights."""
-        return next(self.parameters()).device
+        return next(chain(self.parameters(), self.buffers())).device
+
+    @property
+    def is_divisible(self) -> bool:
+        """Whether `restricted` can leave targets out."""
+        return not self.traits.dependent_targets and type(self).restricted is not SeparationModel.restricted
 
     def forward(self, mixture: Tensor) -> Estimate:
         """Estimate the targets of chunks of audio ``[B, C, N]``."""
@@ -220,30 +204,122 @@ class SeparationModel(nn.Module):
 
         Args:
             length: Samples of a chunk. Default: the model's own.
-            overlap: Share of a chunk that the next one covers again, from 0 to below 1. Default: the model's own.
+            overlap: Share of the model's own chunk that the next one covers again, from 0 to below 1; as many
+                samples for longer chunks. Default: the model's own.
         """
         own = self.config.chunk_samples
-        shared = round(own * (self.config.overlap if overlap is None else overlap))
+        share = self.config.overlap if overlap is None else overlap
+        shared = own - max(1, round(own * (1 - share)))
         chosen = own if length is None else length
         return Chunking(length=chosen, step=max(1, chosen - shared))
 
     def restricted(self, targets: tuple[str, ...]) -> "SeparationModel":
-        """A model that computes only some of the targets, in the given order.
+        """A model that computes only some of the targets, in the given order. Default: refuses.
 
         Raises:
             NotFoundError: If the model lacks one of them.
-            UsageError: If the targets depend on one another.
+            UsageError: If the targets depend on one another, or the net computes all of them at once.
         """
-        raise NotImplementedError
+        self.check_restriction(targets)
+        return self
+
+    def check_restriction(self, targets: tuple[str, ...]) -> None:
+        """Refuse targets that `restricted` cannot keep alone.
+
+        Raises:
+            NotFoundError: If the model lacks one of them.
+            UsageError: If the targets depend on one another, or the net computes all of them at once.
+        """
+        for target in targets:
+            if target not in self.targets:
+                raise NotFoundError(f"the model has no target {target!r}", expected=", ".join(self.targets))
+        if targets != self.targets and not self.is_divisible:
+            raise UsageError(
+                f"a {self.config.net} with these settings cannot be cut down to some of its targets",
+                found=", ".join(targets),
+                expected=f"all of {', '.join(self.targets)}, which it estimates together",
+                advice="Keep it whole, and choose with auralflow separate --targets.",
+            )
 
     def for_inference(self) -> Self:
-        """An equal, faster model that cannot be trained: folded norms, fused weights. Default: a frozen copy."""
-        raise NotImplementedError
+        """An equal model that cannot be trained, and may be faster. Default: a frozen copy."""
+        return copy.deepcopy(self).eval().requires_grad_(False)
 
     def parameter_groups(self, settings: Any) -> list[dict[str, Any]]:
         """Groups of parameters for an optimizer, each with the learning rate that the settings give it."""
         return [{"params": list(self.parameters()), "lr": settings.lr}]
 
-    def export_graph(self, *, num_frames: int | None = None) -> Graph | None:
-        """The part of the model that ONNX can express, None where there is none."""
+    def start_from(self, source: "SeparationModel") -> WarmStart:
+        """Take over the weights of another model that fit. Default: those of the same name and shape.
+
+        Args:
+            source: The trained model; it stays as it is.
+
+        Raises:
+            ModelError: If nothing fits.
+        """
+        own, given = self.state_dict(), source.state_dict()
+        fitting = {
+            name: given[name] for name in own if name in given and given[name].shape == own[name].shape
+        }
+        if not fitting:
+            raise ModelError(
+                f"{self.config.net} cannot start from these weights",
+                found=f"a {source.config.net}, of which no tensor fits",
+                expected=f"a trained {self.config.net}",
+            )
+        self.load_state_dict(fitting, strict=False)
+        total = sum(tensor.numel() for tensor in own.values())
+        taken = sum(tensor.numel() for tensor in fitting.values())
+        return WarmStart(taken / total, tuple(name for name in own if name not in fitting))
+
+    def export_graph(self, *, num_samples: int | None = None) -> Graph | None:
+        """The part of the model that ONNX can express, None where there is none.
+
+        Args:
+            num_samples: Samples ``N`` of a chunk. Default: the model's own.
+        """
         return None
+
+    @torch.inference_mode()
+    def separate(self, audio: Tensor, *, overlap: float | None = None, batch_size: int = 4) -> Tensor:
+        """Separate audio of any length in chunks, with nothing but the net. `Separator` can do more.
+
+        Call ``eval()`` before, as for any module: in training mode dropout and a VAE's sampling act.
+
+        Args:
+            audio: ``[B, C, N]`` with ``C`` the model's channels, float32, at the model's sample rate.
+            overlap: Share of a chunk that the next one covers again. Default: the model's own.
+            batch_size: Chunks that the net sees at once.
+
+        Returns:
+            ``[B, S, C, N]`` on the model's device.
+
+        Raises:
+            UsageError: If ``audio`` has another shape.
+        """
+        if audio.ndim != 3 or audio.shape[1] != self.config.num_channels:
+            raise UsageError(
+                "cannot separate this tensor",
+                found=f"shape {list(audio.shape)}",
+                expected=f"[batch, {self.config.num_channels}, samples]",
+            )
+        if audio.shape[-1] == 0:
+            return audio.new_zeros(audio.shape[0], len(self.targets), audio.shape[1], 0)
+        chunking = self.chunking(overlap=overlap)
+        separated = [
+            torch.cat(
+                list(
+                    overlap_add(
+                        [item],
+                        lambda chunks: self(chunks.to(self.device)).audio,
+                        chunk_length=chunking.length,
+                        step=chunking.step,
+                        batch_size=batch_size,
+                    )
+                ),
+                dim=-1,
+            )
+            for item in audio
+        ]
+        return torch.stack(separated)

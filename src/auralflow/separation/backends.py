@@ -1,6 +1,6 @@
 """What runs the net: PyTorch, or ONNX Runtime on the CPU.
 
-A backend is a function from magnitudes ``[B, C, F, T]`` to masks ``[B, S, C, F, T]``.
+A backend is a function from chunks of audio ``[B, C, N]`` to an `Estimate`.
 """
 
 from collections.abc import Callable
@@ -12,47 +12,47 @@ import torch
 from torch import Tensor
 
 from auralflow.errors import UsageError
-from auralflow.models import SpectrogramMaskModel
+from auralflow.nets.door import Estimate, SeparationModel
 
 __all__ = ["Backend", "onnx_backend", "torch_backend"]
 
-Backend = Callable[[Tensor], Tensor]
+Backend = Callable[[Tensor], Estimate]
 
 
-def torch_backend(
-    model: SpectrogramMaskModel, precision: Literal["float32", "bfloat16"] = "float32"
-) -> Backend:
-    """Run the net of a model where its weights are.
+def torch_backend(model: SeparationModel, precision: Literal["float32", "bfloat16"] = "float32") -> Backend:
+    """Run a model where its weights are.
 
     Args:
         model: The model.
-        precision: What its products are computed in. The masks are float32 either way; in bfloat16, with its
-            8 significant bits, they are a few thousandths off.
+        precision: What its products are computed in. What comes out is float32 either way; masks from
+            bfloat16, with its 8 significant bits, are a few thousandths off.
 
     Example:
-        >>> from auralflow.config import ModelConfig
-        >>> backend = torch_backend(SpectrogramMaskModel(ModelConfig(num_hidden_channels=1)).eval())
-        >>> list(backend(torch.rand(1, 1, 513, 40)).shape)
-        [1, 1, 1, 513, 40]
+        >>> from auralflow.nets.families import create_model
+        >>> from auralflow.nets.unet import SpectrogramNetConfig
+        >>> backend = torch_backend(create_model(SpectrogramNetConfig(num_hidden_channels=1)).eval())
+        >>> list(backend(torch.rand(1, 1, 132300)).audio.shape)
+        [1, 1, 1, 132300]
     """
     mixed = precision == "bfloat16"
 
-    def run(magnitudes: Tensor) -> Tensor:
-        with torch.autocast(magnitudes.device.type, torch.bfloat16, enabled=mixed):
-            return model.net(magnitudes).mask.float()  # type: ignore[no-any-return]
+    def run(mixture: Tensor) -> Estimate:
+        with torch.autocast(mixture.device.type, torch.bfloat16, enabled=mixed):
+            return model(mixture)  # type: ignore[no-any-return]
 
     return run
 
 
-def onnx_backend(model: SpectrogramMaskModel, num_frames: int) -> Backend:
-    """Run the net of a model with ONNX Runtime.
+def onnx_backend(model: SeparationModel, num_samples: int) -> Backend:
+    """Run a model with ONNX Runtime, as far as ONNX can express it.
 
     Args:
         model: A model on the CPU.
-        num_frames: Frames ``T`` of every magnitude spectrogram.
+        num_samples: Samples ``N`` of every chunk.
 
     Raises:
-        UsageError: If ONNX Runtime is not installed or the model is on another device.
+        UsageError: If ONNX Runtime is not installed, the model is on another device, or ONNX can express no
+            part of it.
     """
     from auralflow.models.export import export_onnx, require_onnx  # noqa: PLC0415 - an extra
 
@@ -68,11 +68,11 @@ def onnx_backend(model: SpectrogramMaskModel, num_frames: int) -> Backend:
     options.intra_op_num_threads = torch.get_num_threads()
     with TemporaryDirectory() as folder:
         path = Path(folder) / "net.onnx"
-        export_onnx(model, path, num_frames=num_frames)
+        graph = export_onnx(model, path, num_samples=num_samples)
         session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
-    def run(magnitudes: Tensor) -> Tensor:
-        (mask,) = session.run(["mask"], {"magnitudes": magnitudes.numpy()})
-        return torch.from_numpy(mask)
+    def net(*inputs: Tensor) -> tuple[Tensor, ...]:
+        given = {name: tensor.numpy() for name, tensor in zip(graph.inputs, inputs, strict=True)}
+        return tuple(map(torch.from_numpy, session.run(list(graph.outputs), given)))
 
-    return run
+    return lambda mixture: graph.use(mixture, net)

@@ -20,7 +20,7 @@ import torch
 
 from auralflow.config import EngineConfig, StemConfig
 from auralflow.errors import AuralflowError, UsageError
-from auralflow.models import SpectrogramMaskModel
+from auralflow.nets.door import SeparationModel
 from auralflow.separation.folder import output_folder
 from auralflow.separation.songs import Song
 from auralflow.separation.stream import Separator
@@ -46,7 +46,7 @@ class _Order:
 
 
 def separate_on_ray(
-    model: SpectrogramMaskModel,
+    model: SeparationModel,
     settings: EngineConfig,
     songs: Sequence[Song],
     save: Path,

@@ -1,4 +1,4 @@
-"""From a batch of chunks to the targets in it: transform, net, filters, inverse transform.
+"""From a batch of chunks to the targets in it: net, filters, audio.
 
 Shape letters: ``B`` batch, ``S`` source, ``C`` channel, ``F`` frequency bin, ``T`` frame, ``n`` sample.
 """
@@ -6,12 +6,9 @@ Shape letters: ``B`` batch, ``S`` source, ``C`` channel, ``F`` frequency bin, ``
 import torch
 from torch import Tensor
 
-from auralflow.config import EngineConfig, RecurrentModelConfig
+from auralflow.config import EngineConfig
 from auralflow.errors import NotFoundError, UsageError
-from auralflow.models import SpectrogramMaskModel
-from auralflow.models.folder import restrict_targets
-from auralflow.models.folding import fold_batch_norm
-from auralflow.models.separator import chunk_step
+from auralflow.nets.door import Estimate, SeparationModel
 from auralflow.separation.backends import onnx_backend, torch_backend
 from auralflow.transforms import griffin_lim, wiener_filter
 
@@ -32,8 +29,7 @@ class ChunkEngine:
     Attributes:
         targets: Names of the targets that come out, in the order of the axis ``S``: those that were asked
             for, or all where the sum of all is needed.
-        chunk_samples: Length ``n`` of a chunk.
-        step: Samples from one chunk's start to the next.
+        chunking: How a song is dealt out in chunks.
         batch_size: Chunks at once.
 
     Raises:
@@ -41,54 +37,62 @@ class ChunkEngine:
         UsageError: If the settings do not fit the model.
     """
 
-    def __init__(self, model: SpectrogramMaskModel, settings: EngineConfig, device: torch.device) -> None:
+    def __init__(self, model: SeparationModel, settings: EngineConfig, device: torch.device) -> None:
         self.settings = settings
         chosen = _chosen_targets(model, settings)
-        # What is filtered or shared out depends on all targets, and so does a softmax over them.
-        needs_all = settings.wiener > 0 or settings.consistent or model.config.mask_act_fn == "softmax"
-        if chosen != model.targets and not needs_all:
-            model = restrict_targets(model, chosen)
+        # What is filtered or shared out depends on all targets.
+        needs_all = settings.wiener > 0 or settings.consistent
+        if chosen != model.targets and model.is_divisible and not needs_all:
+            model = model.restricted(chosen)
         self.targets = model.targets if settings.consistent else chosen
         self.rows = [model.targets.index(target) for target in self.targets]
-        self.model = fold_batch_norm(model).to(device)
-        self.chunk_samples = _chunk_samples(model, settings)
-        own = model.config.chunk_samples
-        self.step = max(1, self.chunk_samples - (own - chunk_step(own, settings.overlap)))
-        suited = _BATCH_SIZES.get(device.type, 4) * own // self.chunk_samples
+        self.model = model.for_inference().to(device)
+        self.chunking = model.chunking(length=_chunk_length(model, settings), overlap=settings.overlap)
+        suited = _BATCH_SIZES.get(device.type, 4) * model.config.chunk_samples // self.chunking.length
         self.batch_size = settings.batch_size or max(1, suited)
         if settings.backend == "onnx":
-            self.masks = onnx_backend(self.model, model.stft.num_frames(self.chunk_samples))
+            self.run = onnx_backend(self.model, self.chunking.length)
         else:
-            self.masks = torch_backend(self.model, settings.precision)
+            self.run = torch_backend(self.model, settings.precision)
 
     @torch.inference_mode()
     def __call__(self, chunks: Tensor) -> Tensor:
         """Separate chunks ``[B, C, n]`` to ``[B, S, C, n]``."""
-        mixture = self.model.preprocess(chunks.to(self.model.device))
-        # Laid out as the mixture is, frame by frame: mixed layouts take the time of a small net.
-        masks = self.masks(mixture.abs()).transpose(-1, -2).contiguous().transpose(-1, -2)
-        estimate = self._estimate(mixture, masks)
+        estimate = self.run(chunks.to(self.model.device))
+        if estimate.is_audio and not self._is_filtered:
+            return self._chosen(estimate.audio)
+        spectrogram = self._filtered(estimate)
         if self.settings.phase == "griffin_lim":
-            estimate = griffin_lim(
-                estimate, self.model.stft, chunks.shape[-1], iterations=GRIFFIN_LIM_ITERATIONS
+            spectrogram = griffin_lim(
+                spectrogram, estimate.transform, chunks.shape[-1], iterations=GRIFFIN_LIM_ITERATIONS
             )
-        return self.model.stft.inverse(estimate, chunks.shape[-1])
+        return estimate.filtered(spectrogram).audio
 
-    def _estimate(self, mixture: Tensor, masks: Tensor) -> Tensor:
+    @property
+    def _is_filtered(self) -> bool:
+        settings = self.settings
+        return settings.wiener > 0 or settings.consistent or settings.phase == "griffin_lim"
+
+    def _filtered(self, estimate: Estimate) -> Tensor:
         """Complex spectrograms of the targets ``[B, S, C, F, T]``."""
         if self.settings.wiener:
-            magnitudes = masks * mixture.abs().unsqueeze(1)
-            estimate = wiener_filter(magnitudes, mixture, iterations=self.settings.wiener)
+            spectrogram = wiener_filter(
+                estimate.magnitudes, estimate.mixture, iterations=self.settings.wiener
+            )
         else:
-            estimate = masks * mixture.unsqueeze(1)
+            spectrogram = estimate.spectrogram
         if self.settings.consistent:
             # Each target gets of what is left over the share that it has of the whole, bin by bin.
-            share = masks / masks.sum(dim=1, keepdim=True).clamp_min(1e-8)
-            estimate = estimate + share * (mixture - estimate.sum(dim=1)).unsqueeze(1)
-        return estimate if len(self.rows) == estimate.shape[1] else estimate[:, self.rows]
+            parts = estimate.mask if estimate.mask is not None else estimate.magnitudes
+            share = parts / parts.sum(dim=1, keepdim=True).clamp_min(1e-8)
+            spectrogram = spectrogram + share * (estimate.mixture - spectrogram.sum(dim=1)).unsqueeze(1)
+        return self._chosen(spectrogram)
+
+    def _chosen(self, targets: Tensor) -> Tensor:
+        return targets if self.rows == list(range(targets.shape[1])) else targets[:, self.rows]
 
 
-def _chosen_targets(model: SpectrogramMaskModel, settings: EngineConfig) -> tuple[str, ...]:
+def _chosen_targets(model: SeparationModel, settings: EngineConfig) -> tuple[str, ...]:
     chosen = settings.targets or model.targets
     for target in chosen:
         if target not in model.targets:
@@ -101,14 +105,14 @@ def _chosen_targets(model: SpectrogramMaskModel, settings: EngineConfig) -> tupl
     return chosen
 
 
-def _chunk_samples(model: SpectrogramMaskModel, settings: EngineConfig) -> int:
+def _chunk_length(model: SeparationModel, settings: EngineConfig) -> int | None:
     config = model.config
     if settings.chunk is None:
-        return config.chunk_samples
-    if isinstance(config, RecurrentModelConfig) and config.input_axis == 1:
+        return None
+    if model.traits.fixed_length:
         raise UsageError(
             "--chunk cannot be chosen for this model",
-            found=f"{config.net} with --input-axis 1, whose chunks are {config.sample_length:g} s",
+            found=f"{config.net}, whose chunks are {config.sample_length:g} s",
             advice="Leave it out.",
         )
     samples = round(settings.chunk * config.sample_rate)

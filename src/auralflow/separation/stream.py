@@ -17,8 +17,8 @@ from torch import Tensor
 from auralflow.audio import Audio, resample_stream
 from auralflow.config import EngineConfig, parse_settings
 from auralflow.errors import CancelledError
-from auralflow.models import SpectrogramMaskModel
 from auralflow.models.devices import check_device
+from auralflow.nets.door import SeparationModel
 from auralflow.separation.channels import ChannelLayout
 from auralflow.separation.engine import ChunkEngine
 from auralflow.separation.pipeline import average, take
@@ -59,19 +59,22 @@ class Separator:
         UsageError: If the settings do not fit the model or the machine.
 
     Example:
-        >>> from auralflow.config import ModelConfig
-        >>> model = SpectrogramMaskModel(ModelConfig(num_hidden_channels=1, sample_rate=16000))
+        >>> from auralflow.nets.unet import SpectrogramNetConfig
+        >>> from auralflow.nets.families import create_model
+        >>> model = create_model(SpectrogramNetConfig(num_hidden_channels=1, sample_rate=16000))
         >>> audio = np.zeros((2, 30000), dtype=np.float32)
         >>> Separator(model, overlap=0.5).separate(audio, sample_rate=22050).shape
         (1, 2, 30000)
     """
 
-    def __init__(
-        self, model: SpectrogramMaskModel, settings: EngineConfig | None = None, **changes: Any
-    ) -> None:
+    def __init__(self, model: SeparationModel, settings: EngineConfig | None = None, **changes: Any) -> None:
         given = settings.model_dump(include=set(EngineConfig.model_fields)) if settings else {}
-        self.settings = parse_settings(EngineConfig, given | changes)
+        settings = parse_settings(EngineConfig, given | changes)
         self.model = model.eval()
+        #: Share of a chunk that the next one covers again.
+        self.overlap = model.config.overlap if settings.overlap is None else settings.overlap
+        # Resolved, so that what is asked for by default and by number is one thing to the journal.
+        self.settings = settings.model_copy(update={"overlap": self.overlap})
         self.engine = ChunkEngine(model, self.settings, check_device(self.settings.device))
         logger.info(
             "%s for %s on %s with %d threads, chunks of %.2f s by %d, backend %s",
@@ -79,7 +82,7 @@ class Separator:
             ", ".join(self.targets),
             self.engine.model.device,
             torch.get_num_threads(),
-            self.engine.chunk_samples / model.config.sample_rate,
+            self.engine.chunking.length / model.config.sample_rate,
             self.engine.batch_size,
             self.settings.backend,
         )
@@ -97,7 +100,8 @@ class Separator:
     @property
     def latency(self) -> float:
         """Seconds that must have been read at most before a sample is finished, at the model's own rate."""
-        samples = self.engine.chunk_samples + self.engine.batch_size * self.engine.step
+        chunking = self.engine.chunking
+        samples = chunking.length + self.engine.batch_size * chunking.step
         return samples / self.model.config.sample_rate
 
     @overload
@@ -199,7 +203,7 @@ class Separator:
             return
         passes = []
         for index, copy in enumerate(tee(blocks, count)):
-            shift = index * self.engine.step // count
+            shift = index * self.engine.chunking.step // count
             ahead = np.zeros((channels, shift), dtype=np.float32)
             passes.append(_without_start(self._overlapped(_joined(ahead, copy), channels), shift))
         yield from average(passes)
@@ -210,8 +214,8 @@ class Separator:
         separated = overlap_add(
             (torch.from_numpy(layout.spread(block)) for block in blocks),
             lambda chunks: layout.separate(self.engine, chunks),
-            chunk_length=self.engine.chunk_samples,
-            step=self.engine.step,
+            chunk_length=self.engine.chunking.length,
+            step=self.engine.chunking.step,
             # More groups are more rows of the net's batch.
             batch_size=max(1, self.engine.batch_size // layout.num_groups),
         )

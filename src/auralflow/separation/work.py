@@ -13,7 +13,7 @@ from typing import Any, Literal
 from auralflow.audio import probe
 from auralflow.config import StemConfig
 from auralflow.errors import AudioError, AuralflowError, CancelledError
-from auralflow.models import SpectrogramMaskModel
+from auralflow.nets.door import SeparationModel
 from auralflow.separation.encoding import choose_encoding
 from auralflow.separation.journal import FileMark, Journal, Record
 from auralflow.separation.song import file_names, range_of, separate_file
@@ -63,12 +63,13 @@ class Outcome:
         }
 
 
-def fingerprint(model: SpectrogramMaskModel) -> str:
+def fingerprint(model: SeparationModel) -> str:
     """Hash of a model: its settings and every number of its weights.
 
     Example:
-        >>> from auralflow.config import ModelConfig
-        >>> model = SpectrogramMaskModel(ModelConfig(num_hidden_channels=1))
+        >>> from auralflow.nets.unet import SpectrogramNetConfig
+        >>> from auralflow.nets.families import create_model
+        >>> model = create_model(SpectrogramNetConfig(num_hidden_channels=1))
         >>> fingerprint(model) == fingerprint(model)
         True
     """

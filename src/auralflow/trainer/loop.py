@@ -15,9 +15,9 @@ from auralflow.config import TrainConfig
 from auralflow.datasets import Chunk, EpochSampler
 from auralflow.errors import TrainingError
 from auralflow.losses import Criterion
-from auralflow.models import SpectrogramMaskModel, save_weights
+from auralflow.models import save_weights
 from auralflow.models.folder import WEIGHTS_FILE
-from auralflow.models.nets import SpectrogramNetVAE
+from auralflow.nets.door import SeparationModel
 from auralflow.trainer.callbacks import Callback, EpochRecord, TrainingState
 from auralflow.trainer.checkpoint import CHECKPOINT_FILE, read_checkpoint, write_checkpoint
 from auralflow.trainer.interruption import StopRequest
@@ -42,8 +42,7 @@ class Trainer:
     """Trains a model.
 
     Args:
-        model: The model; it is trained in place. Any module will do that has a ``config`` and ``targets``,
-            returns an `Estimate` for audio ``[B, C, N]``, and has ``preprocess`` and ``postprocess``.
+        model: The model; it is trained in place.
         settings: Settings of the training.
         folder: Model folder for the best weights and the training state. None: nothing is written.
         criterion: What is made small. Default: what ``settings.criterion`` names.
@@ -55,17 +54,18 @@ class Trainer:
         state: Where the training is.
 
     Example:
-        >>> from auralflow.config import ModelConfig
-        >>> config = ModelConfig(num_hidden_channels=1, sample_rate=8000, sample_length=0.5)
+        >>> from auralflow.nets.unet import SpectrogramNetConfig
+        >>> from auralflow.models import create_model
+        >>> config = SpectrogramNetConfig(num_hidden_channels=1, sample_rate=8000, sample_length=0.5)
         >>> chunks = [(torch.randn(2, 1, 4000), torch.randn(2, 1, 1, 4000))]
-        >>> trainer = Trainer(SpectrogramMaskModel(config), TrainConfig(max_epochs=2))
+        >>> trainer = Trainer(create_model(config), TrainConfig(max_epochs=2))
         >>> trainer.fit(train=chunks, valid=chunks).epoch
         2
     """
 
     def __init__(
         self,
-        model: SpectrogramMaskModel,
+        model: SeparationModel,
         settings: TrainConfig | None = None,
         *,
         folder: Path | None = None,
@@ -78,8 +78,12 @@ class Trainer:
         self.folder = folder
         self.callbacks = list(callbacks)
         self.criterion = criterion or criterion_of(settings)
-        has_latent = isinstance(model.net, SpectrogramNetVAE)
-        check_criterion(self.criterion, has_latent=has_latent, net=model.config.net)
+        if not model.traits.trainable:
+            raise TrainingError(
+                f"a {model.config.net} cannot be trained",
+                advice="Use it with auralflow separate, or configure another: auralflow config --help.",
+            )
+        check_criterion(self.criterion, model)
         self.accelerator = create_accelerator(settings)
         self.model = model
         self.wrapped: nn.Module
@@ -145,7 +149,7 @@ class Trainer:
         return self.stop.made
 
     @property
-    def trained_model(self) -> SpectrogramMaskModel:
+    def trained_model(self) -> SeparationModel:
         """The model whose weights are validated and kept: the moving average if there is one."""
         return self.average.model if self.average else self.model
 
@@ -187,9 +191,7 @@ class Trainer:
         self.optimizer.zero_grad()
         try:
             estimate = self.wrapped(mixture)
-            loss = compute_loss(
-                self.criterion, self.model, estimate, targets, kl_weight=self.settings.kl_weight
-            )
+            loss = compute_loss(self.criterion, estimate, targets, kl_weight=self.settings.kl_weight)
             self.accelerator.backward(loss)
         except RuntimeError as error:
             if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
@@ -229,8 +231,8 @@ class Trainer:
         for chunk in valid:
             mixture, targets = self._to_device(*chunk)
             estimate = model(mixture)
-            loss = compute_loss(self.criterion, model, estimate, targets, kl_weight=self.settings.kl_weight)
-            scores.add(loss, mixture, model.postprocess(estimate), targets)
+            loss = compute_loss(self.criterion, estimate, targets, kl_weight=self.settings.kl_weight)
+            scores.add(loss, mixture, estimate.audio, targets)
         scores.sums = self.accelerator.reduce(scores.sums, reduction="sum")
         if not scores.sums[1, -1]:
             raise TrainingError("there is no validation batch")

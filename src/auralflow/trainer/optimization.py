@@ -7,14 +7,13 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import GradScalerKwargs, broadcast
-from torch import nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from auralflow.config import TrainConfig
 from auralflow.losses import Criterion, create_criterion
-from auralflow.models import SpectrogramMaskModel
 from auralflow.models.devices import check_device
+from auralflow.nets.door import SeparationModel
 
 __all__ = [
     "LR_DROP",
@@ -44,20 +43,20 @@ class WeightAverage:
         decay: Share of the average that one step keeps, below 1.
     """
 
-    def __init__(self, model: SpectrogramMaskModel, decay: float) -> None:
+    def __init__(self, model: SeparationModel, decay: float) -> None:
         self.decay = decay
         self.averaged = AveragedModel(model, multi_avg_fn=self._mix, use_buffers=True)
 
     @property
-    def model(self) -> SpectrogramMaskModel:
+    def model(self) -> SeparationModel:
         """The model with the averaged weights."""
-        return cast(SpectrogramMaskModel, self.averaged.module)
+        return cast(SeparationModel, self.averaged.module)
 
     def _mix(self, averaged: Any, current: Any, count: Any) -> None:
         decay = min(self.decay, (1 + float(count)) / (10 + float(count)))
         get_ema_multi_avg_fn(decay)(averaged, current, count)  # type: ignore[no-untyped-call]
 
-    def update(self, model: SpectrogramMaskModel) -> None:
+    def update(self, model: SeparationModel) -> None:
         """Take one more state of the model into the average."""
         self.averaged.update_parameters(model)
 
@@ -128,7 +127,7 @@ def create_accelerator(settings: TrainConfig) -> Accelerator:
     )
 
 
-def share_buffers(model: SpectrogramMaskModel, accelerator: Accelerator) -> None:
+def share_buffers(model: SeparationModel, accelerator: Accelerator) -> None:
     """Give every process the first one's statistics, so that all validate the same model."""
     if accelerator.num_processes > 1:
         for buffer in model.buffers():
@@ -147,21 +146,9 @@ def end_processes(accelerator: Accelerator) -> None:
     time.sleep(THREADS_SECONDS)
 
 
-def create_optimizer(model: SpectrogramMaskModel, settings: TrainConfig) -> Optimizer:
-    """AdamW, with a learning rate of its own for the LSTM layers.
+def create_optimizer(model: SeparationModel, settings: TrainConfig) -> Optimizer:
+    """AdamW, with the learning rates that the model's groups of parameters have.
 
     Source: I. Loshchilov and F. Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
     """
-    recurrent = {
-        id(parameter)
-        for module in model.modules()
-        if isinstance(module, nn.LSTM)
-        for parameter in module.parameters()
-    }
-    groups = [
-        {"params": [p for p in model.parameters() if id(p) not in recurrent], "lr": settings.lr},
-        {"params": [p for p in model.parameters() if id(p) in recurrent], "lr": settings.lr_lstm},
-    ]
-    return torch.optim.AdamW(
-        [group for group in groups if group["params"]], weight_decay=settings.weight_decay, fused=True
-    )
+    return torch.optim.AdamW(model.parameter_groups(settings), weight_decay=settings.weight_decay, fused=True)

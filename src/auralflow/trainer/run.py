@@ -19,11 +19,10 @@ from auralflow.datasets import (
 )
 from auralflow.datasets.loader import usable_workers
 from auralflow.errors import AudioError, DatasetError, NotFoundError, UsageError
-from auralflow.models import SpectrogramMaskModel, load, read_model_config
+from auralflow.models import CARD_FILE, create_model, load, read_model_config
 from auralflow.models.devices import check_device
 from auralflow.models.folder import WEIGHTS_FILE, set_aside
-from auralflow.models.warm_start import warm_start
-from auralflow.pretrained import CARD_FILE
+from auralflow.nets.door import SeparationModel
 from auralflow.storage import remove_leftovers, write_json
 from auralflow.trainer.callbacks import Callback
 from auralflow.trainer.checkpoint import CHECKPOINT_FILE
@@ -81,7 +80,7 @@ def prepare_folder(
     config = read_model_config(folder)
     training_tracks(dataset)
     if initial:
-        warm_start(SpectrogramMaskModel(config), load(initial))
+        create_model(config).start_from(load(initial))
     trained = [name for name in (WEIGHTS_FILE, str(CHECKPOINT_FILE)) if (folder / name).exists()]
     previous = None
     if trained and force:
@@ -142,7 +141,7 @@ def train(
         settings: Settings of the training.
         resume: Continue from the folder's checkpoint, if there is one.
         initial: Folder, or pretrained name, of a trained model: its weights are the start as far as they
-            fit, see `auralflow.models.warm_start`. A checkpoint that is resumed counts more.
+            fit, see `SeparationModel.start_from`. A checkpoint that is resumed counts more.
         callbacks: Who else is told.
 
     Returns:
@@ -154,7 +153,7 @@ def train(
     config = read_model_config(folder)
     # Before the weights are drawn, so that the same command makes the same model.
     torch.manual_seed(settings.seed)
-    model = SpectrogramMaskModel(config)
+    model = create_model(config)
     if initial and not (resume and (folder / CHECKPOINT_FILE).is_file()):
         _start_from(model, initial)
     trainer = Trainer(model, settings, folder=folder, callbacks=callbacks)
@@ -198,8 +197,8 @@ def train(
     return trainer
 
 
-def _start_from(model: SpectrogramMaskModel, initial: str | Path) -> None:
-    start = warm_start(model, load(initial))
+def _start_from(model: SeparationModel, initial: str | Path) -> None:
+    start = model.start_from(load(initial))
     parts = sorted({name.removeprefix("net.").split(".")[0] for name in start.fresh})
     if parts:
         # No error: other nets and other targets are wanted. But who did not want them should know.

@@ -145,7 +145,7 @@ class TensorBoardLogger(Callback):
         model = self.trainer.trained_model.eval()
         with torch.no_grad():
             mixture = example.mixture.unsqueeze(0).to(self.trainer.accelerator.device)
-            estimates = model.postprocess(model(mixture))[0].cpu()
+            estimates = model(mixture).audio[0].cpu()
         if settings.play_residual:
             self._sound(f"residual/{index}", example.mixture - estimates.sum(0), epoch)
         for target, estimate, truth in zip(model.targets, estimates, example.targets, strict=True):
@@ -178,7 +178,7 @@ class TensorBoardLogger(Callback):
 
     def _spectrograms(self, example: Example, truth: Tensor, estimate: Tensor) -> Figure:
         rows = [(f"mixture: {example.name}", example.mixture), ("truth", truth), ("estimate", estimate)]
-        return comparison(rows, self._rate, num_fft=self.trainer.model.config.num_fft)
+        return comparison(rows, self._rate)
 
     def _mel_spectrogram(self, example: Example, truth: Tensor, estimate: Tensor) -> Figure:
         return mel_spectrogram(estimate, self._rate, title=f"estimate: {example.name}")

@@ -7,15 +7,19 @@ Shape letters: ``B`` batch, ``S`` source, ``C`` channel, ``F`` frequency bin, ``
 ``M`` mel band.
 """
 
+from auralflow.transforms.chunking import Chunking, WindowName
 from auralflow.transforms.chunks import cross_fade_window, overlap_add
 from auralflow.transforms.mel import MelScale, mel_filters, mel_scale
 from auralflow.transforms.phase import griffin_lim
-from auralflow.transforms.spectra import STFT, decibel, istft, magnitude, phase, reconstruct, stft
+from auralflow.transforms.spectra import STFT, Transform, decibel, istft, magnitude, phase, reconstruct, stft
 from auralflow.transforms.wiener import wiener_filter
 
 __all__ = [
     "STFT",
+    "Chunking",
     "MelScale",
+    "Transform",
+    "WindowName",
     "cross_fade_window",
     "decibel",
     "griffin_lim",

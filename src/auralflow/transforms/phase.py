@@ -6,12 +6,12 @@ Shape letters: ``F`` frequency bin, ``T`` frame, ``N`` sample.
 import torch
 from torch import Tensor
 
-from auralflow.transforms.spectra import STFT
+from auralflow.transforms.spectra import Transform
 
 __all__ = ["griffin_lim"]
 
 
-def griffin_lim(estimate: Tensor, transform: STFT, num_samples: int, *, iterations: int = 16) -> Tensor:
+def griffin_lim(estimate: Tensor, transform: Transform, num_samples: int, *, iterations: int = 16) -> Tensor:
     """Move the phases of an estimate to where they fit its magnitudes and one another.
 
     Masked spectrograms are rarely the transform of any signal. Each iteration takes the nearest signal,
@@ -29,6 +29,7 @@ def griffin_lim(estimate: Tensor, transform: STFT, num_samples: int, *, iteratio
         Complex ``[..., F, T]`` with the magnitudes of ``estimate``.
 
     Example:
+        >>> from auralflow.transforms import STFT
         >>> transform = STFT(64)
         >>> tone = torch.sin(torch.arange(640.0) / 3)
         >>> true = transform(tone)

@@ -4,12 +4,25 @@ Shape letters: ``B`` batch, ``S`` source, ``C`` channel, ``F`` frequency bin, ``
 """
 
 import math
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["STFT", "decibel", "istft", "magnitude", "phase", "reconstruct", "stft"]
+__all__ = ["STFT", "Transform", "decibel", "istft", "magnitude", "phase", "reconstruct", "stft"]
+
+
+class Transform(Protocol):
+    """Any way between audio ``[..., N]`` and complex spectrograms ``[..., F, T]``."""
+
+    def __call__(self, audio: Tensor) -> Tensor:
+        """Transform audio ``[..., N]`` to spectrograms ``[..., F, T]``."""
+        ...
+
+    def inverse(self, spectrogram: Tensor, num_samples: int) -> Tensor:
+        """Transform spectrograms ``[..., F, T]`` back to audio ``[..., num_samples]``."""
+        ...
 
 
 class STFT(nn.Module):

@@ -1,6 +1,6 @@
 """Pictures of files, as the command line asks for them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 
 from auralflow.audio import probe, read_audio
 from auralflow.errors import NotFoundError, UsageError
-from auralflow.pretrained import installed_registry
 from auralflow.transforms import STFT
 from auralflow.visualizer.canvas import save_figure
 from auralflow.visualizer.comparing import difference, mask
@@ -31,21 +30,23 @@ def plot_files(
     num_fft: int = 2048,
     start: float = 0.0,
     duration: float | None = None,
+    look_up: Callable[[str], Path | None] = lambda _: None,
 ) -> Iterator[Path]:
     """Draw files to pictures.
 
-    A model folder, a pretrained name, or a JSON file, is drawn as its training, whatever the kind. A mask is
-    that of a stem in its mixture, and a difference that of an estimate from its truth: both take files in
-    pairs, the mixture or the truth last.
+    A model folder, or a JSON file, is drawn as its training, whatever the kind. A mask is that of a stem in
+    its mixture, and a difference that of an estimate from its truth: both take files in pairs, the mixture or
+    the truth last.
 
     Args:
-        paths: Audio files, model folders, pretrained names or summaries of trainings.
+        paths: Audio files, model folders, summaries of trainings, or names that ``look_up`` knows.
         kind: What to draw.
-        save: Folder of the pictures. Default: beside each file; for a pretrained name, this folder.
+        save: Folder of the pictures. Default: beside each file; for a name, the current folder.
         picture: Their format.
         num_fft: Length of the transform.
         start: Where to begin in the audio, in seconds.
         duration: How much of it to draw, in seconds. Default: to its end.
+        look_up: Finds what a path that does not exist may be the name of, such as a pretrained model.
 
     Yields:
         Each picture that was written.
@@ -66,18 +67,18 @@ def plot_files(
     for job in jobs:
         first = job[0]
         folder = save or first.parent
-        there = job if first.exists() else (_pretrained_folder(first),)
+        there = job if first.exists() else (_named(first, look_up),)
         drawn, figure = _draw(there, kind, num_fft, start, duration)
         target = _free(folder / f"{first.stem}.{drawn}.{picture}", taken)
         save_figure(figure, target)
         yield target
 
 
-def _pretrained_folder(path: Path) -> Path:
-    registry = installed_registry()
-    if str(path) not in registry.names:
+def _named(path: Path, look_up: Callable[[str], Path | None]) -> Path:
+    found = look_up(str(path))
+    if found is None:
         raise NotFoundError(f"no such file or folder: '{path}'")
-    return registry.folder / path
+    return found
 
 
 def _free(path: Path, taken: set[Path]) -> Path:

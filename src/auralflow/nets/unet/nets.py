@@ -10,16 +10,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from auralflow.config import ModelConfig, RecurrentModelConfig
-from auralflow.models.blocks import (
+from auralflow.nets.unet.blocks import (
     BinAffine,
     ConvBlock,
     Mask,
     RecurrentBottleneck,
     UpBlock,
     VariationalBottleneck,
+    kl_divergence,
     lecun_init,
 )
+from auralflow.nets.unet.config import RecurrentNetConfig, SpectrogramNetConfig
 
 __all__ = [
     "MaskEstimate",
@@ -27,7 +28,6 @@ __all__ = [
     "SpectrogramNetLSTM",
     "SpectrogramNetSimple",
     "SpectrogramNetVAE",
-    "count_parameters",
     "create_net",
 ]
 
@@ -40,13 +40,12 @@ class MaskEstimate(NamedTuple):
 
     Attributes:
         mask: ``[B, S, C, F, T]`` in [0, 1].
-        mu: Mean of the latent ``[B, H, F', T']``; None without a variational bottleneck.
-        log_var: Its log-variance, likewise.
+        penalty: KL term of each element of the latent ``[B, H, F', T']``; None without a variational
+            bottleneck.
     """
 
     mask: Tensor
-    mu: Tensor | None = None
-    log_var: Tensor | None = None
+    penalty: Tensor | None = None
 
 
 class MaskNet(nn.Module):
@@ -66,7 +65,7 @@ class MaskNet(nn.Module):
 
     self_normalizing = False
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: SpectrogramNetConfig) -> None:
         super().__init__()
         self.num_targets = len(config.targets)
         self.num_channels = config.num_channels
@@ -88,9 +87,9 @@ class MaskNet(nn.Module):
         self.output_affine = BinAffine(config.num_bins) if config.normalize_output else nn.Identity()
         self.mask = Mask(config.mask_act_fn, config.leak_factor)
 
-    def bottleneck(self, features: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Transform the deepest features ``[B, H, F', T']``; a VAE adds the mean and log-variance."""
-        return features, None, None
+    def bottleneck(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Transform the deepest features ``[B, H, F', T']``; a VAE adds its KL term."""
+        return features, None
 
     def forward(self, magnitudes: Tensor) -> MaskEstimate:
         """Estimate the masks of all targets."""
@@ -106,26 +105,26 @@ class MaskNet(nn.Module):
         for down in self.down:
             skips.append(down(features))
             features = F.max_pool2d(skips[-1], 2)
-        features, mu, log_var = self.bottleneck(self.dropout(self.bottom(features)))
+        features, penalty = self.bottleneck(self.dropout(self.bottom(features)))
         for up in self.up:
             features = up(features, skips.pop())
 
         logits = self.head(features)[..., :num_bins, :num_frames]
         logits = logits.unflatten(1, (self.num_targets, self.num_channels))
-        return MaskEstimate(self.mask(self.output_affine(logits)), mu, log_var)
+        return MaskEstimate(self.mask(self.output_affine(logits)), penalty)
 
 
 class SpectrogramNetSimple(MaskNet):
     """The U-Net alone: any number of frames, 7.8 million parameters at 16 hidden channels.
 
     Example:
-        >>> config = ModelConfig(targets=("vocals", "drums"), num_hidden_channels=2)
+        >>> config = SpectrogramNetConfig(targets=("vocals", "drums"), num_hidden_channels=2)
         >>> estimate = SpectrogramNetSimple(config)(torch.rand(3, 1, 513, 40))
         >>> list(estimate.mask.shape)
         [3, 2, 1, 513, 40]
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: SpectrogramNetConfig) -> None:
         super().__init__(config)
         _use_channels_last(self)
 
@@ -136,13 +135,13 @@ class SpectrogramNetLSTM(MaskNet):
     With ``input_axis`` 1 the number of frames is part of the net.
 
     Example:
-        >>> config = RecurrentModelConfig(num_hidden_channels=2, hidden_size=8, sample_length=1)
+        >>> config = RecurrentNetConfig(num_hidden_channels=2, hidden_size=8, sample_length=1)
         >>> net = SpectrogramNetLSTM(config)
         >>> list(net(torch.rand(1, 1, config.num_bins, config.num_frames)).mask.shape)
         [1, 1, 1, 513, 88]
     """
 
-    def __init__(self, config: RecurrentModelConfig) -> None:
+    def __init__(self, config: RecurrentNetConfig) -> None:
         super().__init__(config)
         side = config.num_bins if config.input_axis == 0 else config.num_frames
         self.recurrent = RecurrentBottleneck(
@@ -156,9 +155,9 @@ class SpectrogramNetLSTM(MaskNet):
         )
         _use_channels_last(self)
 
-    def bottleneck(self, features: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    def bottleneck(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
         """Run the recurrent stack."""
-        return self.recurrent(features), None, None
+        return self.recurrent(features), None
 
 
 class SpectrogramNetVAE(SpectrogramNetLSTM):
@@ -167,7 +166,7 @@ class SpectrogramNetVAE(SpectrogramNetLSTM):
     In training the latent is sampled; at evaluation it is its mean, so that the net is deterministic.
 
     Example:
-        >>> config = RecurrentModelConfig(net="SpectrogramNetVAE", num_hidden_channels=2, hidden_size=8)
+        >>> config = RecurrentNetConfig(net="SpectrogramNetVAE", num_hidden_channels=2, hidden_size=8)
         >>> net = SpectrogramNetVAE(config).eval()
         >>> magnitudes = torch.rand(1, 1, config.num_bins, config.num_frames)
         >>> torch.equal(net(magnitudes).mask, net(magnitudes).mask)
@@ -176,16 +175,16 @@ class SpectrogramNetVAE(SpectrogramNetLSTM):
 
     self_normalizing = True
 
-    def __init__(self, config: RecurrentModelConfig) -> None:
+    def __init__(self, config: RecurrentNetConfig) -> None:
         super().__init__(config)
         self.variational = VariationalBottleneck(config.num_hidden_channels * 2**NUM_LEVELS)
         self.apply(lecun_init)
         _use_channels_last(self)
 
-    def bottleneck(self, features: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    def bottleneck(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
         """Sample the latent, then run the recurrent stack."""
         decoded, mu, log_var = self.variational(features)
-        return self.recurrent(decoded), mu, log_var
+        return self.recurrent(decoded), kl_divergence(mu, log_var)
 
 
 def _use_channels_last(net: nn.Module) -> None:
@@ -193,25 +192,14 @@ def _use_channels_last(net: nn.Module) -> None:
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def create_net(config: ModelConfig) -> MaskNet:
+def create_net(config: SpectrogramNetConfig) -> MaskNet:
     """Build the net that ``config.net`` names, with fresh weights.
 
     Example:
-        >>> type(create_net(ModelConfig(num_hidden_channels=2))).__name__
+        >>> type(create_net(SpectrogramNetConfig(num_hidden_channels=2))).__name__
         'SpectrogramNetSimple'
     """
-    if isinstance(config, RecurrentModelConfig):
+    if isinstance(config, RecurrentNetConfig):
         net = SpectrogramNetVAE if config.net == "SpectrogramNetVAE" else SpectrogramNetLSTM
         return net(config)
     return SpectrogramNetSimple(config)
-
-
-def count_parameters(config: ModelConfig) -> int:
-    """Number of trainable parameters of a net, without making its weights.
-
-    Example:
-        >>> count_parameters(ModelConfig(num_fft=2048, window_size=2048, hop_length=1024))
-        7778323
-    """
-    with torch.device("meta"):
-        return sum(parameter.numel() for parameter in create_net(config).parameters())

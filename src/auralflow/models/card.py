@@ -7,15 +7,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
-from auralflow.config import (
-    NETS,
-    ModelConfig,
-    Settings,
-    model_config_type,
-    parse_settings,
-    read_settings,
-)
+from auralflow.config import ModelConfig, Settings, parse_settings, read_settings
 from auralflow.errors import ModelError, SettingsError
+from auralflow.nets.families import all_nets, parse_model_config
 
 __all__ = ["CARD_FILE", "DataPart", "ModelCard", "ScoreTable", "TargetScore", "TrackScore", "TrainingRecord"]
 
@@ -123,13 +117,12 @@ class ModelCard(Settings):
     @classmethod
     def _of_its_net(cls, settings: Any) -> Any:
         if isinstance(settings, Mapping):
-            kind = model_config_type(str(settings.get("net")))
-            return parse_settings(kind, settings, source="settings")
+            return parse_model_config(settings, source="settings")
         return settings
 
     @model_validator(mode="after")
     def _carries_the_name_of_its_net(self) -> Self:
-        if self.name in NETS and self.name != self.settings.net:
+        if self.name != self.settings.net and any(self.name == net.name for _, net in all_nets()):
             raise ValueError(f"is the card of {self.name}, but describes a {self.settings.net}")
         return self
 

@@ -15,8 +15,8 @@ from urllib.request import url2pathname
 from safetensors import SafetensorError, safe_open
 
 from auralflow.errors import ModelError, UsageError
-from auralflow.pretrained.card import ModelCard
-from auralflow.pretrained.registry import SHIPPED_WEIGHTS, Registry
+from auralflow.models.card import ModelCard
+from auralflow.models.registry import SHIPPED_WEIGHTS, Registry
 from auralflow.storage import cache_folder
 
 __all__ = ["Access", "Place", "fetch_weights", "find_weights"]
@@ -174,7 +174,7 @@ def _download(
             advice=_advice(card, access, url),
         )
     # Loaded only here, for nothing but downloads needs it.
-    from auralflow.pretrained.download import download  # noqa: PLC0415
+    from auralflow.models.download import download  # noqa: PLC0415
 
     return download(card, url, access.cache_folder(card), on_progress=on_progress)
 

@@ -1,34 +1,25 @@
 """A net that starts from what another has learnt."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from auralflow.config import ModelConfig
 from auralflow.errors import ModelError
-from auralflow.models.nets import SpectrogramNetLSTM, SpectrogramNetVAE
-from auralflow.models.selu_transfer import as_self_normalizing
-from auralflow.models.separator import SpectrogramMaskModel
+from auralflow.nets.door import WarmStart
+from auralflow.nets.unet.nets import SpectrogramNetLSTM, SpectrogramNetVAE
+from auralflow.nets.unet.selu_transfer import as_self_normalizing
 
-__all__ = ["WarmStart", "warm_start"]
+if TYPE_CHECKING:
+    from auralflow.nets.unet.model import SpectrogramMaskModel
+
+__all__ = ["warm_start"]
 
 HEAD = ("net.head.weight", "net.head.bias")
 RECURRENT = "net.recurrent."
 
 
-class WarmStart(NamedTuple):
-    """What a model took over.
-
-    Attributes:
-        taken: Share of its weights that came from the other, from 0 to 1.
-        fresh: Names of the tensors that begin untrained.
-    """
-
-    taken: float
-    fresh: tuple[str, ...]
-
-
-def warm_start(model: SpectrogramMaskModel, source: SpectrogramMaskModel) -> WarmStart:
+def warm_start(model: "SpectrogramMaskModel", source: "SpectrogramMaskModel") -> WarmStart:
     """Fill a model with all that fits of another one, which may be another net or have other targets.
 
     The nets share their U-Net: a `SpectrogramNetLSTM` that starts from a `SpectrogramNetSimple` takes all of
@@ -48,8 +39,11 @@ def warm_start(model: SpectrogramMaskModel, source: SpectrogramMaskModel) -> War
         ModelError: If their U-Nets differ in width.
 
     Example:
-        >>> first = SpectrogramMaskModel(ModelConfig(targets=("vocals", "drums"), num_hidden_channels=2))
-        >>> second = SpectrogramMaskModel(ModelConfig(targets=("drums", "bass"), num_hidden_channels=2))
+        >>> from auralflow.nets.unet import SpectrogramNetConfig
+        >>> from auralflow.nets.unet.model import SpectrogramMaskModel
+        >>> pairs = ("vocals", "drums"), ("drums", "bass")
+        >>> configs = [SpectrogramNetConfig(targets=pair, num_hidden_channels=2) for pair in pairs]
+        >>> first, second = map(SpectrogramMaskModel, configs)
         >>> warm_start(second, first).fresh
         ('net.head.weight of bass', 'net.head.bias of bass')
     """

@@ -1,17 +1,20 @@
 """A trained net made faster for use, without changing what it computes."""
 
 import copy
+from typing import TYPE_CHECKING
 
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from auralflow.models.blocks import ConvBlock
-from auralflow.models.separator import SpectrogramMaskModel
+from auralflow.nets.unet.blocks import ConvBlock
+
+if TYPE_CHECKING:
+    from auralflow.nets.unet.model import SpectrogramMaskModel
 
 __all__ = ["fold_batch_norm"]
 
 
-def fold_batch_norm(model: SpectrogramMaskModel) -> SpectrogramMaskModel:
+def fold_batch_norm(model: "SpectrogramMaskModel") -> "SpectrogramMaskModel":
     """Put every batch normalisation that follows a convolution into its weights.
 
     At evaluation a batch normalisation scales and shifts each channel by fixed numbers, which the convolution
@@ -26,8 +29,9 @@ def fold_batch_norm(model: SpectrogramMaskModel) -> SpectrogramMaskModel:
 
     Example:
         >>> import torch
-        >>> from auralflow.config import ModelConfig
-        >>> model = SpectrogramMaskModel(ModelConfig(num_hidden_channels=2)).eval()
+        >>> from auralflow.nets.unet import SpectrogramNetConfig
+        >>> from auralflow.nets.unet.model import SpectrogramMaskModel
+        >>> model = SpectrogramMaskModel(SpectrogramNetConfig(num_hidden_channels=2)).eval()
         >>> audio = torch.randn(1, 1, model.config.chunk_samples)
         >>> folded = fold_batch_norm(model)
         >>> torch.allclose(folded(audio).mask, model(audio).mask, atol=1e-5)

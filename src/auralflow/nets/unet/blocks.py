@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from auralflow.config import MaskActivation
+from auralflow.nets.unet.config import MaskActivation
 
 __all__ = [
     "BinAffine",
@@ -19,6 +19,7 @@ __all__ = [
     "RecurrentBottleneck",
     "UpBlock",
     "VariationalBottleneck",
+    "kl_divergence",
     "lecun_init",
 ]
 
@@ -26,6 +27,8 @@ SELU_SLOPE = 1.0507009873554805
 """What SELU multiplies positive numbers by (Klambauer et al., NeurIPS 2017)."""
 QUIET = 6.0
 """Negative log-variance of the noise of a latent that begins as the identity."""
+LOG_VARIANCE_KNEE = 20.0
+"""Log-variance from which the exponential goes on as its tangent, so that it cannot overflow."""
 
 
 class ConvBlock(nn.Sequential):
@@ -258,6 +261,25 @@ class VariationalBottleneck(nn.Module):
             nn.init.dirac_(self.mu.weight)
             decode.weight.copy_(self.mu.weight / SELU_SLOPE)
             nn.init.constant_(cast(Tensor, self.log_var.bias), -QUIET)
+
+
+def kl_divergence(mu: Tensor, log_var: Tensor) -> Tensor:
+    """KL divergence of N(mu, exp(log_var)) from N(0, 1), element by element, in 32 bits.
+
+    Source: D. P. Kingma and M. Welling, "Auto-Encoding Variational Bayes", ICLR 2014, appendix B.
+
+    Args:
+        mu: Mean, of any shape.
+        log_var: Log-variance, of the same shape.
+
+    Example:
+        >>> kl_divergence(torch.ones(2), torch.zeros(2)).tolist()
+        [0.5, 0.5]
+    """
+    mu, log_var = mu.float(), log_var.float()
+    capped = log_var.clamp(max=LOG_VARIANCE_KNEE)
+    variance = capped.exp() * (1 + log_var - capped)
+    return 0.5 * (mu.square() + variance - log_var - 1)
 
 
 def lecun_init(module: nn.Module) -> None:

@@ -9,7 +9,7 @@ from filelock import FileLock
 from requests import RequestException, Response
 
 from auralflow.errors import ModelError
-from auralflow.pretrained.card import ModelCard
+from auralflow.models.card import ModelCard
 
 __all__ = ["download"]
 

@@ -2,16 +2,18 @@
 
 import math
 from collections.abc import Iterable
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from auralflow.models.blocks import ConvBlock, UpBlock
-from auralflow.models.folding import fold_batch_norm
-from auralflow.models.nets import MaskNet
-from auralflow.models.separator import SpectrogramMaskModel
+from auralflow.nets.unet.blocks import ConvBlock, UpBlock
+from auralflow.nets.unet.folding import fold_batch_norm
+from auralflow.nets.unet.nets import MaskNet
+
+if TYPE_CHECKING:
+    from auralflow.nets.unet.model import SpectrogramMaskModel
 
 __all__ = ["as_self_normalizing"]
 
@@ -39,13 +41,13 @@ class _Parts(NamedTuple):
     head: nn.Conv2d
 
 
-def _parts(model: SpectrogramMaskModel) -> _Parts:
+def _parts(model: "SpectrogramMaskModel") -> _Parts:
     net = cast(MaskNet, model.net)
     down = cast(Iterable[ConvBlock], net.down)
     return _Parts(list(down), net.bottom, list(cast(Iterable[UpBlock], net.up)), net.head)
 
 
-def as_self_normalizing(source: SpectrogramMaskModel) -> SpectrogramMaskModel:
+def as_self_normalizing(source: "SpectrogramMaskModel") -> "SpectrogramMaskModel":
     """Give the convolutions weights with which they compute with SELU much of what they did with ReLU.
 
     A batch normalisation tells how its outputs are distributed: by channel, with its bias as mean and its

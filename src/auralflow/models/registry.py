@@ -1,4 +1,4 @@
-"""Which pretrained models there are: a folder with a card for each."""
+"""Which pretrained models there are: a folder with a card for each. Loads no torch."""
 
 import json
 from importlib import metadata
@@ -6,14 +6,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from auralflow.config import NETS
 from auralflow.config.base import suggestion
 from auralflow.errors import NotFoundError
-from auralflow.pretrained.card import CARD_FILE, ModelCard
+from auralflow.models.card import CARD_FILE, ModelCard
+from auralflow.nets.families import all_nets
 
 __all__ = ["SHIPPED_WEIGHTS", "Registry", "installed_registry"]
 
-PACKAGE_FOLDER = Path(__file__).parent
+PACKAGE_FOLDER = Path(__file__).parent / "pretrained"
 """Where the cards, and the weights that are shipped with the package, are installed."""
 CHECKOUT_FOLDER = "pretrained"
 """Folder of a checkout of the repository with the weights that are too large for the package."""
@@ -41,7 +41,8 @@ class Registry:
     def names(self) -> tuple[str, ...]:
         """The names, from the smallest net to the largest."""
         found = {path.parent.name for path in self.folder.glob(f"*/{CARD_FILE}")}
-        return (*(net for net in NETS if net in found), *sorted(found.difference(NETS)))
+        nets = [net.name for _, net in all_nets()]
+        return (*(net for net in nets if net in found), *sorted(found.difference(nets)))
 
     def card(self, name: str) -> ModelCard:
         """Read the card of a model.
@@ -65,8 +66,12 @@ class Registry:
         """
         return [self.card(name) for name in self.names]
 
+    def find_folder(self, name: str) -> Path | None:
+        """The folder of a model's card, None if there is no such model."""
+        return self.folder / name if name in self.names else None
+
     def _missing(self, name: str) -> NotFoundError:
-        if name in NETS:
+        if any(name == net.name for _, net in all_nets()):
             return NotFoundError(
                 f"this installation of auralflow has no pretrained {name}",
                 found=", ".join(self.names),
@@ -81,7 +86,7 @@ class Registry:
 
 def installed_registry() -> Registry:
     """The pretrained models of this installation."""
-    root = PACKAGE_FOLDER.parents[2]
+    root = PACKAGE_FOLDER.parents[3]
     # Installed as a copy, the package lies in site-packages, beside nothing of the repository.
     checkout = root if (root / "pyproject.toml").is_file() else _installed_from()
     return Registry(PACKAGE_FOLDER, checkout / CHECKOUT_FOLDER if checkout else None)

@@ -1,0 +1,18 @@
+"""U-Nets that estimate masks on magnitude spectrograms: this project's own nets. Loads no torch."""
+
+from auralflow.nets.families import Family, Net
+from auralflow.nets.unet.config import NETS, RecurrentNetConfig, SpectrogramNetConfig
+
+__all__ = ["FAMILY", "NETS", "RecurrentNetConfig", "SpectrogramNetConfig"]
+
+FAMILY = Family(
+    name="unet",
+    title="U-Nets with masks, auralflow's own",
+    nets=(
+        Net(NETS[0], SpectrogramNetConfig, "U-Net alone: any length, the smallest and fastest"),
+        Net(NETS[1], RecurrentNetConfig, "U-Net with a recurrent bottleneck"),
+        Net(NETS[2], RecurrentNetConfig, "U-Net with a variational latent and a recurrent bottleneck"),
+    ),
+    model="auralflow.nets.unet.model:SpectrogramMaskModel",
+    citation="A. Jansson et al., Singing Voice Separation with Deep U-Net Convolutional Networks, ISMIR 2017",
+)

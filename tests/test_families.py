@@ -1,0 +1,249 @@
+"""The door to every net: a family is a folder and a line, and nothing else asks which one it is."""
+
+import ast
+import json
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from conftest import write_track
+
+import auralflow
+from auralflow.config import SOURCES, TrainConfig
+from auralflow.errors import ModelError, SettingsError, TrainingError
+from auralflow.evaluation import ModelSystem, compare
+from auralflow.losses import create_criterion
+from auralflow.models import create_model_folder, load
+from auralflow.nets.door import Estimate, SeparationModel, Traits
+from auralflow.nets.families import FAMILIES, all_nets, create_model, find_family, parse_model_config
+from auralflow.nets.unet import NETS, SpectrogramNetConfig
+from auralflow.separation import Separator
+from auralflow.trainer import Trainer, train
+from auralflow.trainer.objective import compute_loss
+from auralflow.transforms import STFT
+
+PACKAGE = Path(auralflow.__file__).parent
+
+TOY = {
+    "__init__.py": '''
+        """The simplest family there is."""
+
+        from auralflow.nets.families import Family, Net
+        from toy_family.config import ToyConfig
+
+        FAMILY = Family(
+            name="toy",
+            title="One gain for each target",
+            nets=(Net("Toy", ToyConfig, "a gain"),),
+            model="toy_family.model:ToyModel",
+        )
+    ''',
+    "config.py": """
+        from typing import Literal
+
+        from auralflow.config import ModelConfig
+
+
+        class ToyConfig(ModelConfig):
+            family: Literal["toy"] = "toy"
+            net: Literal["Toy"] = "Toy"
+            overlap: float = 0.5
+            start: float = 0.5
+    """,
+    "model.py": """
+        import torch
+
+        from auralflow.nets.door import Estimate, SeparationModel
+        from auralflow.transforms import STFT
+
+
+        class ToyModel(SeparationModel):
+            def __init__(self, config):
+                super().__init__()
+                self.config = config
+                self.transform = STFT(256)
+                self.gains = torch.nn.Parameter(torch.full((len(config.targets), 1, 1), config.start))
+
+            def forward(self, mixture):
+                return Estimate(mixture, self.transform, audio=self.gains * mixture.unsqueeze(1))
+    """,
+}
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    """A family in a folder of its own, and its line in the table."""
+    folder = tmp_path / "packages" / "toy_family"
+    folder.mkdir(parents=True)
+    for name, text in TOY.items():
+        (folder / name).write_text(textwrap.dedent(text))
+    monkeypatch.syspath_prepend(folder.parent)
+    monkeypatch.setitem(FAMILIES, "toy", "toy_family:FAMILY")
+    yield find_family("toy").settings("Toy")
+    for module in [name for name in sys.modules if name.partition(".")[0] == "toy_family"]:
+        del sys.modules[module]
+
+
+def test_a_family_of_one_folder_and_one_line_is_trained_saved_loaded_used_and_scored(toy, tmp_path):
+    for subset in ("train", "valid", "test"):
+        write_track(tmp_path / "data" / subset / "song", channels=1)
+    config = toy(targets=SOURCES, sample_rate=8000, sample_length=0.5)
+    create_model_folder(tmp_path / "model", config)
+    stored = json.loads((tmp_path / "model" / "model.json").read_text())
+    assert (stored["family"], stored["net"], stored["overlap"]) == ("toy", "Toy", 0.5)
+
+    settings = TrainConfig(max_epochs=2, max_samples=8, batch_size=4, lr=0.01, criterion="l1", num_workers=0)
+    train(tmp_path / "model", tmp_path / "data", settings)
+    model = load(tmp_path / "model")
+    assert model.config == config
+    assert (model.gains != 0.5).all()
+
+    audio = np.random.default_rng(0).standard_normal((2, 30001)).astype(np.float32) / 10
+    separator = Separator(model, targets="bass,vocals")
+    expected = model.gains.detach().numpy()[[2, 0]] * audio
+    np.testing.assert_allclose(separator.separate(audio), expected, atol=1e-6)
+    report = compare([ModelSystem(Separator(model), "toy")], tmp_path / "data")
+    assert not report.failed
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"wiener": 1}, {"consistent": True}, {"phase": "griffin_lim"}, {"wiener": 2, "consistent": True}],
+)
+def test_filters_work_on_a_family_without_masks(toy, changes):
+    model = create_model(toy(targets=("vocals", "drums"), sample_rate=8000, sample_length=0.5, start=0.5))
+    audio = np.random.default_rng(1).standard_normal((1, 9000)).astype(np.float32) / 10
+    # Two halves are all of the mixture: every filter leaves them as they are.
+    found = Separator(model, **changes).separate(audio)
+    np.testing.assert_allclose(found, np.stack([audio / 2] * 2), atol=2e-3)
+
+
+def test_a_criterion_on_magnitudes_serves_a_family_without_masks_and_one_on_masks_is_refused(toy):
+    model = create_model(toy(targets=("vocals", "drums"), sample_rate=8000, sample_length=0.5))
+    targets = torch.randn(2, 2, 1, 4000)
+    batch = [(targets.sum(1), targets)]
+    for criterion in ("l1", "l2", "rmse", "complex_l1", "snr", "si_sdr"):
+        state = Trainer(model, TrainConfig(criterion=criterion, max_epochs=1)).fit(batch, batch)
+        assert np.isfinite(state.history[0].valid_loss)
+    for criterion in ("mask", "component"):
+        with pytest.raises(SettingsError, match="needs a net that estimates masks: found Toy"):
+            Trainer(model, TrainConfig(criterion=criterion))
+
+
+def test_magnitudes_of_estimated_audio_give_the_loss_that_a_mask_would(toy):
+    transform = STFT(256)
+    mixture, targets = torch.randn(1, 1, 4000), torch.randn(1, 2, 1, 4000)
+    spectrogram = transform(mixture)
+    mask = torch.full((1, 2, 1, *spectrogram.shape[-2:]), 0.25)
+    masked = Estimate(mixture, transform, mask=mask)
+    heard = Estimate(mixture, transform, spectrogram=masked.spectrogram)
+    for name in ("l1", "l2", "rmse"):
+        criterion = create_criterion(name)
+        torch.testing.assert_close(
+            compute_loss(criterion, heard, targets), compute_loss(criterion, masked, targets)
+        )
+
+
+def test_a_model_that_cannot_be_trained_says_so(toy):
+    model = create_model(toy())
+    model.traits = Traits(trainable=False)
+    with pytest.raises(TrainingError, match="a Toy cannot be trained"):
+        Trainer(model)
+
+
+def test_weights_of_another_family_are_no_start(toy):
+    with pytest.raises(ModelError, match="cannot start from the weights of another family: found Toy"):
+        create_model(SpectrogramNetConfig(num_hidden_channels=1)).start_from(create_model(toy()))
+    with pytest.raises(ModelError, match="of which no tensor fits"):
+        create_model(toy()).start_from(create_model(SpectrogramNetConfig(num_hidden_channels=1)))
+
+
+def test_the_model_json_of_a_u_net_is_what_it_was_before_there_were_families(tmp_path):
+    """Byte by byte: hashes of it are in journals and checkpoints."""
+    create_model_folder(tmp_path, SpectrogramNetConfig(targets=SOURCES, num_channels=2))
+    assert (tmp_path / "model.json").read_text() == textwrap.dedent(
+        """\
+        {
+          "format_version": 1,
+          "net": "SpectrogramNetSimple",
+          "targets": [
+            "vocals",
+            "drums",
+            "bass",
+            "other"
+          ],
+          "num_channels": 2,
+          "num_hidden_channels": 16,
+          "sample_length": 3.0,
+          "sample_rate": 44100,
+          "dropout_p": 0.4,
+          "leak_factor": 0.0,
+          "normalize_input": false,
+          "normalize_output": false,
+          "mask_act_fn": "sigmoid",
+          "num_fft": 1024,
+          "window_size": 1024,
+          "hop_length": 512
+        }
+        """
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"family": "unett", "net": "Toy"}, r"unknown family of nets 'unett' \(did you mean 'unet'\?\)"),
+        ({"net": "SpectrogramNet"}, "unknown net 'SpectrogramNet'"),
+        ({}, "model.json: net is missing"),
+        ({"family": "unet", "net": NETS[0], "num_ftt": 3}, "Did you mean 'num_fft'"),
+    ],
+)
+def test_settings_of_no_family_are_one_line(values, complaint):
+    with pytest.raises(SettingsError, match=complaint):
+        parse_model_config(values, source="model.json")
+
+
+def test_every_net_has_a_name_of_its_own_and_a_family_that_makes_it():
+    names = [net.name for _, net in all_nets()]
+    assert len(set(names)) == len(names)
+    for family, net in all_nets():
+        config = net.settings(net=net.name, **net.presets)
+        assert config.family == family.name
+        with torch.device("meta"):
+            model = create_model(config)
+        assert isinstance(model, SeparationModel)
+        assert model.config is config
+
+
+def test_knowing_the_families_loads_no_torch():
+    script = "import sys; from auralflow.models import installed_registry as find; find().cards(); "
+    script += "print('torch' in sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "False"
+
+
+def test_nothing_beyond_the_door_names_a_family():
+    """No import of a family's module outside it, and no question after a net's class."""
+    families = {path.parent.name for path in (PACKAGE / "nets").glob("*/__init__.py")}
+    allowed = {PACKAGE / "diagnosis" / "calibration.py"}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if PACKAGE / "nets" in path.parents or path in allowed or PACKAGE / "cli" in path.parents:
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("auralflow.nets."):
+                assert node.module.split(".")[2] not in families, f"{path}: {node.module}"
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("isinstance", "issubclass"):
+                asked = ast.unparse(node.args[1])
+                assert not any(word in asked for word in ("Net", "MaskModel")), f"{path}: {ast.unparse(node)}"
+
+
+def test_a_song_through_the_toy_family_keeps_rate_channels_and_length(toy, tmp_path):
+    model = create_model(toy(targets=("vocals",), sample_rate=16000, sample_length=0.25))
+    soundfile.write(tmp_path / "song.wav", np.zeros((12345, 2)), 22050)
+    assert Separator(model).separate(tmp_path / "song.wav").shape == (1, 2, 12345)
