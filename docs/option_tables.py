@@ -28,7 +28,7 @@ from auralflow.config import (
 from auralflow.nets.unet import RecurrentNetConfig, SpectrogramNetConfig
 
 README = Path(__file__).parent.parent / "README.md"
-NOT_OPTIONS = {"format_version", "net", "targets"}
+NOT_OPTIONS = {"format_version", "family", "net", "targets", "overlap"}
 TABLES: dict[str, tuple[type[Settings], set[str]]] = {
     "config": (SpectrogramNetConfig, NOT_OPTIONS),
     "config-recurrent": (RecurrentNetConfig, set(SpectrogramNetConfig.model_fields)),

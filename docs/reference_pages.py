@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from auralflow import config
 from auralflow.cli import app
 from auralflow.config import Settings
+from auralflow.nets.families import all_nets
 
 FOLDER = Path(__file__).parent / "reference"
 MADE = "<!-- Written by docs/reference_pages.py: run make readme. -->\n"
@@ -106,12 +107,21 @@ def cli_page() -> str:
     return "\n".join(parts)
 
 
+def settings_classes() -> Iterator[tuple[str, type[Settings]]]:
+    """All settings by name, those of the nets after the others."""
+    for name in config.__all__:
+        kind = getattr(config, name)
+        if isinstance(kind, type) and issubclass(kind, Settings):
+            yield name, kind
+    for kind in dict.fromkeys(net.settings for _, net in all_nets()):
+        yield kind.__name__, kind
+
+
 def settings_page() -> str:
     """The page about all settings."""
     parts = [MADE + SETTINGS_HEAD]
-    for name in config.__all__:
-        kind = getattr(config, name)
-        if isinstance(kind, type) and issubclass(kind, Settings) and name not in BASES:
+    for name, kind in settings_classes():
+        if name not in BASES:
             bases = [base.__name__ for base in kind.__bases__ if base.__name__ not in BASES]
             also = (
                 f"\n\nAlso all settings of {' and '.join(f'[{base}](#{base.lower()})' for base in bases)}."

@@ -41,13 +41,13 @@ from auralflow.config import (
 )
 from auralflow.errors import AuralflowError
 from auralflow.nets.unet import SpectrogramNetConfig
-from auralflow.nets.unet.model import SpectrogramMaskModel
+from auralflow.models import create_model
 from auralflow.separation import Separator
 from torch import Tensor
 
 
 def vocals(song: Path) -> Audio:
-    model = SpectrogramMaskModel(SpectrogramNetConfig(targets=("vocals",)))
+    model = create_model(SpectrogramNetConfig(targets=("vocals",)))
     stems = Separator(model, overlap=0.5).separate(song)
     assert_type(stems, Audio)
     return stems
@@ -67,7 +67,7 @@ try:
 except AuralflowError as error:
     assert_type(error.exit_code, int)
 """
-WRONG_CONSUMER = "from auralflow.config import SpectrogramNetConfig\n\nModelConfig().hop_length.upper()\n"
+WRONG_CONSUMER = "from auralflow.nets.unet import SpectrogramNetConfig\n\nSpectrogramNetConfig().hop_length.upper()\n"
 
 
 @dataclass
