@@ -67,7 +67,9 @@ try:
 except AuralflowError as error:
     assert_type(error.exit_code, int)
 """
-WRONG_CONSUMER = "from auralflow.nets.unet import SpectrogramNetConfig\n\nSpectrogramNetConfig().hop_length.upper()\n"
+WRONG_CONSUMER = (
+    "from auralflow.nets.unet import SpectrogramNetConfig\n\nSpectrogramNetConfig().hop_length.upper()\n"
+)
 
 
 @dataclass

@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from auralflow.audio import is_audio, probe
 from auralflow.config import Settings
 from auralflow.errors import DatasetError
-from auralflow.pretrained import DataPart
+from auralflow.models import DataPart
 
 CREDITS_FILE = "credits.json"
 FOLDERS = {"instrumental": "Instrumental music", "loops": "Instruments alone"}

@@ -237,7 +237,7 @@ class SeparationModel(nn.Module):
             raise UsageError(
                 f"a {self.config.net} with these settings cannot be cut down to some of its targets",
                 found=", ".join(targets),
-                expected=f"all of {', '.join(self.targets)}, which it estimates together",
+                expected=f"all of {', '.join(self.targets)}, which depend on one another",
                 advice="Keep it whole, and choose with auralflow separate --targets.",
             )
 
