@@ -11,6 +11,8 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[app,dev,docs,metrics,onnx,ray]'
+	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['parity'])" \
+	  | xargs $(BIN)/pip install --quiet --no-deps
 	touch $@
 
 # Separates a generated song, on which the shipped weights were not trained, and scores the stems.

@@ -30,6 +30,8 @@ __all__ = [
 
 FAMILIES: Mapping[str, str] = {
     "unet": "auralflow.nets.unet:FAMILY",
+    "spleeter": "auralflow.nets.spleeter:FAMILY",
+    "openunmix": "auralflow.nets.openunmix:FAMILY",
 }
 """By name, where the `Family` is: ``module:object``."""
 

@@ -11,15 +11,28 @@ from auralflow.transforms.chunking import Chunking, WindowName
 from auralflow.transforms.chunks import cross_fade_window, overlap_add
 from auralflow.transforms.mel import MelScale, mel_filters, mel_scale
 from auralflow.transforms.phase import griffin_lim
-from auralflow.transforms.spectra import STFT, Transform, decibel, istft, magnitude, phase, reconstruct, stft
+from auralflow.transforms.spectra import (
+    STFT,
+    CenteredSTFT,
+    Transform,
+    add_frames,
+    decibel,
+    istft,
+    magnitude,
+    phase,
+    reconstruct,
+    stft,
+)
 from auralflow.transforms.wiener import wiener_filter
 
 __all__ = [
     "STFT",
+    "CenteredSTFT",
     "Chunking",
     "MelScale",
     "Transform",
     "WindowName",
+    "add_frames",
     "cross_fade_window",
     "decibel",
     "griffin_lim",

@@ -10,7 +10,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["STFT", "Transform", "decibel", "istft", "magnitude", "phase", "reconstruct", "stft"]
+__all__ = [
+    "STFT",
+    "CenteredSTFT",
+    "Transform",
+    "add_frames",
+    "decibel",
+    "istft",
+    "magnitude",
+    "phase",
+    "reconstruct",
+    "stft",
+]
 
 
 class Transform(Protocol):
@@ -97,20 +108,84 @@ class STFT(nn.Module):
 
     def _added_up(self, frames: Tensor, num_samples: int) -> Tensor:
         """Frames ``[..., T, num_fft]`` laid over one another: ``[..., num_samples]`` without the padding."""
-        hop = self.hop_length
-        rows = math.ceil(self.num_fft / hop)
-        pieces = F.pad(frames, (0, rows * hop - self.num_fft))
-        pieces = pieces.reshape(*frames.shape[:-1], rows, hop)
-        num_frames = frames.shape[-2]
-        signal = frames.new_zeros(*frames.shape[:-2], num_frames + rows - 1, hop)
-        for row in range(rows):
-            signal[..., row : row + num_frames, :] += pieces[..., row, :]
         half = self.num_fft // 2
-        return signal.flatten(-2)[..., half : half + num_samples]
+        return add_frames(frames, self.hop_length)[..., half : half + num_samples]
 
     def extra_repr(self) -> str:
         """Settings in the printed module."""
         return f"num_fft={self.num_fft}, window_size={self.window_size}, hop_length={self.hop_length}"
+
+
+class CenteredSTFT(STFT):
+    """The transform of ``torch.stft`` with ``center=True``, on which many published nets were trained.
+
+    The signal is mirrored at both ends by half a transform. The samples after the last whole hop lie under
+    one edge of a window only, so a mask on their frame may leave a click in them; chunks of whole hops have
+    none.
+
+    Args:
+        num_fft: Length of the Fourier transform in samples; gives ``F = num_fft // 2 + 1`` bins.
+        window_size: Length of the window in samples, at most ``num_fft``. Defaults to ``num_fft``.
+        hop_length: Samples between frames, at most half the window. Defaults to half the window.
+
+    Shape:
+        - Input: ``[..., N]``
+        - Output: ``[..., F, T]`` complex, with ``T = N // hop_length + 1``
+
+    Example:
+        >>> transform = CenteredSTFT(num_fft=512, hop_length=128)
+        >>> audio = torch.randn(2, 1000)
+        >>> spectrogram = transform(audio)
+        >>> list(spectrogram.shape)
+        [2, 257, 8]
+        >>> torch.allclose(transform.inverse(spectrogram, 1000), audio, atol=1e-5)
+        True
+    """
+
+    def num_frames(self, num_samples: int) -> int:
+        """Number of frames ``T`` that a signal of ``num_samples`` gives."""
+        return max(num_samples, self.num_fft // 2 + 1) // self.hop_length + 1
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """Transform audio ``[..., N]`` to complex spectrograms ``[..., F, T]``."""
+        # What is shorter than its mirror image gets zeros behind it first.
+        missing = max(0, self.num_fft // 2 + 1 - audio.shape[-1])
+        rows = F.pad(audio, (0, missing)).reshape(-1, audio.shape[-1] + missing)
+        spectrogram = torch.stft(
+            rows,
+            n_fft=self.num_fft,
+            hop_length=self.hop_length,
+            win_length=self.window_size,
+            window=self.window,
+            center=True,
+            pad_mode="reflect",
+            return_complex=True,
+        )
+        return spectrogram.reshape(*audio.shape[:-1], *spectrogram.shape[-2:])
+
+
+def add_frames(frames: Tensor, hop_length: int) -> Tensor:
+    """Lay frames over one another and add them up.
+
+    Args:
+        frames: ``[..., T, n]``.
+        hop_length: Samples from one frame's start to the next.
+
+    Returns:
+        ``[..., (T + R - 1) * hop_length]`` with ``R = ceil(n / hop_length)``.
+
+    Example:
+        >>> add_frames(torch.ones(3, 4), hop_length=2).tolist()
+        [1.0, 1.0, 2.0, 2.0, 2.0, 2.0, 1.0, 1.0]
+    """
+    num_frames, length = frames.shape[-2:]
+    rows = math.ceil(length / hop_length)
+    pieces = F.pad(frames, (0, rows * hop_length - length))
+    pieces = pieces.reshape(*frames.shape[:-1], rows, hop_length)
+    signal = frames.new_zeros(*frames.shape[:-2], num_frames + rows - 1, hop_length)
+    for row in range(rows):
+        signal[..., row : row + num_frames, :] += pieces[..., row, :]
+    return signal.flatten(-2)
 
 
 def stft(

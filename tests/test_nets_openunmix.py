@@ -1,0 +1,100 @@
+import pytest
+import torch
+from parity import import_openunmix
+
+from auralflow.nets.openunmix.config import OpenUnmixConfig
+from auralflow.nets.openunmix.model import OpenUnmixModel
+
+VARIANTS = {
+    "umx": {"targets": ("vocals", "drums", "bass")},
+    "umxl": {"targets": ("vocals",), "hidden_size": 96},
+    "umxse": {
+        "targets": ("speech", "noise"),
+        "num_channels": 1,
+        "sample_rate": 16000,
+        "num_fft": 1024,
+        "hop_length": 512,
+        "hidden_size": 32,
+    },
+    "unidirectional": {"hidden_size": 32, "unidirectional": True, "num_layers": 2},
+}
+
+
+def equal_models(**settings):
+    """A model of ours and one of the reference package with equal weights, none of them at its start."""
+    reference_nets = import_openunmix()
+    torch.manual_seed(7)
+    model = OpenUnmixModel(OpenUnmixConfig(**{"hidden_size": 48, **settings})).eval()
+    config = model.config
+    references = {}
+    for target, net in zip(config.targets, model.net.targets, strict=True):
+        reference = reference_nets.OpenUnmix(
+            nb_bins=config.num_bins,
+            nb_channels=config.num_channels,
+            hidden_size=config.hidden_size,
+            nb_layers=config.num_layers,
+            unidirectional=config.unidirectional,
+            max_bin=config.num_bins_read,
+        )
+        with torch.no_grad():
+            for name, tensor in reference.state_dict().items():
+                if tensor.is_floating_point() and not name.startswith("lstm"):
+                    tensor.copy_(torch.rand_like(tensor) * 0.1 + 0.5)
+            for parameter in (reference.fc1.weight, reference.fc2.weight, reference.fc3.weight):
+                parameter.copy_(torch.randn_like(parameter) * 0.05)
+        net.load_state_dict(reference.state_dict())
+        references[target] = reference.eval()
+
+    def separate(audio, **options):
+        separator = reference_nets.Separator(
+            references,
+            n_fft=config.num_fft,
+            n_hop=config.hop_length,
+            nb_channels=config.num_channels,
+            sample_rate=config.sample_rate,
+            **options,
+        )
+        with torch.no_grad():
+            return separator(audio)
+
+    return model, separate
+
+
+def song(model, seconds, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    samples = round(seconds * model.config.sample_rate)
+    return 0.3 * torch.randn(2, model.config.num_channels, samples, generator=generator)
+
+
+def assert_near(mine, reference):
+    assert mine.shape == reference.shape
+    assert (mine - reference).abs().max() <= 1e-5 * reference.abs().max()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_nets_equal_those_of_the_reference_package(variant):
+    model, reference = equal_models(**VARIANTS[variant])
+    audio = song(model, 1.37)
+    with torch.no_grad():
+        assert_near(model(audio).audio, reference(audio, niter=0))
+
+
+@pytest.mark.parametrize(("iterations", "residual"), [(1, False), (2, False), (1, True)])
+@pytest.mark.parametrize("variant", ["umx", "umxse"])
+def test_wiener_filter_equals_that_of_the_reference_package(variant, iterations, residual):
+    # Longer than 300 frames, so that two excerpts are filtered apart.
+    settings = VARIANTS[variant] | {"wiener_residual": residual, "num_fft": 1024, "hop_length": 256}
+    model, reference = equal_models(**settings)
+    audio = song(model, 302 * model.config.hop_length / model.config.sample_rate)[:1]
+    with torch.no_grad():
+        mine = model.filtered(model(audio), iterations).audio
+        theirs = reference(audio, niter=iterations, residual=residual)[:, : len(model.targets)]
+    assert_near(mine, theirs)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_folded_nets_compute_the_same(variant):
+    model, _ = equal_models(**VARIANTS[variant])
+    audio = song(model, 0.8)
+    with torch.no_grad():
+        assert_near(model.for_inference()(audio).audio, model(audio).audio)
