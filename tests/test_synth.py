@@ -10,15 +10,16 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from auralflow.effects.dynamics import active_rms
+from auralflow.effects.signals import convolve
 from auralflow.errors import SettingsError
 from auralflow.synth import folders, generate_song, write_dataset
-from auralflow.synth.desk.dynamics import active_rms
 from auralflow.synth.desk.mixing import LEVEL_RANGE, RELATIVE_LEVELS
 from auralflow.synth.players.instruments import play, subtractive
 from auralflow.synth.players.voice import Timbre, sing
 from auralflow.synth.score.composition import STEMS, Note, compose
 from auralflow.synth.score.melody import Syllable, sung_melody
-from auralflow.synth.signals import convolve, cycle_table, pluck_string, read_cycle
+from auralflow.synth.signals import cycle_table, pluck_string, read_cycle
 
 RATE = 16000
 AUDIBLE = 10 ** (-50 / 20)

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import sosfreqz
 
-from auralflow.synth.desk.amplifiers import amplify, draw_amplifier
+from auralflow.effects.amplifiers import amplify, draw_amplifier
+from auralflow.effects.dynamics import Compressor, active_rms, compress, saturate
+from auralflow.effects.equalizers import high_shelf, low_shelf, peak
+from auralflow.effects.rooms import ACOUSTICS, draw_room, echo, reverberate
+from auralflow.effects.stereo import widen
 from auralflow.synth.desk.channel_strip import record
-from auralflow.synth.desk.dynamics import Compressor, active_rms, compress, saturate
-from auralflow.synth.desk.equalizers import high_shelf, low_shelf, peak
-from auralflow.synth.desk.mixing import LEVEL_RANGE, RELATIVE_LEVELS, balance
-from auralflow.synth.desk.rooms import ACOUSTICS, draw_room, echo, reverberate
-from auralflow.synth.desk.stereo import widen
+from auralflow.synth.desk.mixing import LEVEL_RANGE, RELATIVE_LEVELS, balance, mastered
 from auralflow.synth.players.band import Band
 from auralflow.synth.players.drums import drum_hits
 from auralflow.synth.players.instruments import brass
@@ -239,3 +239,25 @@ def test_vocals_are_at_times_doubled_wide_and_always_have_a_middle():
         widths.append(np.std(voices[0] - voices[1]) / np.std(voices[0] + voices[1]))
     assert min(widths) < 0.01
     assert 0.05 < max(widths) < 1
+
+
+def test_a_mastered_song_is_denser_no_louder_and_one_gain_for_all_its_stems():
+    rng = np.random.default_rng(0)
+    envelope = np.repeat(10 ** rng.uniform(-1.5, 0, 20), 800)
+    stems = {name: (0.1 * envelope * rng.standard_normal((2, 16000))).astype(np.float32) for name in "abcd"}
+    changed = 0
+    for seed in range(12):
+        result = mastered(stems, 8000, np.random.default_rng(seed))
+        if all(result[name] is stems[name] for name in stems):
+            continue
+        changed += 1
+        before, after = sum(stems.values()), sum(result.values())
+        peaks = [
+            max(np.abs(part).max() for part in (*song.values(), sum(song.values())))
+            for song in (stems, result)
+        ]
+        assert peaks[1] == pytest.approx(peaks[0], rel=1e-4)
+        assert np.square(after).mean() > np.square(before).mean()
+        gains = np.stack([result[name] / stems[name] for name in stems])
+        assert np.ptp(gains, axis=(0, 1)).max() < 1e-3 * gains.max()
+    assert 3 < changed < 12

@@ -18,12 +18,12 @@ from recipe_data import DataRecipe, found_instrumentals
 
 from auralflow.audio import Audio, is_audio, read_audio, resample
 from auralflow.datasets.tracks import find_tracks, index_split
+from auralflow.effects.dynamics import Compressor, compress
+from auralflow.effects.rooms import draw_room, reverberate
 from auralflow.metrics import si_sdr
 from auralflow.models import load
 from auralflow.separation import Separator
 from auralflow.storage import write_json
-from auralflow.synth.desk.dynamics import Compressor, compress
-from auralflow.synth.desk.rooms import draw_room, reverberate
 
 RATE = 44100
 SECONDS = 20.0

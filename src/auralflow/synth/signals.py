@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from auralflow.effects.signals import Signal
+
 __all__ = [
     "Frequencies",
-    "Signal",
-    "add_at",
-    "convolve",
     "cycle_table",
     "exponential_decay",
     "pluck_string",
@@ -22,34 +21,11 @@ __all__ = [
     "smooth_noise",
 ]
 
-Signal = NDArray[np.float32]
-"""Audio or a control curve, float32."""
-
 Frequencies = NDArray[np.floating[Any]]
 """Frequencies in Hz, or gains at them."""
 
 TABLE_SIZE = 4096
 MAX_HARMONICS = 256
-CONVOLUTION_BLOCK = 32768
-
-
-def add_at(target: Signal, start: int, sound: Signal) -> None:
-    """Add a sound to a longer signal in place; whatever falls outside of it is dropped.
-
-    Args:
-        target: Signal [..., N] to add to.
-        start: Sample of the target at which the sound begins; may be negative.
-        sound: Sound [..., M], broadcast against the target.
-
-    Example:
-        >>> canvas = np.zeros(4, dtype=np.float32)
-        >>> add_at(canvas, 2, np.ones(5, dtype=np.float32))
-        >>> canvas.tolist()
-        [0.0, 0.0, 1.0, 1.0]
-    """
-    first, last = max(start, 0), min(start + sound.shape[-1], target.shape[-1])
-    if first < last:
-        target[..., first:last] += sound[..., first - start : last - start]
 
 
 def exponential_decay(samples: int, time_constant: float, sample_rate: int) -> Signal:
@@ -225,33 +201,3 @@ def pluck_string(
     line = cycles.reshape(-1)
     sound = np.interp(np.arange(samples) * stretch, np.arange(len(line)), line).astype(np.float32)
     return np.asarray(sound / np.float32(np.max(np.abs(sound)) + 1e-9), dtype=np.float32)
-
-
-def convolve(signal: Signal, responses: Signal) -> Signal:
-    """Convolve one signal with several impulse responses, block by block in the frequency domain.
-
-    Args:
-        signal: Signal [N].
-        responses: Impulse responses [C, M].
-
-    Returns:
-        The first N samples of the convolutions [C, N].
-
-    Example:
-        >>> echo = np.zeros((1, 3), dtype=np.float32)
-        >>> echo[0, 2] = 0.5
-        >>> convolve(np.arange(5, dtype=np.float32), echo).round(3).tolist() == [[0.0, 0.0, 0.0, 0.5, 1.0]]
-        True
-    """
-    samples, taps = signal.shape[-1], responses.shape[-1]
-    block = max(CONVOLUTION_BLOCK, 1 << (taps - 1).bit_length())
-    blocks = -(-samples // block)
-    padded = np.zeros(blocks * block, dtype=np.float32)
-    padded[:samples] = signal
-    spectra = np.fft.rfft(padded.reshape(blocks, block), 2 * block, axis=-1)
-    result = np.zeros((len(responses), blocks + 1, block), dtype=np.float32)
-    for channel, response in enumerate(np.fft.rfft(responses, 2 * block, axis=-1)):
-        parts = np.fft.irfft(spectra * response, 2 * block, axis=-1)
-        result[channel, :-1] += parts[:, :block]
-        result[channel, 1:] += parts[:, block:]
-    return result.reshape(len(responses), -1)[:, :samples]

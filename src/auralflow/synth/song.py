@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from auralflow.effects.signals import Signal
+from auralflow.effects.stereo import widen
 from auralflow.errors import SettingsError
 from auralflow.synth.desk.channel_strip import record
-from auralflow.synth.desk.mixing import balance
-from auralflow.synth.desk.stereo import widen
+from auralflow.synth.desk.mixing import balance, mastered
 from auralflow.synth.players.band import Band
 from auralflow.synth.players.drums import drum_hits
 from auralflow.synth.players.recorded_singers import VoiceBank
@@ -21,7 +22,6 @@ from auralflow.synth.score.melody import sung_melody
 from auralflow.synth.score.midi_arrangement import arrange
 from auralflow.synth.score.midi_files import Composition
 from auralflow.synth.score.parts import Arrangement
-from auralflow.synth.signals import Signal
 
 __all__ = ["Material", "generate_song"]
 
@@ -76,7 +76,7 @@ def generate_song(
     """
     length = _check(seed, seconds, sample_rate)
     # A change in one part leaves the others as they are.
-    plan, voice, drums, bass, other, desk, players = np.random.default_rng(seed).spawn(7)
+    plan, voice, drums, bass, other, desk, players, end = np.random.default_rng(seed).spawn(8)
     singer = _singer(material, voice)
     if composition is None:
         score = compose(seconds, plan)
@@ -100,7 +100,9 @@ def generate_song(
         ),
         "other": _sum([band.part(part, length, "other") for part in arrangement.other], length),
     }
-    return balance(record(dry, arrangement.tempo, sample_rate, desk), sample_rate, desk)
+    return mastered(
+        balance(record(dry, arrangement.tempo, sample_rate, desk), sample_rate, desk), sample_rate, end
+    )
 
 
 def _singer(material: Material, rng: np.random.Generator) -> Singer:

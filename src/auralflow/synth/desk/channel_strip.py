@@ -3,10 +3,10 @@
 import numpy as np
 from scipy.signal import butter
 
-from auralflow.synth.desk.dynamics import Compressor, compress, saturate
-from auralflow.synth.desk.equalizers import Sections, filtered, high_shelf, low_shelf, peak
-from auralflow.synth.desk.rooms import RoomKind, draw_room, echo, reverberate
-from auralflow.synth.signals import Signal
+from auralflow.effects.dynamics import Compressor, compress, saturate
+from auralflow.effects.equalizers import Sections, filtered, high_shelf, low_shelf, peak
+from auralflow.effects.rooms import RoomKind, draw_room, echo, reverberate
+from auralflow.effects.signals import Signal
 
 __all__ = ["record"]
 

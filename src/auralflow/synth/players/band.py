@@ -7,9 +7,10 @@ from typing import Literal
 
 import numpy as np
 
-from auralflow.synth.desk.amplifiers import AmplifierKind, amplify, draw_amplifier
-from auralflow.synth.desk.dynamics import active_rms
-from auralflow.synth.desk.stereo import widen
+from auralflow.effects.amplifiers import AmplifierKind, amplify, draw_amplifier
+from auralflow.effects.dynamics import active_rms
+from auralflow.effects.signals import Signal
+from auralflow.effects.stereo import widen
 from auralflow.synth.players.drums import render_drums
 from auralflow.synth.players.instruments import play
 from auralflow.synth.players.programs import CLEAN_GUITAR, DISTORTED, HELD, built_in
@@ -17,7 +18,6 @@ from auralflow.synth.players.samples import SampleBank
 from auralflow.synth.players.soundfonts import KITS, soundfont
 from auralflow.synth.score.composition import Note
 from auralflow.synth.score.parts import Hit, Part
-from auralflow.synth.signals import Signal
 
 __all__ = ["Band"]
 

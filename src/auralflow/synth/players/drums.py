@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from auralflow.effects.signals import Signal, add_at
 from auralflow.synth.players.samples import load
 from auralflow.synth.score.composition import Metre, Score, Section
 from auralflow.synth.score.parts import Hit
-from auralflow.synth.signals import Frequencies, Signal, add_at, exponential_decay, shaped_noise
+from auralflow.synth.signals import Frequencies, exponential_decay, shaped_noise
 
 __all__ = ["KEYS", "drum_hits", "render_drums"]
 

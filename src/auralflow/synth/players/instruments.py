@@ -7,16 +7,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from auralflow.effects.signals import Signal, add_at
 from auralflow.synth.score.composition import Note
-from auralflow.synth.signals import (
-    MAX_HARMONICS,
-    Signal,
-    add_at,
-    cycle_table,
-    exponential_decay,
-    pluck_string,
-    read_cycle,
-)
+from auralflow.synth.signals import MAX_HARMONICS, cycle_table, exponential_decay, pluck_string, read_cycle
 
 __all__ = ["Instrument", "brass", "electric_piano", "organ", "play", "plucked", "subtractive"]
 

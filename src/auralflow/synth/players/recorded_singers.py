@@ -10,12 +10,12 @@ from scipy.ndimage import uniform_filter1d
 from scipy.signal import butter
 
 from auralflow.audio import is_audio, probe, resample
+from auralflow.effects.equalizers import filtered
+from auralflow.effects.signals import Signal, add_at
 from auralflow.errors import DatasetError, NotFoundError
-from auralflow.synth.desk.equalizers import filtered
 from auralflow.synth.players.vocoder import FRAMES_PER_SECOND, RATE, Unit, Voice, load_voice, synthesise
 from auralflow.synth.players.voice import Timbre, intonation
 from auralflow.synth.score.melody import Syllable
-from auralflow.synth.signals import Signal, add_at
 
 __all__ = ["RecordedSinger", "VoiceBank"]
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from auralflow.audio import is_audio, read_audio, resample
+from auralflow.effects.signals import Signal
 from auralflow.errors import DatasetError
 from auralflow.synth.players.instruments import Instrument
-from auralflow.synth.signals import Signal
 
 __all__ = ["SampleBank", "load", "note_of", "piece_of", "recorded_pitch"]
 

@@ -6,9 +6,9 @@ from typing import Protocol
 
 import numpy as np
 
+from auralflow.effects.signals import Signal
 from auralflow.synth.players.voice import Timbre, draw_timbre, sing
 from auralflow.synth.score.melody import Syllable
-from auralflow.synth.signals import Signal
 
 __all__ = ["Singer", "built_in_singer"]
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from auralflow.effects.signals import Signal
 from auralflow.errors import DatasetError, NotFoundError
 from auralflow.synth.players.drums import KEYS
 from auralflow.synth.score.parts import Hit, Part
-from auralflow.synth.signals import Signal
 
 __all__ = ["KITS", "Soundfont", "soundfont"]
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from auralflow.effects.signals import Signal
 from auralflow.synth.players.singers import Singer
 from auralflow.synth.score.melody import Syllable
-from auralflow.synth.signals import Signal
 
 __all__ = ["perform_vocals"]
 

@@ -14,9 +14,9 @@ from scipy.ndimage import uniform_filter1d
 from scipy.signal import find_peaks
 
 from auralflow.audio import read_audio, resample
+from auralflow.effects.signals import Signal
 from auralflow.errors import DatasetError
 from auralflow.storage import atomic_path, cache_folder
-from auralflow.synth.signals import Signal
 
 __all__ = ["FRAMES_PER_SECOND", "RATE", "Unit", "Voice", "analyse", "load_voice", "synthesise", "voice_cache"]
 

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from auralflow.effects.signals import Signal, add_at
 from auralflow.synth.score.melody import Syllable
 from auralflow.synth.signals import (
     MAX_HARMONICS,
     Frequencies,
-    Signal,
-    add_at,
     cycle_table,
     read_cycle,
     shaped_noise,

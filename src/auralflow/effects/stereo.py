@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.signal import butter
 
-from auralflow.synth.desk.equalizers import filtered
-from auralflow.synth.signals import Signal
+from auralflow.effects.equalizers import filtered
+from auralflow.effects.signals import Signal
 
 __all__ = ["widen"]
 

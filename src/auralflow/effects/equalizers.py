@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import sosfilt
 
-from auralflow.datasets.augment import Band, peak_section
-from auralflow.synth.signals import Signal
+from auralflow.effects.filters import Band, peak_section
+from auralflow.effects.signals import Signal
 
 __all__ = ["Sections", "filtered", "high_shelf", "low_shelf", "peak"]
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auralflow.synth.signals import Signal
+from auralflow.effects.signals import Signal
 
-__all__ = ["Compressor", "active_rms", "compress", "saturate"]
+__all__ = ["Compressor", "active_rms", "compress", "gain_curve", "master", "saturate"]
 
 BLOCK_SECONDS = 0.0015
 QUIET = 1e-6
@@ -83,6 +83,28 @@ def compress(stem: Signal, compressor: Compressor, sample_rate: int) -> Signal:
     level = active_rms(stem, sample_rate)
     if level < QUIET:
         return stem
+    result = stem * gain_curve(stem, compressor, sample_rate)
+    return np.asarray(
+        result * np.float32(level / max(active_rms(result, sample_rate), QUIET)), dtype=np.float32
+    )
+
+
+def gain_curve(stem: Signal, compressor: Compressor, sample_rate: int) -> Signal:
+    """What a compressor multiplies each sample by.
+
+    Args:
+        stem: Audio [C, N].
+        compressor: The settings.
+        sample_rate: Samples per second.
+
+    Returns:
+        Gains [N], at most one.
+
+    Example:
+        >>> gain_curve(np.zeros((2, 4), dtype=np.float32), Compressor(-20.0, 4.0, 0.01, 0.05), 8000).tolist()
+        [1.0, 1.0, 1.0, 1.0]
+    """
+    level = max(active_rms(stem, sample_rate), QUIET)
     block = max(round(BLOCK_SECONDS * sample_rate), 1)
     samples = stem.shape[-1]
     starts = np.arange(0, samples, block)
@@ -98,11 +120,28 @@ def compress(stem: Signal, compressor: Compressor, sample_rate: int) -> Signal:
         held = max(value, fall * held + (1 - fall) * value)
         smooth = rise * smooth + (1 - rise) * held
         reduction[index] = smooth
-    gain = np.interp(np.arange(samples), starts + block / 2, 10 ** (-reduction / 20)).astype(np.float32)
-    result = stem * gain
-    return np.asarray(
-        result * np.float32(level / max(active_rms(result, sample_rate), QUIET)), dtype=np.float32
-    )
+    curve = np.interp(np.arange(samples), starts + block / 2, 10 ** (-reduction / 20))
+    return np.asarray(curve, dtype=np.float32)
+
+
+def master(stems: Signal, compressor: Compressor, sample_rate: int) -> Signal:
+    """Compress a mix as a whole: the gain that its sum needs is given to every stem, so that they still sum.
+
+    Args:
+        stems: Audio [S, C, N] that sums to the mix.
+        compressor: The settings.
+        sample_rate: Samples per second.
+
+    Returns:
+        Audio [S, C, N].
+
+    Example:
+        >>> stems = np.ones((2, 1, 9), dtype=np.float32)
+        >>> mastered = master(stems, Compressor(-20.0, 4.0, 0.01, 0.05), 8000)
+        >>> bool(np.array_equal(mastered[0], mastered[1]))
+        True
+    """
+    return np.asarray(stems * gain_curve(stems.sum(axis=0), compressor, sample_rate), dtype=np.float32)
 
 
 def saturate(stem: Signal, drive: float, sample_rate: int) -> Signal:

@@ -6,8 +6,8 @@ from typing import Literal
 import numpy as np
 from scipy.signal import butter, sosfilt
 
-from auralflow.synth.desk.equalizers import filtered
-from auralflow.synth.signals import Signal, add_at, convolve
+from auralflow.effects.equalizers import filtered
+from auralflow.effects.signals import Signal, add_at, convolve
 
 __all__ = ["RoomKind", "draw_room", "echo", "reverberate"]
 

@@ -6,9 +6,9 @@ from typing import Literal
 import numpy as np
 from scipy.signal import butter, resample_poly
 
-from auralflow.synth.desk.dynamics import active_rms
-from auralflow.synth.desk.equalizers import filtered, peak
-from auralflow.synth.signals import Signal
+from auralflow.effects.dynamics import active_rms
+from auralflow.effects.equalizers import filtered, peak
+from auralflow.effects.signals import Signal
 
 __all__ = ["Amplifier", "AmplifierKind", "amplify", "draw_amplifier"]
 

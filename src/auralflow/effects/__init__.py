@@ -1,0 +1,1 @@
+"""What is done to sounds, on arrays: filters, dynamics, rooms, width, amplifiers, production of voices."""
