@@ -26,6 +26,7 @@ from auralflow.audio import read_audio, resample
 from auralflow.config import SOURCES
 from auralflow.datasets import Track, index_split
 from auralflow.models import load
+from auralflow.nets.door import SeparationModel
 from auralflow.storage import write_json
 from auralflow.transforms import STFT, overlap_add
 
@@ -53,7 +54,7 @@ def read_stems(track: Track, rate: int, channels: int) -> dict[str, Tensor]:
     return stems | {name: torch.zeros_like(some) for name in getattr(track, "silent", ())}
 
 
-def masks_of(model: torch.nn.Module, mixture: Tensor) -> tuple[Tensor, Tensor]:
+def masks_of(model: SeparationModel, mixture: Tensor) -> tuple[Tensor, Tensor]:
     """Masks ``[B, S, C, F, T]`` of a batch of mixtures ``[B, C, N]``, and the mixtures' spectrograms."""
     estimate = model(mixture)
     if estimate.mask is not None:
@@ -64,7 +65,7 @@ def masks_of(model: torch.nn.Module, mixture: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.inference_mode()
-def errors(model: torch.nn.Module, mixture: Tensor, targets: dict[int, Tensor]) -> Tensor:
+def errors(model: SeparationModel, mixture: Tensor, targets: dict[int, Tensor]) -> Tensor:
     """What a model misses and leaks.
 
     Args:
@@ -77,15 +78,14 @@ def errors(model: torch.nn.Module, mixture: Tensor, targets: dict[int, Tensor]) 
     """
     channels = mixture.shape[0]
     numbers = list(targets)
-    transform = getattr(model, "transform", None) or model.stft
 
     def process(chunks: Tensor) -> Tensor:
         parts = chunks.unflatten(1, (1 + len(numbers), channels))
         masks, spectrogram = masks_of(model, parts[:, 0])
-        truth = transform(parts[:, 1:])
+        truth = model.transform(parts[:, 1:])
         chosen = masks[:, numbers]
         missed, leaked = (1 - chosen) * truth, chosen * (spectrogram.unsqueeze(1) - truth)
-        return transform.inverse(torch.stack((missed, leaked), dim=2), chunks.shape[-1])
+        return model.transform.inverse(torch.stack((missed, leaked), dim=2), chunks.shape[-1])
 
     length = model.config.chunk_samples
     signal = torch.cat((mixture, *targets.values()))
@@ -103,7 +103,7 @@ def band_energies(audio: Tensor, rate: int) -> Tensor:
     return torch.stack([power[..., band].sum(-1) for band in inside], dim=-1)
 
 
-def measure(model: torch.nn.Module, track: Track, targets: tuple[str, ...]) -> dict[str, dict]:
+def measure(model: SeparationModel, track: Track, targets: tuple[str, ...]) -> dict[str, dict]:
     """Energies missed and leaked in a track, relative to the target, by target: whole, and by band."""
     config = model.config
     stems = read_stems(track, config.sample_rate, config.num_channels)

@@ -13,17 +13,18 @@ import torch
 from dataset_makers import RATE, write_track
 from pretrained_makers import FOUR
 
-from auralflow.config import ModelConfig
 from auralflow.datasets import index_split
-from auralflow.models import SpectrogramMaskModel, create_model_folder
+from auralflow.models import create_model_folder
 from auralflow.models.folder import save_weights
+from auralflow.nets.unet import SpectrogramNetConfig
+from auralflow.nets.unet.model import SpectrogramMaskModel
 from auralflow.transforms import STFT
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
 import mask_error
 
-CONFIG = ModelConfig(
+CONFIG = SpectrogramNetConfig(
     targets=FOUR,
     num_channels=2,
     num_hidden_channels=2,
@@ -40,11 +41,11 @@ class Fake(torch.nn.Module):
 
     def __init__(self, mask, *, hidden=False):
         super().__init__()
-        self.config, self.stft, self.hidden = CONFIG, STFT(256), hidden
+        self.config, self.transform, self.hidden = CONFIG, STFT(256), hidden
         self.values = mask
 
     def forward(self, audio):
-        mixture = self.stft(audio)
+        mixture = self.transform(audio)
         mask = self.values.expand(audio.shape[0], len(FOUR), *mixture.shape[1:])
         spectrogram = mask * mixture.unsqueeze(1)
         return SimpleNamespace(mask=None if self.hidden else mask, mixture=mixture, spectrogram=spectrogram)
