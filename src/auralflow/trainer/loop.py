@@ -19,7 +19,13 @@ from auralflow.models import save_weights
 from auralflow.models.folder import WEIGHTS_FILE
 from auralflow.nets.door import SeparationModel
 from auralflow.trainer.callbacks import Callback, EpochRecord, TrainingState
-from auralflow.trainer.checkpoint import CHECKPOINT_FILE, read_checkpoint, write_checkpoint
+from auralflow.trainer.checkpoint import (
+    CHECKPOINT_FILE,
+    has_checkpoint,
+    recover_checkpoint,
+    set_damaged_aside,
+    write_checkpoint,
+)
 from auralflow.trainer.interruption import StopRequest
 from auralflow.trainer.objective import check_criterion, compute_loss
 from auralflow.trainer.optimization import (
@@ -281,12 +287,16 @@ class Trainer:
             Whether there was one.
 
         Raises:
-            ModelError: If it is damaged.
+            ModelError: If it is damaged, and so is the one before it.
             TrainingError: If it belongs to another model or dataset.
         """
-        if not self.folder or not (self.folder / CHECKPOINT_FILE).is_file():
+        if not self.folder or not has_checkpoint(self.folder):
             return False
-        restore(self, read_checkpoint(self.folder / CHECKPOINT_FILE, purpose=self.purpose))
+        restore(self, recover_checkpoint(self.folder, purpose=self.purpose))
+        # Only when every process has read it.
+        self.accelerator.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            set_damaged_aside(self.folder)
         return True
 
     def _tell(self, event: str, *details: Any) -> None:

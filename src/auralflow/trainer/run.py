@@ -25,7 +25,7 @@ from auralflow.models.folder import WEIGHTS_FILE, set_aside
 from auralflow.nets.door import SeparationModel
 from auralflow.storage import remove_leftovers, write_json
 from auralflow.trainer.callbacks import Callback
-from auralflow.trainer.checkpoint import CHECKPOINT_FILE
+from auralflow.trainer.checkpoint import CHECKPOINT_FILE, PREVIOUS_FILE, has_checkpoint
 from auralflow.trainer.loop import Trainer
 from auralflow.trainer.optimization import end_processes, precision_of
 from auralflow.trainer.summary import IMAGE_FOLDER, SUMMARY_FILE, SUMMARY_PICTURE, RunSummary
@@ -81,7 +81,11 @@ def prepare_folder(
     training_tracks(dataset)
     if initial:
         create_model(config).start_from(load(initial))
-    trained = [name for name in (WEIGHTS_FILE, str(CHECKPOINT_FILE)) if (folder / name).exists()]
+    trained = [
+        name
+        for name in (WEIGHTS_FILE, CHECKPOINT_FILE.as_posix(), PREVIOUS_FILE.as_posix())
+        if (folder / name).exists()
+    ]
     previous = None
     if trained and force:
         previous = set_aside(folder, RUN_FILES)
@@ -118,7 +122,7 @@ def explain_no_effect(folder: Path, settings: TrainConfig, *, resume: bool = Fal
         "--persistent-workers: no effect without workers": settings.persistent_workers and not workers,
         f"{', '.join(views)}: no effect without --tensorboard": bool(views) and not settings.tensorboard,
         "--resume: there is no checkpoint, training starts from the beginning": (
-            resume and not (folder / CHECKPOINT_FILE).is_file()
+            resume and not has_checkpoint(folder)
         ),
     }
     return [reason for reason, applies in reasons.items() if applies]
@@ -154,7 +158,7 @@ def train(
     # Before the weights are drawn, so that the same command makes the same model.
     torch.manual_seed(settings.seed)
     model = create_model(config)
-    if initial and not (resume and (folder / CHECKPOINT_FILE).is_file()):
+    if initial and not (resume and has_checkpoint(folder)):
         _start_from(model, initial)
     trainer = Trainer(model, settings, folder=folder, callbacks=callbacks)
     rank, world_size = trainer.accelerator.process_index, trainer.accelerator.num_processes

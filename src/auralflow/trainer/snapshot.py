@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from auralflow.errors import ModelError
 from auralflow.trainer.callbacks import EpochRecord, TrainingState
 
 if TYPE_CHECKING:
@@ -42,7 +43,22 @@ def restore(trainer: "Trainer", content: dict[str, Any]) -> None:
     Args:
         trainer: A trainer of the same model and settings.
         content: What `snapshot` returned.
+
+    Raises:
+        ModelError: If it is not the state of such a trainer.
     """
+    try:
+        _restore(trainer, content)
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"cannot take up the checkpoint in '{trainer.folder}'",
+            found=f"{type(error).__name__}: {error}"[:200],
+            expected="the state of a training with these settings",
+            advice="Put back a whole copy, or start anew with --force.",
+        ) from None
+
+
+def _restore(trainer: "Trainer", content: dict[str, Any]) -> None:
     trainer.state = unpack_state(content["state"])
     trainer.model.load_state_dict(content["model"])
     trainer.optimizer.load_state_dict(content["optimizer"])
