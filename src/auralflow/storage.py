@@ -1,13 +1,15 @@
-"""Files that are never half written, and where a user's cache is.
+"""Files and folders that are never half written, and where a user's cache is.
 
 Everything auralflow writes goes to a temporary name in the same folder, is flushed to the disk and then
 renamed, so that a reader sees the old file or the new one and never a part of it.
 """
 
+import hashlib
 import json
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +18,11 @@ from typing import Any
 __all__ = [
     "LEFTOVER",
     "PART_SUFFIX",
+    "atomic_folder",
     "atomic_path",
     "cache_folder",
+    "claimed",
+    "remove_dead_folders",
     "remove_leftovers",
     "write_json",
     "write_text",
@@ -27,6 +32,7 @@ PART_SUFFIX = ".part"
 """Ending of a file that is still being written; a left-over of it is never a result."""
 LEFTOVER = re.compile(rf"\.[0-9a-f]{{12}}{re.escape(PART_SUFFIX)}")
 """Name of such a file."""
+LOCK_SUFFIX = ".lock"
 
 
 def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
@@ -88,6 +94,88 @@ def remove_leftovers(folder: Path) -> None:
     for path in folder.rglob(f".*{PART_SUFFIX}"):
         if LEFTOVER.fullmatch(path.name):
             path.unlink(missing_ok=True)
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Keep other processes and threads from making the same folder, as long as the block lasts.
+
+    Waits while another one holds the claim. The operating system gives a claim back when its process dies,
+    however it dies: that tells what a dead process left from what a living one works on.
+
+    Args:
+        folder: The folder to be made. The one it lies in is created when missing.
+    """
+    from filelock import FileLock  # noqa: PLC0415 - most commands need no lock and start sooner
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    path = _part_of(folder).with_suffix(LOCK_SUFFIX)
+    with FileLock(path, thread_local=False):
+        try:
+            yield
+        finally:
+            # Before it is released: whoever waits then sees that the file is not the same any more.
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """Yield a hidden folder that becomes ``folder`` when the block ends well.
+
+    Only for who has `claimed` the folder. What a dead process left of it goes first.
+
+    Args:
+        folder: The folder to be made or replaced.
+
+    Yields:
+        The folder to write to. Files in it are flushed by whoever writes them.
+
+    Example:
+        >>> import tempfile
+        >>> target = Path(tempfile.mkdtemp()) / "track"
+        >>> with claimed(target), atomic_folder(target) as part:
+        ...     _ = (part / "note.txt").write_text("whole")
+        >>> [path.name for path in target.parent.iterdir()]
+        ['track']
+    """
+    part = _part_of(folder)
+    aside = folder.with_name(f".{secrets.token_hex(6)}{PART_SUFFIX}")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    try:
+        yield part
+        if folder.exists():
+            # Folders cannot replace one another in one step, unless the old one is empty.
+            folder.rename(aside)
+        part.rename(folder)
+    finally:
+        for rest in (part, aside):
+            shutil.rmtree(rest, ignore_errors=True)
+
+
+def remove_dead_folders(folder: Path) -> None:
+    """Remove the hidden folders that dead processes left in a folder, and none that a living one fills.
+
+    Args:
+        folder: The folder that `atomic_folder` was used in.
+    """
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - most commands need no lock and start sooner
+
+    found = {path.stem for path in folder.glob(".*") if LEFTOVER.fullmatch(path.stem + PART_SUFFIX)}
+    for name in sorted(found):
+        lock = folder / (name + LOCK_SUFFIX)
+        try:
+            with FileLock(lock, blocking=False):
+                shutil.rmtree(folder / (name + PART_SUFFIX), ignore_errors=True)
+                lock.unlink(missing_ok=True)
+        except Timeout:
+            continue
+
+
+def _part_of(folder: Path) -> Path:
+    # Of one length, whatever that of the folder's name; and the same in every process.
+    name = hashlib.sha256(os.fsencode(folder.name)).hexdigest()[:12]
+    return folder.with_name(f".{name}{PART_SUFFIX}")
 
 
 def _flush(path: Path) -> None:

@@ -1,12 +1,11 @@
 """Making a dataset of MUSDB18, MUSDB18-HQ, or any multitrack collection with a mapping file.
 
-A track is made in a hidden folder and then renamed: it is there whole or not at all, and an interrupted
-import goes on where it was.
+A track is made in a hidden folder and then renamed, under a lock of its own: it is there whole or not at
+all, an interrupted import goes on where it was, and the next one removes what a killed one left.
 """
 
 import math
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +25,7 @@ from auralflow.datasets.import_plan import (
     read_mapping,
 )
 from auralflow.errors import AudioError, AuralflowError, NotFoundError, UsageError
-from auralflow.storage import PART_SUFFIX
+from auralflow.storage import atomic_folder, claimed, remove_dead_folders
 
 __all__ = ["ImportReport", "import_dataset"]
 
@@ -78,17 +77,18 @@ def import_dataset(
     settings = settings or ImportConfig()
     plan = _plan(source, settings)
     report = ImportReport()
+    for split in {track.split for track in plan}:
+        remove_dead_folders(folder / split)
     for done, track in enumerate(plan, start=1):
         name = f"{track.split}/{track.name}"
         report.notes += track.notes
-        if (folder / name).is_dir():
-            report.kept.append(name)
+        try:
+            notes = _make_track(track, folder / name, settings.sample_type.upper())
+        except (AuralflowError, OSError) as error:
+            report.failed[name] = f"{name}: {error}"
         else:
-            try:
-                report.notes += _make_track(track, folder / name, settings.sample_type.upper())
-                report.made.append(name)
-            except (AuralflowError, OSError) as error:
-                report.failed[name] = f"{name}: {error}"
+            (report.kept if notes is None else report.made).append(name)
+            report.notes += notes or []
         on_track(done, len(plan), name)
     return report
 
@@ -116,18 +116,18 @@ def _plan(source: Path, settings: ImportConfig) -> list[ImportTrack]:
     return plan
 
 
-def _make_track(track: ImportTrack, target: Path, subtype: str) -> list[str]:
+def _make_track(track: ImportTrack, target: Path, subtype: str) -> list[str] | None:
+    """Make a track and return its notes; None if it is there."""
+    if target.is_dir():
+        return None
     if not any(track.stems.values()):
         raise AudioError("no file makes any stem of it")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.parent / f".{secrets.token_hex(6)}{PART_SUFFIX}"
-    part.mkdir()
-    try:
-        notes = _write_stems(track, part, subtype)
-        part.rename(target)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return notes
+    with claimed(target):
+        if target.is_dir():
+            # Another import was faster.
+            return None
+        with atomic_folder(target) as part:
+            return _write_stems(track, part, subtype)
 
 
 def _write_stems(track: ImportTrack, folder: Path, subtype: str) -> list[str]:

@@ -1,7 +1,8 @@
 """Preparing a cache: decode and resample a dataset once, so that training only reads.
 
-Every track is written to a hidden folder and then renamed. So an interrupted preparation goes on where it
-was, and two at the same time do no harm: of two equal tracks one wins.
+Every track is written to a hidden folder and then renamed, under a lock of its own. So an interrupted
+preparation goes on where it was, the next one removes what a killed one left, and of two at the same time
+each takes what the other has made.
 """
 
 import shutil
@@ -16,7 +17,7 @@ from auralflow.datasets.loader import usable_workers
 from auralflow.datasets.prepare_track import Outcome, prepare_track
 from auralflow.datasets.tracks import SPLITS, Split, find_tracks, list_folder, stem_files
 from auralflow.errors import AuralflowError, DatasetError, UsageError
-from auralflow.storage import write_json
+from auralflow.storage import remove_dead_folders, write_json
 
 __all__ = ["PrepareReport", "prepare"]
 
@@ -72,6 +73,8 @@ def prepare(
     former = _former_tracks(cache)
     manifest = Manifest(source=str(dataset.resolve()), recipe=recipe, complete=False, tracks=tracks)
     write_json(cache / MANIFEST_FILE, manifest.model_dump(mode="json"))
+    for split in SPLITS:
+        remove_dead_folders(cache / split)
     report = PrepareReport()
     names = [(split, name) for split in tracks for name in tracks[split]]
     for done, (name, outcome) in enumerate(_prepare_all(dataset, cache, names, recipe, settings), start=1):

@@ -1,8 +1,5 @@
 """Preparing one track of a cache: keep it if it is right, else make it anew."""
 
-import secrets
-import shutil
-import time
 import zlib
 from pathlib import Path
 from typing import Literal
@@ -25,12 +22,9 @@ from auralflow.datasets.repitch import repitch
 from auralflow.datasets.stems import read_samples
 from auralflow.datasets.tracks import MIXTURE, Track, read_track, stem_files
 from auralflow.errors import DatasetError
-from auralflow.storage import PART_SUFFIX
+from auralflow.storage import atomic_folder, claimed
 
 __all__ = ["Outcome", "prepare_track"]
-
-ABANDONED_SECONDS = 24 * 3600
-"""Age at which a hidden folder is taken for that of a preparation that was killed."""
 
 Outcome = Literal["kept", "made"]
 
@@ -57,17 +51,14 @@ def prepare_track(folder: Path, target: Path, recipe: Recipe, *, variants: int, 
     track = read_track(folder)
     if track is None:
         raise DatasetError(f"'{folder}' holds no audio")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(target.parent)
-    part = target.parent / f".{secrets.token_hex(6)}{PART_SUFFIX}"
-    part.mkdir()
-    try:
-        # Seeds of variants depend on the track alone, not on the others.
-        name = f"{target.parent.name}/{target.name}"
-        write_record(part, _build(track, part, recipe, variants=variants, name=name))
-        _publish(part, target)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    with claimed(target):
+        # Another process may have made it meanwhile.
+        if _is_fresh(folder, target, recipe, verify=verify):
+            return "kept"
+        with atomic_folder(target) as part:
+            # Seeds of variants depend on the track alone, not on the others.
+            name = f"{target.parent.name}/{target.name}"
+            write_record(part, _build(track, part, recipe, variants=variants, name=name))
     return "made"
 
 
@@ -148,33 +139,3 @@ def _vary(
         )
         made[stem] = StemRecord(file=path.name, size=path.stat().st_size, sha256=checksum(path), scale=scale)
     return VariantRecord(pitch=float(pitch), tempo=float(tempo), num_samples=length, stems=made)
-
-
-def _publish(part: Path, target: Path) -> None:
-    """Give a finished track its name, in the place of an older one."""
-    while True:
-        try:
-            part.rename(target)
-        except OSError:
-            if not target.exists():
-                raise
-        else:
-            return
-        aside = part.with_name(f".{secrets.token_hex(6)}{PART_SUFFIX}")
-        try:
-            target.rename(aside)
-        except FileNotFoundError:
-            # Another preparation was faster.
-            continue
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what a preparation that was killed long ago left behind."""
-    for path in folder.glob(f".*{PART_SUFFIX}"):
-        try:
-            abandoned = time.time() - path.stat().st_mtime > ABANDONED_SECONDS
-        except FileNotFoundError:
-            continue
-        if abandoned:
-            shutil.rmtree(path, ignore_errors=True)

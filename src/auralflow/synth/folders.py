@@ -1,8 +1,6 @@
 """A whole dataset of generated songs in the shape of MUSDB18."""
 
 import os
-import secrets
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -17,7 +15,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from auralflow.errors import SettingsError
-from auralflow.storage import PART_SUFFIX
+from auralflow.storage import atomic_folder, claimed, remove_dead_folders
 from auralflow.synth.players.recorded_singers import VoiceBank
 from auralflow.synth.players.samples import SampleBank
 from auralflow.synth.players.soundfonts import soundfont
@@ -130,6 +128,8 @@ def write_dataset(  # noqa: PLR0913 - all but the first are options
     _material(samples, tuple(soundfonts), voices)
     for path in soundfonts:
         soundfont(path, sample_rate)
+    for split in SPLITS:
+        remove_dead_folders(folder / split)
     sources = (samples, tuple(soundfonts), voices)
     make = partial(_make_track, folder, seconds=seconds, sample_rate=sample_rate, sources=sources)
     with _pool(num_workers) as pool:
@@ -228,16 +228,10 @@ def _write_track(track: Path, stems: dict[str, NDArray[np.float32]], sample_rate
     quantised = {name: np.round(stem * FULL_SCALE).astype(np.int16) for name, stem in stems.items()}
     # The peak of the sum is kept below full scale, so that adding integers cannot wrap around.
     quantised["mixture"] = np.sum(list(quantised.values()), axis=0, dtype=np.int16)
-    track.parent.mkdir(parents=True, exist_ok=True)
     # Readers of datasets pass over names that begin with a dot.
-    part = track.parent / f".{secrets.token_hex(6)}{PART_SUFFIX}"
-    part.mkdir()
-    try:
+    with claimed(track), atomic_folder(track) as part:
         for name, audio in quantised.items():
             with (part / f"{name}.wav").open("wb") as file:
                 soundfile.write(file, audio.T, sample_rate, format="WAV", subtype="PCM_16")
                 file.flush()
                 os.fsync(file.fileno())
-        part.replace(track)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
