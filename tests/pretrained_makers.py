@@ -3,7 +3,7 @@
 import hashlib
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -88,7 +88,8 @@ class Server(ThreadingHTTPServer):
     """Serves one file; ``plan`` says what becomes of each request, the last word counts for all that follow.
 
     Words: whole, cut (half of it, then the connection ends), wrong (other bytes), long (more bytes than
-    announced anywhere), absent (404), mute (not a byte).
+    announced anywhere), absent (404), mute (not a byte), drip (the header, then a byte now and then), trickle
+    (a byte of the header now and then).
     """
 
     daemon_threads = True
@@ -114,6 +115,9 @@ class _Handler(BaseHTTPRequestHandler):
         if word == "mute":
             server.closing.wait(20)
             return
+        if word == "trickle":
+            self._drip(b"HTTP/1.1 200 OK\r\nX-Long: " + b"a" * len(content))
+            return
         self.send_response(404 if word == "absent" else 200)
         if word != "long":
             self.send_header("Content-Length", str(0 if word == "absent" else len(content)))
@@ -124,11 +128,21 @@ class _Handler(BaseHTTPRequestHandler):
             content = content[: len(content) // 2]
         elif word == "long":
             content = content * 100
+        if word == "drip":
+            self._drip(content)
+            return
         if word != "absent":
             try:
                 self.wfile.write(content)
             except OSError:
                 return
+
+    def _drip(self, content: bytes) -> None:
+        with suppress(OSError):
+            for byte in content:
+                if self.server.closing.wait(0.01):
+                    return
+                self.wfile.write(bytes([byte]))
 
     def log_message(self, *_: object) -> None:
         pass

@@ -5,9 +5,9 @@ import json
 import os
 import pickle
 import threading
-import time
 
 import pytest
+from filelock import FileLock
 from pretrained_makers import Shelf, make_card, serving
 
 from auralflow.errors import ModelError, NotFoundError, UsageError
@@ -138,14 +138,62 @@ def test_a_server_that_is_not_there_is_told(shelf, home, impatient):
 
 def test_a_server_that_sends_nothing_is_not_waited_for(shelf, home, impatient, monkeypatch):
     monkeypatch.setattr("auralflow.models.download.TIMEOUT", 0.1)
-    started = time.monotonic()
+    # The server itself waits until this block ends: whoever waited for it would wait for ever.
     with serving(b"", "mute") as server, pytest.raises(ModelError, match="failed or broke off"):
         fetch(shelf, home, mirror=server.url)
-    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("word", ["drip", "trickle"])
+def test_a_server_that_sends_a_byte_now_and_then_is_left(shelf, home, impatient, monkeypatch, word):
+    """Each byte comes in time; the file would come in minutes, or in years."""
+    monkeypatch.setattr("auralflow.models.download.WINDOW", 0.5)
+    with (
+        serving(shelf.weights.read_bytes(), word) as server,
+        pytest.raises(ModelError, match=r"less than \d+ bytes in 0\.5 seconds.*AURALFLOW_MIRROR") as caught,
+    ):
+        fetch(shelf, home, mirror=server.url)
+    # As slow as it is, it is not asked again.
+    assert len(server.paths) == 1
+    assert "\n" not in str(caught.value)
+    assert files_in(home) == []
+    assert not [thread for thread in threading.enumerate() if thread.name == "pace of a download"]
+
+
+def test_a_process_that_downloads_is_waited_for_as_long_as_it_gets_on(shelf, home, monkeypatch, caplog):
+    monkeypatch.setattr("auralflow.models.download.STALLED", 0.3)
+    folder = home / "pretrained" / shelf.card.name
+    folder.mkdir(parents=True)
+    lock = FileLock(folder / ".lock")
+    with (
+        serving(shelf.weights.read_bytes()) as server,
+        lock,
+        pytest.raises(ModelError, match=r"another process.*got nothing for") as caught,
+    ):
+        fetch(shelf, home, mirror=server.url)
+    assert "\n" not in str(caught.value)
+    assert "another process is downloading the weights of Tiny: waiting for it" in caplog.text
+
+    # One whose file grows is waited for, longer than that.
+    growing, looks = folder / "tmpabc", []
+    real = download_module._progress
+
+    def grow(place):
+        with growing.open("ab") as file:
+            file.write(b"more")
+        looks.append(1)
+        if len(looks) == 5:
+            lock.release()
+        return real(place)
+
+    monkeypatch.setattr(download_module, "_progress", grow)
+    lock.acquire()
+    with serving(shelf.weights.read_bytes()) as server:
+        assert fetch(shelf, home, mirror=server.url).is_file()
+    assert len(looks) >= 5
 
 
 def test_a_server_that_never_ends_does_not_fill_the_disk(shelf, home, impatient, monkeypatch):
-    monkeypatch.setattr("auralflow.models.download.BLOCK", 64)
+    monkeypatch.setattr(download_module, "BLOCK", 64)
     largest = []
     with serving(shelf.weights.read_bytes(), "long") as server, pytest.raises(ModelError):
         fetch(shelf, home, mirror=server.url, on_progress=lambda done, _: largest.append(done))
