@@ -12,7 +12,7 @@ from conftest import tiny_config
 
 from auralflow.config import TrainConfig
 from auralflow.errors import AuralflowError, ModelError, TrainingError
-from auralflow.models import SpectrogramMaskModel
+from auralflow.nets.families import create_model
 from auralflow.trainer import checkpoint
 from auralflow.trainer.checkpoint import (
     CHECKPOINT_FILE,
@@ -188,7 +188,7 @@ def test_a_file_that_does_not_hold_what_was_saved_never_gets_the_name(tmp_path, 
     ids=str,
 )
 def test_what_is_no_training_state_is_refused_in_one_line(tmp_path, saved):
-    trainer = Trainer(SpectrogramMaskModel(tiny_config()), TrainConfig(), folder=tmp_path)
+    trainer = Trainer(create_model(tiny_config()), TrainConfig(), folder=tmp_path)
     trainer.save_checkpoint()
     path = tmp_path / CHECKPOINT_FILE
     if isinstance(saved, dict) and saved.keys() & {"drop", "null"}:
@@ -208,7 +208,7 @@ def test_what_is_no_training_state_is_refused_in_one_line(tmp_path, saved):
 
 
 def test_a_whole_training_state_is_taken_up_and_nothing_moves(tmp_path):
-    trainer = Trainer(SpectrogramMaskModel(tiny_config()), TrainConfig(), folder=tmp_path)
+    trainer = Trainer(create_model(tiny_config()), TrainConfig(), folder=tmp_path)
     trainer.save_checkpoint()
     assert trainer.load_checkpoint()
     assert sorted(path.name for path in (tmp_path / "checkpoint").iterdir()) == ["last"]

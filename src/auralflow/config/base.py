@@ -89,7 +89,7 @@ def settings_error(
     if not field:
         # A check across settings already names them as options.
         return SettingsError(prefix + first["msg"].removeprefix("Value error, "))
-    return SettingsError(f"{prefix}{name(field)} is {first['input']}: {_complaint(first)}")
+    return SettingsError(f"{prefix}{name(field)} is {str(first['input'])[:200]}: {_complaint(first)}")
 
 
 def _complaint(detail: ErrorDetails) -> str:
@@ -130,7 +130,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise NotFoundError(f"no such file: '{path}'") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"cannot read '{path}'", found=str(error), expected="a JSON object") from None
     if not isinstance(values, dict):
         raise SettingsError(

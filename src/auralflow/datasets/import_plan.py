@@ -180,7 +180,7 @@ def _read_yaml(path: Path) -> Any:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise NotFoundError(f"no such file: '{path}'") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
         raise DatasetError(f"cannot read '{path}'", found=str(error), expected="YAML or JSON") from None
 
 

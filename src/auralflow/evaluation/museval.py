@@ -100,7 +100,7 @@ def _read_track(path: Path) -> TrackScores:
             for target in content["targets"]
         }
         durations = [frame["duration"] for target in content["targets"] for frame in target["frames"]]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DatasetError(f"cannot read '{path}'", found=repr(error), expected="scores of museval") from None
     scores = {
         target: Score(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,7 @@ CACHE_VERSION = 1
 """To be raised when the same audio would get other scores than before."""
 
 Progress = Callable[[str, float], None]
+logger = logging.getLogger(__name__)
 
 
 def evaluate(
@@ -261,8 +263,9 @@ class _Work:
         """The scores, from the folder where they are known already; what went wrong as text."""
         try:
             path = self._path(system, track)
-            if path is not None and path.is_file():
-                return TrackScores.from_json(json.loads(path.read_text(encoding="utf-8")))
+            known = _read_scores(path) if path is not None and path.is_file() else None
+            if known is not None:
+                return known
             scores = score_track(
                 system,
                 track,
@@ -294,3 +297,12 @@ class _Work:
         key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         # Cut short, because file systems allow 255 bytes; the key tells tracks apart.
         return self.folder / TRACKS_FOLDER / f"{track.name[:50]}-{key[:16]}.json"
+
+
+def _read_scores(path: Path) -> TrackScores | None:
+    """Scores that were kept; None if the file is damaged, for they can be computed again."""
+    try:
+        return TrackScores.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (AttributeError, LookupError, TypeError, ValueError, RecursionError):
+        logger.warning("'%s' is damaged: the track is scored again", path)
+        return None

@@ -1,8 +1,11 @@
 """A model is a folder: ``model.json`` and ``model.safetensors``, never a pickle."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from math import prod
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -19,6 +22,7 @@ __all__ = [
     "MODEL_FILE",
     "WEIGHTS_FILE",
     "count_parameters",
+    "count_weights",
     "create_model_folder",
     "load_weights",
     "read_model_config",
@@ -149,11 +153,6 @@ def load_weights(model: SeparationModel, path: Path) -> None:
         NotFoundError: If there is no such file.
         ModelError: If it is damaged, is no safetensors file or holds the weights of another net.
     """
-    if not path.is_file():
-        raise NotFoundError(
-            f"the model in '{path.parent}' has no weights yet: no {path.name}",
-            advice=f"Train it with: auralflow train {path.parent} DATASET",
-        )
     weights = read_weights(path)
     _check_fit(model.state_dict(), weights, path)
     model.load_state_dict(
@@ -171,12 +170,30 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         path: The file.
 
     Raises:
+        NotFoundError: If there is no such file.
         ModelError: If it is damaged or is no safetensors file.
     """
+    with _opened(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def count_weights(path: Path) -> int:
+    """Count the numbers in a safetensors file without reading them; raises as `read_weights` does."""
+    with _opened(path) as file:
+        return sum(prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    if not path.is_file():
+        raise NotFoundError(
+            f"the model in '{path.parent}' has no weights yet: no {path.name}",
+            advice=f"Train it with: auralflow train {path.parent} DATASET",
+        )
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
+            yield file
+    except (SafetensorError, OSError, RuntimeError, ValueError) as error:
         raise ModelError(
             f"cannot read the weights '{path}'", found=str(error), expected="a whole safetensors file"
         ) from None

@@ -11,6 +11,7 @@ from auralflow.config import ModelConfig
 from auralflow.config.base import suggestion
 from auralflow.errors import NotFoundError, UsageError
 from auralflow.models.card import CARD_FILE, ModelCard
+from auralflow.models.budget import limited_to_weights
 from auralflow.models.folder import (
     MODEL_FILE,
     TRAINED_FILES,
@@ -125,7 +126,9 @@ def load(
         ('vocals',)
     """
     files = find_model(model, registry=registry, access=access, on_progress=on_progress)
-    loaded = create_model(files.config)
+    # Settings may describe a net that is larger than the machine; its weights say how large it is.
+    with limited_to_weights(files.weights):
+        loaded = create_model(files.config)
     load_weights(loaded, files.weights)
     if target is not None:
         loaded = loaded.restricted((target,))
