@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from torch import Tensor, nn
 
 from auralflow.audio import write_audio
@@ -24,6 +26,29 @@ torch.set_num_threads(1)
 
 # A shell that starts the tests in the background lets them ignore Ctrl-C, which some of them press.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+FUZZ_FACTOR = 10
+"""How many times as many examples `make fuzz` draws."""
+# A commit that is green today is green tomorrow, and on a busy machine: ordinary runs draw the same examples
+# each time, and no time limit or warning about time counts. `make fuzz` draws others every time.
+STEADY = {"deadline": None, "print_blob": True, "suppress_health_check": [HealthCheck.too_slow]}
+hypothesis_settings.register_profile("ordinary", derandomize=True, **STEADY)
+hypothesis_settings.register_profile("fuzz", max_examples=100 * FUZZ_FACTOR, **STEADY)
+hypothesis_settings.load_profile("ordinary")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the profile ``fuzz`` count also where a test names its own number of examples."""
+    profile = hypothesis_settings.default
+    if profile.derandomize:
+        return
+    functions = {item.obj for item in items if isinstance(item, pytest.Function)}
+    for function in functions:
+        own = getattr(function, "_hypothesis_internal_use_settings", profile)
+        if own.max_examples < profile.max_examples:
+            function._hypothesis_internal_use_settings = hypothesis_settings(
+                own, max_examples=own.max_examples * FUZZ_FACTOR
+            )
 
 
 class ConstantMask(nn.Module):
