@@ -17,7 +17,8 @@ from auralflow.models.folder import WEIGHTS_FILE
 NESTED = "[" * 200_000
 LARGEST = {
     "format_version": 1,
-    "family": "unet", "net": "SpectrogramNetVAE",
+    "family": "unet",
+    "net": "SpectrogramNetVAE",
     "targets": [f"t{number}" for number in range(100)],
     "num_channels": 8,
     "num_hidden_channels": 256,

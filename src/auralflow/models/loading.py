@@ -10,8 +10,8 @@ from torch import Tensor
 from auralflow.config import ModelConfig
 from auralflow.config.base import suggestion
 from auralflow.errors import NotFoundError, UsageError
-from auralflow.models.card import CARD_FILE, ModelCard
 from auralflow.models.budget import limited_to_weights
+from auralflow.models.card import CARD_FILE, ModelCard
 from auralflow.models.folder import (
     MODEL_FILE,
     TRAINED_FILES,
