@@ -230,7 +230,7 @@ def run_loader(chunks: TrainingChunks, count: int, workers: int) -> Result:
     batches = iter(train_loader(chunks, EpochSampler(count), settings))
     next(batches)
     start = time.perf_counter()
-    rest = sum(len(mixture) for mixture, _ in batches)
+    rest = sum(len(mixture) for mixture, *_ in batches)
     return rest / (time.perf_counter() - start), None
 
 

@@ -109,7 +109,7 @@ def test_mono_and_stereo_stems_fit_either_model(tmp_path, channels):
     for path in tmp_path.rglob("bass.wav"):
         soundfile.write(path, noise(2.0, channels=1), RATE)
     config = CONFIG.model_copy(update={"num_channels": channels})
-    mixture, targets = TrainingChunks(training_tracks(tmp_path)[0], config)[0]
+    mixture, targets, _ = TrainingChunks(training_tracks(tmp_path)[0], config)[0]
     assert mixture.shape == (channels, 4000)
     assert targets.shape == (1, channels, 4000)
 

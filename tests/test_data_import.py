@@ -262,7 +262,7 @@ def test_one_bad_track_does_not_stop_the_others(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("tracks: {train: '*'}", "stems: Field required"),
+        ("tracks: {train: '*'}", "neither stems nor a mixture"),
         ("tracks: {training: '*'}\nstems: {vocals: '*'}", "tracks.training"),
         ("tracks: {train: '*'}\nstems: {vocals: '*'}\ncolour: red", "colour"),
         ("- a list", "cannot use"),

@@ -199,7 +199,7 @@ def test_validation_chunks_cover_a_track_and_are_thinned_evenly(tmp_path):
 
 def test_a_track_shorter_than_a_chunk_is_filled_with_silence(tmp_path):
     write_dataset(tmp_path, seconds=0.2)
-    mixture, _ = make_chunks(tmp_path)[0]
+    mixture, _, _ = make_chunks(tmp_path)[0]
     assert mixture.shape == (2, 4000)
     assert mixture[:, 2400:].abs().max() < 1e-5
     assert mixture[:, :1600].any()

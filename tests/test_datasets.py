@@ -135,7 +135,7 @@ def test_the_mixture_is_the_sum_of_all_sources(dataset, remix, channels):
     config = tiny_config(targets=SOURCES, num_channels=channels)
     chunks = TrainingChunks(index_split(dataset, "train"), config, AugmentConfig(remix=remix))
     for position in range(5):
-        mixture, targets = chunks[position]
+        mixture, targets, _ = chunks[position]
         assert mixture.shape == (channels, config.chunk_samples)
         assert targets.shape == (4, channels, config.chunk_samples)
         assert mixture.dtype == targets.dtype == torch.float32
@@ -163,7 +163,7 @@ def test_whole_chunks_come_from_one_moment_of_one_track(dataset):
     moments = AugmentConfig(remix=0, time_shift=0)
     chunks = TrainingChunks(index_split(dataset, "train"), tiny_config(targets=SOURCES), moments)
     for position in range(5):
-        _, targets = chunks[position]
+        _, targets, _ = chunks[position]
         for index in range(1, 4):
             assert torch.allclose(targets[0] / (index + 1), targets[index], atol=1e-6)
 
@@ -208,7 +208,7 @@ def test_silence_is_mostly_passed_over(dataset):
 def test_short_tracks_are_padded(tmp_path):
     write_track(tmp_path / "train" / "a", seconds=0.1)
     unfiltered = AugmentConfig(equalizer=0, low_pass=0)
-    mixture, _ = TrainingChunks(index_split(tmp_path, "train"), tiny_config(), unfiltered)[0]
+    mixture, _, _ = TrainingChunks(index_split(tmp_path, "train"), tiny_config(), unfiltered)[0]
     assert mixture.shape == (1, 4000)
     assert mixture[:, 800:].abs().max() == 0
 
@@ -220,7 +220,7 @@ def test_other_sample_rates_are_resampled_in_place(tmp_path):
     for stem in SOURCES:
         write_audio(tmp_path / "train" / "a" / f"{stem}.wav", tone, 2 * RATE)
     moments = AugmentConfig(remix=0, time_shift=0)
-    _, targets = TrainingChunks(index_split(tmp_path, "train"), tiny_config(), moments)[0]
+    _, targets, _ = TrainingChunks(index_split(tmp_path, "train"), tiny_config(), moments)[0]
     spectrum = torch.fft.rfft(targets[0, 0] * torch.hann_window(4000)).abs()
     assert spectrum.argmax().item() == 440 * 4000 // RATE
 
@@ -277,9 +277,9 @@ def test_batches_do_not_depend_on_the_workers(dataset, num_workers):
     chunks = TrainingChunks(index_split(dataset, "train"), tiny_config())
     loader = train_loader(chunks, EpochSampler(5), TrainConfig(batch_size=2, num_workers=num_workers))
     batches = list(loader)
-    assert [len(mixture) for mixture, _ in batches] == [2, 2, 1]
+    assert [len(mixture) for mixture, *_ in batches] == [2, 2, 1]
     expected = torch.stack([chunks[position][0] for position in range(5)])
-    assert torch.equal(torch.cat([mixture for mixture, _ in batches]), expected)
+    assert torch.equal(torch.cat([mixture for mixture, *_ in batches]), expected)
 
 
 def test_workers_never_exceed_the_cores():

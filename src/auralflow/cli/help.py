@@ -40,7 +40,8 @@ SETTING_GROUPS: Mapping[str, Mapping[str, str]] = {
         "play_residual view_spec view_wav image_freq",
     },
     "AugmentConfig": {
-        "Remixing and augmentation": "remix remix_level silence_threshold keep_silence gain gain_range "
+        "Remixing and augmentation": "remix remix_level silence_threshold keep_silence over_mixture "
+        "over_mixture_voiceless gain gain_range "
         "channel_swap sign_flip time_shift time_shift_range equalizer equalizer_bands equalizer_range "
         "low_pass low_pass_from repitch",
     },

@@ -58,6 +58,16 @@ class AugmentConfig(Settings):
         le=1,
         description="Probability that a silent stem is taken instead of skipped; 1: always.",
     )
+    over_mixture: float = Field(
+        default=0,
+        ge=0,
+        le=1,
+        description="Share of the remixes that lay a voice over an instrumental recording: a mixture whose "
+        "vocals are silent.",
+    )
+    over_mixture_voiceless: float = Field(
+        default=0.2, ge=0, le=1, description="Share of those that have no voice at all."
+    )
     gain: float = Field(default=1, ge=0, le=1, description="Probability that a stem gets a random gain.")
     gain_range: float = Field(default=6, ge=0, le=40, description="Largest random gain in dB, up and down.")
     channel_swap: float = Field(

@@ -17,6 +17,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from auralflow.datasets.facts import FACTS_FILE, silent_stems
 from auralflow.datasets.tracks import MIXTURE, Split, Track, find_tracks, stem_files
 from auralflow.errors import AuralflowError, DatasetError, NotFoundError
 from auralflow.storage import write_json
@@ -95,7 +96,7 @@ class VariantRecord(_Record):
 
 
 class TrackRecord(_Record):
-    """What ``track.json`` says."""
+    """What ``track.json`` of a cache says; ``silent`` is what that of the dataset states."""
 
     format_version: Literal[1] = 1
     recipe: Recipe
@@ -103,6 +104,7 @@ class TrackRecord(_Record):
     sources: dict[str, SourceRecord]
     stems: dict[str, StemRecord]
     variants: tuple[VariantRecord, ...] = ()
+    silent: tuple[str, ...] = ()
 
     @property
     def all_files(self) -> list[StemRecord]:
@@ -161,20 +163,24 @@ def write_record(folder: Path, record: TrackRecord) -> None:
     write_json(folder / TRACK_FILE, record.model_dump(mode="json"))
 
 
-def source_changes(folder: Path, sources: Mapping[str, SourceRecord]) -> list[str]:
+def source_changes(folder: Path, record: TrackRecord) -> list[str]:
     """Name the files of a track that are not as they were when the cache was made.
 
     Args:
         folder: The track's folder in the dataset.
-        sources: What was recorded.
+        record: What was recorded.
 
     Returns:
-        Names of files that are new, gone, or of another size or time of change.
+        Names of files that are new, gone, or of another size or time of change, and ``track.json`` if it
+        states something else.
     """
     try:
         files = stem_files(folder)
+        if silent_stems(folder, files) != set(record.silent):
+            return [FACTS_FILE]
     except AuralflowError:
         return [folder.name]
+    sources = record.sources
     names = {path.name for path in files.values()} ^ {source.file for source in sources.values()}
     for stem, source in sources.items():
         if stem in files and source.file == files[stem].name:
@@ -215,26 +221,34 @@ def _read_cached(cache: Path, name: str, dataset: Path) -> Track:
     record = read_record(cache / name)
     if record is None:
         raise _unusable(cache, f"damaged or missing files in '{cache / name}'")
-    if dataset.is_dir() and (changed := source_changes(dataset / name, record.sources)):
+    if dataset.is_dir() and (changed := source_changes(dataset / name, record)):
         raise _unusable(cache, f"a change of '{dataset / name / changed[0]}' since it was prepared")
     variants = tuple(
-        _as_track(cache / name, variant.stems, record.recipe.sample_rate, variant.num_samples)
-        for variant in record.variants
+        _as_track(cache / name, variant.stems, record, variant.num_samples) for variant in record.variants
     )
-    return _as_track(cache / name, record.stems, record.recipe.sample_rate, record.num_samples, variants)
+    return _as_track(cache / name, record.stems, record, record.num_samples, variants)
 
 
 def _as_track(
     folder: Path,
     stems: Mapping[str, StemRecord],
-    sample_rate: int,
+    record: TrackRecord,
     num_samples: int,
     variants: tuple[Track, ...] = (),
 ) -> Track:
     files = {stem: folder / record.file for stem, record in stems.items()}
     scales = {stem: record.scale for stem, record in stems.items() if record.scale != 1}
     mixture = files.pop(MIXTURE, None)
-    return Track(folder.name, files, mixture, sample_rate, num_samples, scales=scales, variants=variants)
+    return Track(
+        folder.name,
+        files,
+        mixture,
+        record.recipe.sample_rate,
+        num_samples,
+        scales=scales,
+        variants=variants,
+        silent=frozenset(record.silent),
+    )
 
 
 def _unusable(cache: Path, found: str) -> AuralflowError:

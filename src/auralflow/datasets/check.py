@@ -11,6 +11,7 @@ from auralflow.audio import is_audio
 from auralflow.config import SOURCES, CheckConfig, ModelConfig
 from auralflow.datasets.cache import is_cache, read_manifest
 from auralflow.datasets.chunks import ValidationChunks
+from auralflow.datasets.facts import FACTS_FILE, read_facts, silent_stems
 from auralflow.datasets.loader import usable_workers
 from auralflow.datasets.measure import StemReport, TrackReport, measure_track
 from auralflow.datasets.remix import TrainingChunks
@@ -106,6 +107,7 @@ def _track_json(track: TrackReport) -> dict[str, Any]:
     return {
         "name": track.folder.name,
         "residual_db": track.residual,
+        "silent": list(track.facts.silent),
         "stems": {stem: _stem_json(part) for stem, part in track.stems.items()},
     }
 
@@ -173,7 +175,9 @@ def _find(dataset: Path, split: Split, report: DatasetReport) -> list[Path]:
 
 def _measure(folder: Path) -> TrackReport:
     try:
-        return measure_track(folder, stem_files(folder))
+        files = stem_files(folder)
+        silent_stems(folder, files)
+        return measure_track(folder, files, read_facts(folder))
     except AuralflowError as error:
         return TrackReport(folder, error=str(error))
 
@@ -213,13 +217,25 @@ def _judge(track: TrackReport, split: Split, settings: CheckConfig) -> Iterator[
             yield from (
                 Finding("warning", f"{place}/{part.path.name}", text) for text in _oddities(part, settings)
             )
-    missing = [source for source in SOURCES if source not in track.stems]
-    if track.stems and missing and track.stems.keys() & set(SOURCES):
-        yield Finding("warning", place, f"no {', '.join(missing)}: unknown, not silent")
+    yield from _incomplete(track, place, severity)
     yield from _compare(track, place, severity)
     if track.residual is not None and track.residual > LARGEST_RESIDUAL_DB:
         text = f"the mixture is not the sum of its stems: the difference is {track.residual:.1f} dB"
         yield Finding("warning", place, f"{text} relative to the mixture")
+
+
+def _incomplete(track: TrackReport, place: str, severity: Literal["error", "warning"]) -> Iterator[Finding]:
+    silent = set(track.facts.silent)
+    missing = [source for source in SOURCES if source not in track.stems.keys() | silent]
+    has_sources = bool((track.stems.keys() | silent) & set(SOURCES))
+    if track.stems and missing and has_sources and silent and MIXTURE not in track.stems:
+        text = f"no mixture, and no {', '.join(missing)}: of those nothing is known"
+        yield Finding(severity, place, text)
+    elif track.stems and missing and has_sources and not silent:
+        yield Finding("warning", place, f"no {', '.join(missing)}: unknown, not silent")
+    if track.facts.notes and not silent:
+        keys = ", ".join(repr(key) for key in track.facts.notes)
+        yield Finding("warning", f"{place}/{FACTS_FILE}", f"states nothing by 'silent', only {keys}")
 
 
 def _oddities(part: StemReport, settings: CheckConfig) -> Iterator[str]:

@@ -2,27 +2,44 @@
 
 A chunk is read where it lies in the files; no track is held in memory.
 
+A track may know only a part of its stems. Its chunks then hold the mixture, the targets that are known, and
+the sum of those that are not: what is left of the mixture without all that is known.
+
 Shape letters: ``S`` source, ``C`` channel, ``N`` sample.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from auralflow.audio import Audio, resample
 from auralflow.config import ModelConfig
 from auralflow.datasets.stems import fit_channels, read_stem
-from auralflow.datasets.tracks import MIXTURE, Track, sources_of
+from auralflow.datasets.tracks import MIXTURE, OTHER, Track, sources_of
 from auralflow.errors import DatasetError
 
-__all__ = ["Chunk", "ValidationChunks", "read_chunk", "read_moment", "to_tensors"]
+__all__ = ["Chunk", "ValidationChunks", "check_statements", "read_chunk", "read_moment", "to_tensors"]
 
-Chunk = tuple[Tensor, Tensor]
-"""Mixture ``[C, N]`` and targets ``[S, C, N]``, float32."""
+
+class Chunk(NamedTuple):
+    """A mixture and what is known of its targets; a batch of chunks has one more axis in front.
+
+    Attributes:
+        mixture: ``[C, N]``, float32.
+        targets: ``[S, C, N]``, float32: the true audio of each target that is known. The rows of all targets
+            that are not hold the same: their sum.
+        known: ``[S]``, bool: which targets are known.
+    """
+
+    mixture: Tensor
+    targets: Tensor
+    known: Tensor
 
 
 def read_chunk(track: Track, stem: str, position: float, config: ModelConfig, *, shift: float = 0.0) -> Audio:
@@ -43,6 +60,8 @@ def read_chunk(track: Track, stem: str, position: float, config: ModelConfig, *,
         DatasetError: If the file has channels that the model cannot take.
     """
     num_samples = config.chunk_samples
+    if stem in track.silent:
+        return np.zeros((config.num_channels, num_samples), dtype=np.float32)
     wanted = math.ceil(num_samples * track.sample_rate / config.sample_rate)
     start = int(position * max(0, track.num_samples - wanted)) + round(shift * track.sample_rate)
     audio = resample(read_stem(track, stem, start, wanted), track.sample_rate, config.sample_rate)
@@ -52,20 +71,22 @@ def read_chunk(track: Track, stem: str, position: float, config: ModelConfig, *,
 def read_moment(
     track: Track, sources: Sequence[str], position: float, config: ModelConfig
 ) -> tuple[Audio, Audio]:
-    """Read the mixture and the targets of one moment of a track that knows them all.
+    """Read the mixture and the targets of one moment of a track.
 
     Args:
-        track: The track.
-        sources: The stems that the mixture is the sum of, where it has no file.
+        track: The track, all of whose targets are known or part of what is left of its mixture.
+        sources: The stems that the mixture is the sum of.
         position: 0 to 1: from the chunk at the track's start to the chunk at its end.
         config: Settings of the model.
 
     Returns:
-        Mixture ``[C, N]`` and targets ``[S, C, N]``.
+        Mixture ``[C, N]`` and targets ``[S, C, N]``; the rows of unknown targets all hold their sum.
 
     Raises:
         AuralflowError: If a file cannot be read.
     """
+    if not track.knows(config.targets, sources):
+        return _read_partial(track, sources, position, config)
     names = config.targets if track.mixture else tuple(dict.fromkeys((*config.targets, *sources)))
     stems = np.stack([read_chunk(track, name, position, config) for name in names])
     if track.mixture:
@@ -75,27 +96,76 @@ def read_moment(
     return summed.sum(axis=0), stems[: len(config.targets)]
 
 
-def to_tensors(mixture: Audio, targets: Audio) -> Chunk:
-    """Make a chunk of a mixture ``[C, N]`` and targets ``[S, C, N]``."""
-    return torch.from_numpy(np.ascontiguousarray(mixture)), torch.from_numpy(np.ascontiguousarray(targets))
+def _read_partial(
+    track: Track, sources: Sequence[str], position: float, config: ModelConfig
+) -> tuple[Audio, Audio]:
+    certain = track.certain(config.targets, sources)
+    names = dict.fromkeys((*config.targets, *sources))
+    stems = {name: read_chunk(track, name, position, config) for name in names if name in certain}
+    together: Audio = np.zeros((config.num_channels, config.chunk_samples), dtype=np.float32)
+    for audio in stems.values():
+        together = together + audio
+    if track.mixture:
+        mixture = read_chunk(track, MIXTURE, position, config)
+        rest = mixture - together
+    else:
+        rest = read_chunk(track, OTHER, position, config)
+        mixture = together + rest
+    return mixture, np.stack([stems.get(name, rest) for name in config.targets])
+
+
+def to_tensors(mixture: Audio, targets: Audio, known: Iterable[bool] | None = None) -> Chunk:
+    """Make a chunk of a mixture ``[C, N]`` and targets ``[S, C, N]``.
+
+    Args:
+        mixture: Audio of the mixture.
+        targets: Audio of the targets.
+        known: Which targets are known. Default: all.
+    """
+    flags: NDArray[np.bool_] = np.fromiter([True] * len(targets) if known is None else known, dtype=np.bool_)
+    return Chunk(*(torch.from_numpy(np.ascontiguousarray(array)) for array in (mixture, targets, flags)))
+
+
+def check_statements(tracks: Iterable[Track], targets: Sequence[str], sources: Sequence[str]) -> None:
+    """Refuse a track that states which stems are silent and lacks what would make a truth of the others.
+
+    Args:
+        tracks: The tracks.
+        targets: The stems that are to be estimated.
+        sources: The stems that the mixture is the sum of.
+
+    Raises:
+        DatasetError: Naming the track.
+    """
+    for track in tracks:
+        unknown = [name for name in dict.fromkeys((*targets, *sources)) if name not in track.known]
+        if track.silent and unknown and track.mixture is None and OTHER not in track.stems:
+            silent = ", ".join(sorted(track.silent))
+            raise DatasetError(
+                f"'{track.name}' has no mixture and leaves {', '.join(unknown)} unknown",
+                found=f"{', '.join(sorted(track.stems)) or 'no stem'}, and {silent} stated to be silent",
+                expected="a file of the mixture, or of every stem that is not silent",
+            )
 
 
 class ValidationChunks(Dataset[Chunk]):
     """The same chunks every time: side by side in each track, evenly thinned out when there are too many.
 
     Args:
-        tracks: Validation tracks; those whose mixture or targets are not all known are left out.
+        tracks: Validation tracks; those whose targets are neither all known nor, the unknown ones together,
+            what is left of the mixture, are left out.
         config: Settings of the model.
         max_chunks: Number of chunks, at most.
 
     Raises:
-        DatasetError: If no track is complete.
+        DatasetError: If no track is left.
     """
 
     def __init__(self, tracks: Sequence[Track], config: ModelConfig, *, max_chunks: int = 200) -> None:
         self.config = config
         self.sources = sources_of(tracks, config.targets)
-        whole = [track for track in tracks if track.knows(config.targets, self.sources)]
+        check_statements(tracks, config.targets, self.sources)
+        whole = [track for track in tracks if track.sums_up(config.targets, self.sources)]
         if not whole:
             raise DatasetError(
                 "no validation track has all that is needed",
@@ -113,7 +183,8 @@ class ValidationChunks(Dataset[Chunk]):
         """Read chunk number ``index``."""
         track, position = self.places[index]
         mixture, targets = read_moment(track, self.sources, position, self.config)
-        return to_tensors(mixture, targets)
+        certain = track.certain(self.config.targets, self.sources)
+        return to_tensors(mixture, targets, (name in certain for name in self.config.targets))
 
 
 def _grid(track: Track, config: ModelConfig) -> list[float]:

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
 from auralflow.audio import is_audio
+from auralflow.datasets.facts import read_facts
 from auralflow.datasets.tracks import MIXTURE, Split, find_tracks, list_folder, split_of, stem_files
 from auralflow.errors import DatasetError, NotFoundError, SettingsError
 
@@ -67,12 +68,14 @@ class ImportTrack:
         name: Its name.
         stems: The parts that are summed to each stem; no part at all is silence.
         notes: What was left out, and why.
+        silent: Stems that get no file and are stated to be silent.
     """
 
     split: Split
     name: str
     stems: Mapping[str, tuple[Part, ...]]
     notes: tuple[str, ...] = field(default=())
+    silent: tuple[str, ...] = ()
 
 
 def _musdb_split(split: Split, name: str, *, validation: bool) -> Split:
@@ -101,7 +104,9 @@ def plan_musdb18(source: Path, *, validation: bool) -> list[ImportTrack]:
 
 
 def plan_musdb18hq(source: Path, *, validation: bool) -> list[ImportTrack]:
-    """Plan the import of MUSDB18-HQ: ``{train,test}/<track>/<stem>.wav``.
+    """Plan the import of MUSDB18-HQ, or of any dataset of its shape: ``{train,test}/<track>/<stem>.wav``.
+
+    What a ``track.json`` states goes with the track.
 
     Args:
         source: Its folder.
@@ -113,6 +118,7 @@ def plan_musdb18hq(source: Path, *, validation: bool) -> list[ImportTrack]:
             _musdb_split(split, folder.name, validation=validation),
             folder.name,
             {stem: (Part(path),) for stem, path in files.items()},
+            silent=read_facts(folder).silent,
         )
         for split in splits
         for folder in find_tracks(source, split)
@@ -155,16 +161,27 @@ class StemMapping(_Strict):
             that matches takes the file.
         mixture: Pattern of the mixture's file.
         labels: Where labels are found.
-        absent: What a stem without files is.
+        absent: What a stem without files is; ``silent`` writes a silent file.
+        silent: Stems that sound in no track of the collection, such as the vocals of instrumental music; they
+            get no file, and each track's ``track.json`` states it.
     """
 
     tracks: dict[Split, list[str]]
-    stems: dict[str, list[str]] = Field(min_length=1)
+    stems: dict[str, list[str]] = {}
     mixture: list[str] = []
     labels: Labels | None = None
     absent: Literal["unknown", "silent"] = "unknown"
+    silent: list[str] = []
 
-    @field_validator("mixture", mode="before")
+    @model_validator(mode="after")
+    def _makes_something(self) -> Self:
+        if not self.stems and not self.mixture:
+            raise ValueError("neither stems nor a mixture")
+        if both := sorted(self.stems.keys() & set(self.silent)):
+            raise ValueError(f"{', '.join(both)} both among stems and silent")
+        return self
+
+    @field_validator("mixture", "silent", mode="before")
     @classmethod
     def _one_or_several(cls, value: Any) -> Any:
         return _as_list(value)
@@ -240,7 +257,7 @@ def _plan_track(folder: Path, split: Split, mapping: StemMapping) -> ImportTrack
     found = {stem: tuple(parts) for stem, parts in stems.items() if parts or mapping.absent == "silent"}
     if mixture:
         found[MIXTURE] = tuple(map(Part, mixture))
-    return ImportTrack(split, folder.name, found, tuple(notes))
+    return ImportTrack(split, folder.name, found, tuple(notes), tuple(mapping.silent))
 
 
 def _is_visible(path: Path, folder: Path) -> bool:

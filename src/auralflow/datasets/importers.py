@@ -16,6 +16,7 @@ import numpy as np
 from auralflow.audio import Audio, AudioWriter, probe, resample_stream, stream_audio
 from auralflow.audio.containers import ContainerSource
 from auralflow.config import ImportConfig
+from auralflow.datasets.facts import TrackFacts, silent_stems, write_facts
 from auralflow.datasets.import_plan import (
     ImportTrack,
     Part,
@@ -24,6 +25,7 @@ from auralflow.datasets.import_plan import (
     plan_musdb18hq,
     read_mapping,
 )
+from auralflow.datasets.tracks import stem_files
 from auralflow.errors import AudioError, AuralflowError, NotFoundError, UsageError
 from auralflow.storage import atomic_folder, claimed, remove_dead_folders
 
@@ -127,7 +129,12 @@ def _make_track(track: ImportTrack, target: Path, subtype: str) -> list[str] | N
             # Another import was faster.
             return None
         with atomic_folder(target) as part:
-            return _write_stems(track, part, subtype)
+            notes = _write_stems(track, part, subtype)
+            if track.silent:
+                write_facts(part, TrackFacts(silent=track.silent))
+                # A statement that a file contradicts makes a track that nothing can use.
+                silent_stems(part, stem_files(part))
+            return notes
 
 
 def _write_stems(track: ImportTrack, folder: Path, subtype: str) -> list[str]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from auralflow.audio import Audio, AudioInfo, probe, stream_audio
 from auralflow.config import SOURCES
-from auralflow.datasets.tracks import MIXTURE
+from auralflow.datasets.facts import MIXTURE, TrackFacts
 from auralflow.errors import AuralflowError
 
 __all__ = ["StemReport", "TrackReport", "measure_track"]
@@ -53,12 +53,14 @@ class TrackReport:
     Attributes:
         folder: Its folder.
         stems: Its files by stem, that of the mixture among them.
+        facts: What its ``track.json`` states.
         residual: Level of ``mixture - sum(stems)`` relative to the mixture in dB, None if it cannot be told.
         error: Why its files cannot be used together.
     """
 
     folder: Path
     stems: dict[str, StemReport] = field(default_factory=dict)
+    facts: TrackFacts = field(default_factory=TrackFacts)
     residual: float | None = None
     error: str = ""
 
@@ -97,17 +99,18 @@ def _decibels(power: float) -> float:
     return 10 * math.log10(power)
 
 
-def measure_track(folder: Path, files: Mapping[str, Path]) -> TrackReport:
+def measure_track(folder: Path, files: Mapping[str, Path], facts: TrackFacts) -> TrackReport:
     """Read all files of a track to their ends and measure them.
 
     Args:
         folder: The track's folder.
         files: Its files by stem, that of the mixture among them.
+        facts: What its ``track.json`` states.
 
     Returns:
         What was found; a file that cannot be decoded is reported, not raised.
     """
-    report = TrackReport(folder, {stem: StemReport(path) for stem, path in files.items()})
+    report = TrackReport(folder, {stem: StemReport(path) for stem, path in files.items()}, facts)
     for part in report.stems.values():
         part.info = _take(part, lambda part=part: probe(part.path))
     gauges = {stem: _Gauge(part) for stem, part in report.stems.items() if not part.error}
@@ -153,7 +156,9 @@ def _summed(report: TrackReport) -> tuple[str, ...]:
     """The stems whose sum should be the mixture; none if that cannot be told."""
     infos = [part.info for part in report.stems.values()]
     alike = None not in infos and len({info.sample_rate for info in infos if info}) == 1
-    return SOURCES if alike and {MIXTURE, *SOURCES} <= report.stems.keys() else ()
+    if not alike or not {MIXTURE, *SOURCES} <= report.stems.keys() | set(report.facts.silent):
+        return ()
+    return tuple(source for source in SOURCES if source in report.stems)
 
 
 def _difference(mixture: Audio, stems: list[Audio]) -> Audio:

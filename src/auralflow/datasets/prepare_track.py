@@ -18,6 +18,7 @@ from auralflow.datasets.cache import (
     write_record,
 )
 from auralflow.datasets.cache_files import checksum, store_file, write_samples
+from auralflow.datasets.facts import silent_stems
 from auralflow.datasets.repitch import repitch
 from auralflow.datasets.stems import read_samples
 from auralflow.datasets.tracks import MIXTURE, Track, read_track, stem_files
@@ -68,13 +69,17 @@ def _is_fresh(folder: Path, target: Path, recipe: Recipe, *, verify: bool) -> bo
         return False
     if verify and any(checksum(target / stem.file) != stem.sha256 for stem in record.all_files):
         return False
-    if not source_changes(folder, record.sources):
+    if not source_changes(folder, record):
         return True
     # Copied or touched files have another time of change and the same content.
     files = stem_files(folder)
-    same = files.keys() == record.sources.keys() and all(
-        record.sources[stem].file == path.name and record.sources[stem].sha256 == checksum(path)
-        for stem, path in files.items()
+    same = (
+        files.keys() == record.sources.keys()
+        and silent_stems(folder, files) == set(record.silent)
+        and all(
+            record.sources[stem].file == path.name and record.sources[stem].sha256 == checksum(path)
+            for stem, path in files.items()
+        )
     )
     if same:
         sources = {stem: _source(path, record.sources[stem].sample_rate) for stem, path in files.items()}
@@ -114,8 +119,11 @@ def _build(track: Track, part: Path, recipe: Recipe, *, variants: int, name: str
         num_samples=num_samples,
         sources=sources,
         stems=stems,
+        silent=tuple(sorted(track.silent)),
+        # A track of which only the mixture is known has no stem that a remix could use.
         variants=tuple(
-            _vary(part, stems, num_samples, recipe, number, name) for number in range(1, variants + 1)
+            _vary(part, stems, num_samples, recipe, number, name)
+            for number in range(1, variants + 1 if track.stems else 1)
         ),
     )
 

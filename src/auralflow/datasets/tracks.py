@@ -2,7 +2,8 @@
 
 A dataset has the shape of MUSDB18,
 ``DATA/{train,valid,test}/<track>/{mixture,vocals,drums,bass,other}.<ext>``, in any format that auralflow
-decodes. ``val`` is accepted for ``valid``. A stem whose file is missing is *unknown*, not silent.
+decodes. ``val`` is accepted for ``valid``. A stem whose file is missing is *unknown*, not silent, unless the
+track's ``track.json`` states that it is.
 """
 
 import logging
@@ -16,11 +17,13 @@ from typing import Literal
 
 from auralflow.audio import AudioInfo, is_audio, probe
 from auralflow.config import SOURCES
+from auralflow.datasets.facts import MIXTURE, silent_stems
 from auralflow.errors import DatasetError, NotFoundError
 
 __all__ = [
     "LENGTH_TOLERANCE",
     "MIXTURE",
+    "OTHER",
     "SPLITS",
     "Split",
     "Track",
@@ -36,8 +39,8 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-MIXTURE = "mixture"
 Split = Literal["train", "valid", "test"]
+OTHER = "other"
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 SPLIT_NAMES: dict[str, Split] = {"train": "train", "valid": "valid", "val": "valid", "test": "test"}
 LENGTH_TOLERANCE = 0.1
@@ -57,6 +60,7 @@ class Track:
         rates: Sample rate of the files, by stem, that have another one.
         scales: What the samples of a cached stem are to be multiplied with, where it is not 1.
         variants: The song at other pitches and tempos, in a cache prepared with them.
+        silent: Stems without a file that are known to be silent.
     """
 
     name: str
@@ -67,6 +71,7 @@ class Track:
     rates: Mapping[str, int] = field(default_factory=dict)
     scales: Mapping[str, float] = field(default_factory=dict)
     variants: tuple["Track", ...] = ()
+    silent: frozenset[str] = frozenset()
 
     @property
     def seconds(self) -> float:
@@ -78,6 +83,11 @@ class Track:
         """All files, by stem, that of the mixture among them."""
         return dict(self.stems) | ({MIXTURE: self.mixture} if self.mixture else {})
 
+    @property
+    def known(self) -> frozenset[str]:
+        """The stems that are known: those with a file, and those that are silent."""
+        return self.silent | self.stems.keys()
+
     def knows(self, targets: Iterable[str], sources: Iterable[str]) -> bool:
         """Whether the mixture and all of ``targets`` are known.
 
@@ -85,9 +95,33 @@ class Track:
             targets: The stems that are asked for.
             sources: The stems that the mixture is the sum of, needed where it has no file of its own.
         """
-        return set(targets) <= self.stems.keys() and (
-            self.mixture is not None or set(sources) <= self.stems.keys()
-        )
+        return set(targets) <= self.known and (self.mixture is not None or set(sources) <= self.known)
+
+    def certain(self, targets: Iterable[str], sources: Iterable[str]) -> frozenset[str]:
+        """The stems that are known one by one in the track's own mix.
+
+        ``other`` is what is left over. In a track that lacks stems they may hide there, and it is known only
+        together with them; unless nothing but known stems is asked for.
+
+        Args:
+            targets: The stems that are asked for.
+            sources: The stems that the mixture is the sum of.
+        """
+        return self.known if self.knows(targets, sources) else self.known - {OTHER}
+
+    def sums_up(self, targets: Iterable[str], sources: Iterable[str]) -> bool:
+        """Whether each target is known, or what is left of the mixture is the sum of those that are not.
+
+        That takes a mixture, or ``other``, in which everything else is. And every unknown source must be a
+        target: else the sum would hold more than targets.
+
+        Args:
+            targets: The stems that are asked for.
+            sources: The stems that the mixture is the sum of.
+        """
+        unknown = {*targets, *sources} - self.certain(targets, sources)
+        rest = self.mixture is not None or (OTHER in self.stems and OTHER in set(sources))
+        return self.knows(targets, sources) or (rest and unknown <= set(targets))
 
 
 def list_folder(folder: Path) -> list[os.DirEntry[str]]:
@@ -160,7 +194,8 @@ def read_track(folder: Path) -> Track | None:
         The track, None if the folder holds no audio.
 
     Raises:
-        DatasetError: If two files claim the same stem, or files differ in length.
+        DatasetError: If two files claim the same stem, files differ in length, or ``track.json`` is broken or
+            contradicts a file.
         AudioError: If a file is no audio.
     """
     files = stem_files(folder)
@@ -177,8 +212,9 @@ def read_track(folder: Path) -> Track | None:
     num_samples = min(header.frames * rate // header.sample_rate for header in headers.values())
     if num_samples == 0:
         raise DatasetError(f"a file in '{folder}' holds no samples", expected="at least one")
+    silent = silent_stems(folder, files)
     mixture = files.pop(MIXTURE, None)
-    return Track(folder.name, files, mixture, rate, num_samples, rates)
+    return Track(folder.name, files, mixture, rate, num_samples, rates, silent=silent)
 
 
 @cache

@@ -17,7 +17,9 @@ __all__ = ["BlockReader", "mixture_blocks", "track_channels"]
 
 def mixture_files(track: Track, sources: Sequence[str]) -> list[Path]:
     """The files whose sum is the mixture."""
-    return [track.mixture] if track.mixture else [track.stems[source] for source in sources]
+    if track.mixture:
+        return [track.mixture]
+    return [track.stems[source] for source in sources if source not in track.silent]
 
 
 def track_channels(track: Track, sources: Sequence[str]) -> int:

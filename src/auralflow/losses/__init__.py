@@ -7,6 +7,10 @@ samples. Shapes: mask and target magnitude ``[B, S, C, F, T]``, mixture magnitud
 ``[B, S, C, N]``. In formulas M is the mask, X the mixture magnitude and Y the target magnitude; an *item*
 is one source of one batch entry.
 
+Of a chunk whose targets are not all known, the known ones are scored one by one and the others by their
+sum: every criterion takes ``known`` ``[B, S]``, and the rows of unknown targets hold their sum, see
+`join_unknown`.
+
 ``reduction`` is ``"mean"`` or ``"sum"``; the sum runs over everything that the mean averages. Every value and
 every gradient is finite on silence.
 """
@@ -40,6 +44,7 @@ from auralflow.losses.functions import (
     si_sdr_loss,
     snr_loss,
 )
+from auralflow.losses.partial import join_unknown
 
 __all__ = [
     "AudioCriterion",
@@ -61,6 +66,7 @@ __all__ = [
     "complex_l1_loss",
     "component_loss",
     "create_criterion",
+    "join_unknown",
     "l1_loss",
     "l2_loss",
     "mask_loss",

@@ -6,6 +6,7 @@ from typing import ClassVar, get_args
 
 from torch import Tensor
 
+from auralflow.errors import SettingsError
 from auralflow.losses.functions import (
     ConstructionLoss,
     Reduction,
@@ -19,6 +20,7 @@ from auralflow.losses.functions import (
     si_sdr_loss,
     snr_loss,
 )
+from auralflow.losses.partial import join_unknown
 
 __all__ = [
     "AudioCriterion",
@@ -57,33 +59,37 @@ class Criterion:
 class MagnitudeCriterion(Criterion):
     """A criterion on a mask and magnitudes."""
 
-    def __call__(self, mask: Tensor, mixture: Tensor, target: Tensor) -> Tensor:
+    def __call__(
+        self, mask: Tensor, mixture: Tensor, target: Tensor, *, known: Tensor | None = None
+    ) -> Tensor:
         """Return the loss of mask ``[B, S, C, F, T]`` on mixture ``[B, C, F, T]`` for target (as mask)."""
-        return self.function(mask, mixture, target, **vars(self))
+        return self.function(join_unknown(mask, known), mixture, target, **vars(self))
 
 
 class SpectrogramCriterion(Criterion):
     """A criterion on complex spectrograms."""
 
-    def __call__(self, estimate: Tensor, target: Tensor) -> Tensor:
+    def __call__(self, estimate: Tensor, target: Tensor, *, known: Tensor | None = None) -> Tensor:
         """Return the loss of complex estimate against target, both ``[B, S, C, F, T]``."""
-        return self.function(estimate, target, **vars(self))
+        return self.function(join_unknown(estimate, known), target, **vars(self))
 
 
 class MixtureCriterion(Criterion):
     """A criterion on complex spectrograms that also looks at the mixture's."""
 
-    def __call__(self, estimate: Tensor, target: Tensor, mixture: Tensor) -> Tensor:
+    def __call__(
+        self, estimate: Tensor, target: Tensor, mixture: Tensor, *, known: Tensor | None = None
+    ) -> Tensor:
         """Return the loss of estimate against target ``[B, S, C, F, T]`` in mixture ``[B, C, F, T]``."""
-        return self.function(estimate, target, mixture, **vars(self))
+        return self.function(join_unknown(estimate, known), target, mixture, known=known, **vars(self))
 
 
 class AudioCriterion(Criterion):
     """A criterion on samples."""
 
-    def __call__(self, estimate: Tensor, target: Tensor) -> Tensor:
+    def __call__(self, estimate: Tensor, target: Tensor, *, known: Tensor | None = None) -> Tensor:
         """Return the loss of estimated samples against target, both ``[B, S, C, N]``."""
-        return self.function(estimate, target, **vars(self))
+        return self.function(join_unknown(estimate, known), target, **vars(self))
 
 
 class L1Loss(MagnitudeCriterion):
@@ -160,6 +166,16 @@ class SiSDRLoss(AudioCriterion):
 
     function = staticmethod(si_sdr_loss)
     best_permutation: bool = False
+
+    def __call__(self, estimate: Tensor, target: Tensor, *, known: Tensor | None = None) -> Tensor:
+        """Return the loss of estimated samples against target, both ``[B, S, C, N]``."""
+        if self.best_permutation and known is not None and not known.all():
+            raise SettingsError(
+                "--best-perm needs tracks whose targets are all known",
+                found="targets of which only the sum is known",
+                advice="Leave out --best-perm, or the tracks that lack stems.",
+            )
+        return super().__call__(estimate, target, known=known)
 
 
 def create_criterion(

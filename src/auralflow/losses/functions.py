@@ -183,7 +183,14 @@ def complex_l1_loss(estimate: Tensor, target: Tensor, reduction: Reduction = "me
     return _reduce(torch.view_as_real(estimate - target).abs(), reduction)
 
 
-def snr_loss(estimate: Tensor, target: Tensor, mixture: Tensor, reduction: Reduction = "mean") -> Tensor:
+def snr_loss(
+    estimate: Tensor,
+    target: Tensor,
+    mixture: Tensor,
+    reduction: Reduction = "mean",
+    *,
+    known: Tensor | None = None,
+) -> Tensor:
     """Thresholded negative signal-to-noise ratio of each source over the whole batch, in dB.
 
     ``10 log10((|E - Y|^2 + t |X|^2) / (|Y|^2 + t |X|^2))``, ``t`` 0.001, with energies summed over the batch:
@@ -197,6 +204,9 @@ def snr_loss(estimate: Tensor, target: Tensor, mixture: Tensor, reduction: Reduc
         target: True ones, alike.
         mixture: The mixture's ``[B, C, F, T]``.
         reduction: ``"mean"`` or ``"sum"`` over the sources.
+        known: Which rows ``[B, S]`` are a target of their own; the others are sums of unknown targets. The
+            energies of those are added up apart from the known ones, and every ratio counts as often as there
+            are rows in it. Default: all are known.
 
     Example:
         >>> target = torch.ones(1, 1, 1, 3, 4, dtype=torch.complex64)
@@ -205,6 +215,8 @@ def snr_loss(estimate: Tensor, target: Tensor, mixture: Tensor, reduction: Reduc
     """
     if estimate.shape != target.shape or target[:, 0].shape != mixture.shape:
         raise _misfit([tuple(tensor.shape) for tensor in (estimate, mixture, target)])
+    if known is not None and not bool(known.all()):
+        return _partial_snr_loss(estimate, target, mixture, known.to(estimate.device), reduction)
     # Squares of the parts: the magnitude of a complex number has no gradient at zero.
     error, source, whole = (
         torch.view_as_real(values).square().sum((0, -4, -3, -2, -1))
@@ -212,6 +224,29 @@ def snr_loss(estimate: Tensor, target: Tensor, mixture: Tensor, reduction: Reduc
     )
     floor = SNR_THRESHOLD * whole + ENERGY_FLOOR
     return _reduce(10 * torch.log10((error + floor) / (source + floor)), reduction)
+
+
+def _partial_snr_loss(
+    estimate: Tensor, target: Tensor, mixture: Tensor, known: Tensor, reduction: Reduction
+) -> Tensor:
+    error, source, whole = (
+        torch.view_as_real(values).square().sum((-4, -3, -2, -1))
+        for values in (estimate - target, target, mixture)
+    )
+    # One column for each target where it is known, and one for all sums: they are louder than a target, and
+    # in its column they would hide its error.
+    columns = torch.cat([known, ~known], dim=1)
+
+    def add(energies: Tensor) -> Tensor:
+        summed = torch.where(columns, energies.repeat(1, 2), 0).sum(0)
+        num_targets = known.shape[1]
+        return torch.cat([summed[:num_targets], summed[num_targets:].sum(0, keepdim=True)])
+
+    floor = SNR_THRESHOLD * add(whole.unsqueeze(1).expand_as(error)) + ENERGY_FLOOR
+    ratios = 10 * torch.log10((add(error) + floor) / (add(source) + floor))
+    rows = torch.cat([known.sum(0), (~known).sum().unsqueeze(0)])
+    total = (ratios * rows).sum() / len(known)
+    return total / known.shape[1] if reduction == "mean" else total
 
 
 def _si_sdr(estimate: Tensor, target: Tensor) -> Tensor:

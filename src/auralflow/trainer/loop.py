@@ -17,7 +17,7 @@ from auralflow.errors import TrainingError
 from auralflow.losses import Criterion
 from auralflow.models import save_weights
 from auralflow.models.folder import WEIGHTS_FILE
-from auralflow.nets.door import SeparationModel
+from auralflow.nets.door import Estimate, SeparationModel
 from auralflow.trainer.callbacks import Callback, EpochRecord, TrainingState
 from auralflow.trainer.checkpoint import (
     CHECKPOINT_FILE,
@@ -42,6 +42,7 @@ from auralflow.trainer.validation import ScoreSum
 __all__ = ["Trainer"]
 
 MOST_BAD_BATCHES = 10
+Batch = Chunk | tuple[Tensor, Tensor]
 
 
 class Trainer:
@@ -111,13 +112,14 @@ class Trainer:
         self._bad_batches = 0
         self._saved_at = time.monotonic()
 
-    def fit(self, train: Iterable[Chunk], valid: Iterable[Chunk]) -> TrainingState:
+    def fit(self, train: Iterable[Batch], valid: Iterable[Batch]) -> TrainingState:
         """Train until the last epoch or the last plateau.
 
         Ctrl-C (or SIGTERM) ends the training after the batch under way, with everything saved.
 
         Args:
-            train: Batches of mixtures ``[B, C, N]`` and targets ``[B, S, C, N]``. If its sampler is an
+            train: Batches of mixtures ``[B, C, N]`` and targets ``[B, S, C, N]``, and, unless all targets are
+                known, which are: ``[B, S]``, see `auralflow.datasets.Chunk`. If its sampler is an
                 `EpochSampler`, a resumed epoch goes on where it was.
             valid: The same for validation; always the same chunks.
 
@@ -159,20 +161,20 @@ class Trainer:
         """The model whose weights are validated and kept: the moving average if there is one."""
         return self.average.model if self.average else self.model
 
-    def _train_epoch(self, train: Iterable[Chunk]) -> float:
+    def _train_epoch(self, train: Iterable[Batch]) -> float:
         state = self.state
         sampler = getattr(train, "sampler", None)
         if isinstance(sampler, EpochSampler):
             sampler.epoch = state.epoch
             sampler.start = state.batch * self.settings.batch_size
         self.wrapped.train()
-        for mixture, targets in train:
-            loss = self._step(mixture, targets)
+        for batch in train:
+            loss = self._step(batch)
             state.batch += 1
             if loss is not None:
                 state.loss_sum += loss
                 state.step += 1
-                self._tell("on_batch_end", loss, len(mixture))
+                self._tell("on_batch_end", loss, len(batch[0]))
             if self._all_agree_to_stop():
                 break
             if time.monotonic() - self._saved_at > 60 * self.settings.checkpoint_minutes:
@@ -191,13 +193,13 @@ class Trainer:
             self.stop.made = bool(self.accelerator.reduce(asked, reduction="sum").item())
         return self.stop.made
 
-    def _step(self, mixture: Tensor, targets: Tensor) -> float | None:
+    def _step(self, batch: Batch) -> float | None:
         """One step of the optimizer; None if the loss or a gradient was not finite."""
-        mixture, targets = self._to_device(mixture, targets)
+        mixture, targets, known = self._unpack(batch)
         self.optimizer.zero_grad()
         try:
             estimate = self.wrapped(mixture)
-            loss = compute_loss(self.criterion, estimate, targets, kl_weight=self.settings.kl_weight)
+            loss = self._loss(estimate, targets, known)
             self.accelerator.backward(loss)
         except RuntimeError as error:
             if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
@@ -217,8 +219,18 @@ class Trainer:
         self._bad_batches = 0
         return float(loss.detach())
 
-    def _to_device(self, *tensors: Tensor) -> list[Tensor]:
-        return [tensor.to(self.accelerator.device, non_blocking=True) for tensor in tensors]
+    def _loss(self, estimate: Estimate, targets: Tensor, known: Tensor | None) -> Tensor:
+        kl_weight = self.settings.kl_weight
+        return compute_loss(self.criterion, estimate, targets, known=known, kl_weight=kl_weight)
+
+    def _unpack(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Mixture, targets, and which targets are known: None if all are."""
+        mixture, targets, *known = batch
+        # Asked before it is on a device, which would have to be waited for.
+        partial = known[0] if known and not bool(known[0].all()) else None
+        device = self.accelerator.device
+        mixture, targets = (tensor.to(device, non_blocking=True) for tensor in (mixture, targets))
+        return mixture, targets, partial
 
     def _count_bad_batch(self) -> None:
         self.state.skipped += 1
@@ -230,15 +242,15 @@ class Trainer:
             )
 
     @torch.no_grad()
-    def _validate(self, valid: Iterable[Chunk]) -> ScoreSum:
+    def _validate(self, valid: Iterable[Batch]) -> ScoreSum:
         share_buffers(self.trained_model, self.accelerator)
         model = self.trained_model.eval()
         scores = ScoreSum(len(model.targets), self.accelerator.device)
-        for chunk in valid:
-            mixture, targets = self._to_device(*chunk)
+        for batch in valid:
+            mixture, targets, known = self._unpack(batch)
             estimate = model(mixture)
-            loss = compute_loss(self.criterion, estimate, targets, kl_weight=self.settings.kl_weight)
-            scores.add(loss, mixture, estimate.audio, targets)
+            loss = self._loss(estimate, targets, known)
+            scores.add(loss, mixture, estimate.audio, targets, known)
         scores.sums = self.accelerator.reduce(scores.sums, reduction="sum")
         if not scores.sums[1, -1]:
             raise TrainingError("there is no validation batch")

@@ -10,6 +10,7 @@ from auralflow.losses import (
     MagnitudeCriterion,
     MixtureCriterion,
     SpectrogramCriterion,
+    join_unknown,
 )
 from auralflow.nets.door import Estimate, SeparationModel
 
@@ -39,7 +40,12 @@ def check_criterion(criterion: Criterion, model: SeparationModel) -> None:
 
 
 def compute_loss(
-    criterion: Criterion, estimate: Estimate, targets: Tensor, *, kl_weight: float = 0.0
+    criterion: Criterion,
+    estimate: Estimate,
+    targets: Tensor,
+    *,
+    known: Tensor | None = None,
+    kl_weight: float = 0.0,
 ) -> Tensor:
     """Loss of an estimate.
 
@@ -48,7 +54,8 @@ def compute_loss(
     Args:
         criterion: The criterion.
         estimate: What the model returned.
-        targets: True audio ``[B, S, C, N]``.
+        targets: True audio ``[B, S, C, N]``; the rows of unknown targets hold their sum.
+        known: Which targets are known, ``[B, S]``. Default: all.
         kl_weight: Weight of the penalty of an estimate that has one, added to any criterion.
 
     Returns:
@@ -57,13 +64,19 @@ def compute_loss(
     transform = estimate.transform
     match criterion:
         case AudioCriterion():
-            loss = criterion(estimate.audio, targets)
+            loss = criterion(estimate.audio, targets, known=known)
         case SpectrogramCriterion():
-            loss = criterion(estimate.spectrogram, transform(targets))
+            loss = criterion(estimate.spectrogram, transform(targets), known=known)
         case MixtureCriterion():
-            loss = criterion(estimate.spectrogram, transform(targets), estimate.mixture)
+            loss = criterion(estimate.spectrogram, transform(targets), estimate.mixture, known=known)
         case MagnitudeCriterion():
-            loss = criterion(*_masked(estimate), transform(targets).abs())
+            magnitudes = transform(targets).abs()
+            if estimate.mask is not None:
+                loss = criterion(estimate.mask, estimate.mixture.abs(), magnitudes, known=known)
+            else:
+                # The product of mask and mixture is all that a criterion without `requires_mask` looks at.
+                estimated = _joined_magnitudes(estimate, known)
+                loss = criterion(estimated, torch.ones_like(estimated[:, 0]), magnitudes)
         case _:
             raise TypeError(f"{type(criterion).__name__} does not say which tensors it needs")
     if estimate.penalty is not None and kl_weight > 0:
@@ -72,10 +85,8 @@ def compute_loss(
     return loss
 
 
-def _masked(estimate: Estimate) -> tuple[Tensor, Tensor]:
-    """Masks, and the magnitudes that they multiply."""
-    if estimate.mask is not None:
-        return estimate.mask, estimate.mixture.abs()
-    # Their product is all that a criterion without `requires_mask` looks at.
-    magnitudes = estimate.magnitudes
-    return magnitudes, torch.ones_like(magnitudes[:, 0])
+def _joined_magnitudes(estimate: Estimate, known: Tensor | None) -> Tensor:
+    """Magnitudes of the estimates, those of unknown targets of their sum: without masks their phases count."""
+    if known is None:
+        return estimate.magnitudes
+    return join_unknown(estimate.spectrogram, known).abs()

@@ -169,7 +169,9 @@ def train(
 
     train_tracks, valid_tracks = training_tracks(dataset)
     train_tracks = _choose(train_tracks, settings.max_tracks, settings.seed)
-    trainer.purpose["dataset"] = [[track.name, track.num_samples] for track in train_tracks]
+    trainer.purpose["dataset"] = [
+        [track.name, track.num_samples, *sorted(track.silent)] for track in train_tracks
+    ]
     logger.info(
         "%s on %s, process %d of %d, %d threads; %d training and %d validation tracks",
         config.net,
@@ -182,6 +184,10 @@ def train(
     )
     if resume:
         trainer.load_checkpoint()
+    if settings.remix == 1 and not settings.over_mixture and any(track.silent for track in train_tracks):
+        logger.warning(
+            "tracks with silent stems are used by --over-mixture, or by --remix below 1: here by neither"
+        )
     train_chunks = TrainingChunks(train_tracks, config, settings, seed=settings.seed)
     valid_chunks = ValidationChunks(valid_tracks, config, max_chunks=settings.valid_samples)
     trainer.callbacks.append(RunSummary(folder))

@@ -44,11 +44,13 @@ class Example(NamedTuple):
         name: Which track it is from, and where.
         mixture: ``[C, N]``.
         targets: ``[S, C, N]``.
+        known: Which targets are known, ``[S]``; the others have no truth to be shown.
     """
 
     name: str
     mixture: Tensor
     targets: Tensor
+    known: Tensor
 
 
 def pick_examples(chunks: ValidationChunks) -> list[Example]:
@@ -148,9 +150,13 @@ class TensorBoardLogger(Callback):
             estimates = model(mixture).audio[0].cpu()
         if settings.play_residual:
             self._sound(f"residual/{index}", example.mixture - estimates.sum(0), epoch)
-        for target, estimate, truth in zip(model.targets, estimates, example.targets, strict=True):
+        rows = zip(model.targets, estimates, example.targets, example.known.tolist(), strict=True)
+        for target, estimate, truth, known in rows:
             if settings.play_estimate:
                 self._sound(f"{target}/{index} estimate", estimate, epoch)
+            if not known:
+                continue
+            if settings.play_estimate:
                 self._sound(f"{target}/{index} truth", truth, epoch)
             for kind, draw in self._pictures().items():
                 figure = draw(example, truth, estimate)

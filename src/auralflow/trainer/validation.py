@@ -15,7 +15,8 @@ class ScoreSum:
     """Sums of the loss and the scores over validation chunks, in one tensor that processes can add up.
 
     A chunk in which a target is more than 30 dB under the mixture counts for the loss alone: its scores, tens
-    of dB off the others and without a bound, would make up the mean.
+    of dB off the others and without a bound, would make up the mean. A target that is unknown in a chunk has
+    no score there.
 
     Args:
         num_targets: Number of targets ``S``.
@@ -26,11 +27,28 @@ class ScoreSum:
         # Rows: SI-SDR improvement, its count, SNR, its count; then one more column for loss and chunks.
         self.sums = torch.zeros(4, num_targets + 1, dtype=torch.float64, device=device)
 
-    def add(self, loss: Tensor, mixture: Tensor, estimates: Tensor, targets: Tensor) -> None:
-        """Add a batch: its loss, mixture ``[B, C, N]``, estimates and targets ``[B, S, C, N]``."""
+    def add(
+        self,
+        loss: Tensor,
+        mixture: Tensor,
+        estimates: Tensor,
+        targets: Tensor,
+        known: Tensor | None = None,
+    ) -> None:
+        """Add a batch.
+
+        Args:
+            loss: Its mean loss.
+            mixture: ``[B, C, N]``.
+            estimates: ``[B, S, C, N]``.
+            targets: The same.
+            known: Which targets are known, ``[B, S]``. Default: all.
+        """
         mixtures = pool_channels(mixture.unsqueeze(1).expand_as(targets))
         estimates, targets = pool_channels(estimates), pool_channels(targets)
         audible = targets.square().sum(-1) > AUDIBLE_SHARE * mixtures.square().sum(-1)
+        if known is not None:
+            audible &= known.to(audible.device)
         gained = si_sdr(estimates, targets) - si_sdr(mixtures, targets)
         for row, scores in ((0, gained), (2, snr(estimates, targets))):
             counts = audible & scores.isfinite()

@@ -1,0 +1,143 @@
+"""What chance decides about a training chunk, as plain data: which moments, and what is done to them."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from auralflow.audio import Audio
+from auralflow.config import AugmentConfig, ModelConfig
+from auralflow.datasets.augment import Change, draw_change
+from auralflow.datasets.chunks import read_chunk
+from auralflow.datasets.tracks import Track
+
+__all__ = ["LARGEST_MATCH_DB", "Moment", "Place", "Pool", "StemDraw", "draw_stem", "level", "read_stem_draw"]
+
+LARGEST_MATCH_DB = 12.0
+"""Level matching goes no further than this, or the end of a reverberation would become a solo."""
+CANDIDATES = 4
+"""How many places are tried for one that is not silent."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a chunk begins: track number, and 0 to 1 of the starts that are possible there."""
+
+    track: int
+    position: float
+
+
+@dataclass(frozen=True)
+class StemDraw:
+    """Where one stem of a mix comes from and what is done to it.
+
+    Attributes:
+        places: The candidates, in the pool of that stem; the first that sounds is taken.
+        keep_silence: Take the first candidate even if it is silent.
+        variant: None for the track itself, or 0 to 1 of the variants that its cache has.
+        change: What is done after the level was matched.
+    """
+
+    places: tuple[Place, ...]
+    keep_silence: bool
+    variant: float | None
+    change: Change
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A moment of one track, its own mix.
+
+    Attributes:
+        places: The candidates; the first with a target that sounds is taken.
+        keep_silence: Take the first candidate even if all targets are silent there.
+        change: What is done to the mixture and all targets alike.
+        stems: By source, how many seconds it is moved and what is done to it; empty if the mix is left as it
+            is. Only a track whose sources are all known can be taken apart like this; another ignores it.
+    """
+
+    places: tuple[Place, ...]
+    keep_silence: bool
+    change: Change
+    stems: Mapping[str, tuple[float, Change]]
+
+
+class Pool:
+    """Tracks that have something, drawn in proportion to their length."""
+
+    def __init__(self, tracks: Sequence[Track]) -> None:
+        self.tracks = list(tracks)
+        self._ends = np.cumsum([track.seconds for track in tracks])
+
+    def __len__(self) -> int:
+        return len(self.tracks)
+
+    def __iter__(self) -> Iterator[Track]:
+        return iter(self.tracks)
+
+    def draw(self, generator: np.random.Generator) -> tuple[Place, ...]:
+        """Draw the candidates for a chunk."""
+        chance = generator.random((CANDIDATES, 2))
+        numbers = np.searchsorted(self._ends, chance[:, 0] * self._ends[-1], side="right")
+        return tuple(
+            Place(int(number), float(where)) for number, where in zip(numbers, chance[:, 1], strict=True)
+        )
+
+
+def draw_stem(
+    pool: Pool, generator: np.random.Generator, augment: AugmentConfig, sample_rate: int
+) -> StemDraw:
+    """Draw where a stem comes from and what is done to it.
+
+    Args:
+        pool: The tracks that have the stem.
+        generator: Where chance comes from.
+        augment: Probabilities and ranges.
+        sample_rate: Of the model, in hertz.
+    """
+    keep, repitch, variant = generator.random(3)
+    return StemDraw(
+        places=pool.draw(generator),
+        keep_silence=bool(keep < augment.keep_silence),
+        variant=float(variant) if repitch < augment.repitch else None,
+        change=draw_change(augment, generator, sample_rate),
+    )
+
+
+def read_stem_draw(
+    pool: Pool, stem: str, draw: StemDraw, config: ModelConfig, augment: AugmentConfig
+) -> tuple[Audio, float]:
+    """Read the stem that was drawn, before anything is done to it.
+
+    Args:
+        pool: The tracks that it was drawn from.
+        stem: Its name.
+        draw: What `draw_stem` returned.
+        config: Settings of the model.
+        augment: What counts as silent.
+
+    Returns:
+        ``[C, N]``, and its level in dBFS.
+    """
+    for place in draw.places:
+        track = pool.tracks[place.track]
+        if draw.variant is not None and track.variants:
+            track = track.variants[int(draw.variant * len(track.variants))]
+        audio = read_chunk(track, stem, place.position, config)
+        loudness = level(audio)
+        if loudness > augment.silence_threshold or draw.keep_silence:
+            break
+    return audio, loudness
+
+
+def level(audio: Audio) -> float:
+    """RMS in dBFS.
+
+    Example:
+        >>> round(level(np.full((2, 8), 0.1, dtype=np.float32)))
+        -20
+    """
+    # Not a scalar product of BLAS, whose rounding depends on the number of threads.
+    energy = float(np.einsum("cn,cn->", audio, audio))
+    return 10 * math.log10(energy / max(1, audio.size) + 1e-12)

@@ -1,0 +1,33 @@
+"""What a loss makes of targets that are not known one by one."""
+
+import torch
+from torch import Tensor
+
+__all__ = ["join_unknown"]
+
+
+def join_unknown(estimate: Tensor, known: Tensor | None) -> Tensor:
+    """Replace the estimate of each unknown target by the sum of the estimates of all unknown ones.
+
+    The true rows of unknown targets hold the sum of all unknown targets (`auralflow.datasets.Chunk`). So any
+    loss on rows scores known targets one by one, and the unknown ones by their sum, which weighs as much as
+    the targets in it: a known target has the weight that it has in a complete chunk. How the estimates share
+    the sum among them changes nothing.
+
+    Args:
+        estimate: Estimates ``[B, S, ...]``: audio, complex spectrograms, or masks.
+        known: Which targets are known, ``[B, S]``, bool. None: all of them.
+
+    Returns:
+        A tensor of the same shape; ``estimate`` itself if all targets are known.
+
+    Example:
+        >>> estimate = torch.tensor([[1.0, 2.0, 3.0]])
+        >>> join_unknown(estimate, torch.tensor([[True, False, False]]))
+        tensor([[1., 5., 5.]])
+    """
+    if known is None or bool(known.all()):
+        return estimate
+    known = known.reshape(*known.shape, *[1] * (estimate.ndim - 2)).to(estimate.device)
+    rest = torch.where(known, 0, estimate).sum(dim=1, keepdim=True)
+    return torch.where(known, estimate, rest)
