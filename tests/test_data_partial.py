@@ -1,4 +1,4 @@
-"""Tracks that know a part of their stems: what is known is a truth, the rest a sum, and nothing is guessed."""
+"""Tracks that know a part of their stems: what is known is a truth, the rest a sum; nothing is guessed."""
 
 import json
 import re

@@ -102,15 +102,15 @@ def _read_partial(
     certain = track.certain(config.targets, sources)
     names = dict.fromkeys((*config.targets, *sources))
     stems = {name: read_chunk(track, name, position, config) for name in names if name in certain}
-    together: Audio = np.zeros((config.num_channels, config.chunk_samples), dtype=np.float32)
+    together = np.zeros((config.num_channels, config.chunk_samples), dtype=np.float32)
     for audio in stems.values():
-        together = together + audio
+        together += audio
     if track.mixture:
         mixture = read_chunk(track, MIXTURE, position, config)
-        rest = mixture - together
+        rest = np.subtract(mixture, together, dtype=np.float32)
     else:
         rest = read_chunk(track, OTHER, position, config)
-        mixture = together + rest
+        mixture = np.add(together, rest, dtype=np.float32)
     return mixture, np.stack([stems.get(name, rest) for name in config.targets])
 
 
