@@ -1,4 +1,4 @@
-"""Tracks that know a part of their stems: what is known is a truth, the rest a sum; nothing is guessed."""
+"""Tracks that know a part of their stems: what is known is a truth, the rest a sum; no stem is guessed."""
 
 import json
 import re
@@ -13,7 +13,7 @@ import torch
 from dataset_makers import RATE, SOURCES, noise, write_track
 
 from auralflow.cli import main
-from auralflow.config import AugmentConfig, ImportConfig, ModelConfig, PrepareConfig, TrainConfig
+from auralflow.config import AugmentConfig, ImportConfig, PrepareConfig, TrainConfig
 from auralflow.datasets import (
     EpochSampler,
     TrainingChunks,
@@ -29,11 +29,12 @@ from auralflow.datasets.over_mixture import Overlay
 from auralflow.datasets.prepare import prepare
 from auralflow.errors import DatasetError, SettingsError
 from auralflow.evaluation import evaluate
-from auralflow.models import SpectrogramMaskModel
+from auralflow.nets.unet import SpectrogramNetConfig
+from auralflow.nets.unet.model import SpectrogramMaskModel
 from auralflow.separation import Separator
 from auralflow.trainer import Trainer
 
-CONFIG = ModelConfig(
+CONFIG = SpectrogramNetConfig(
     targets=SOURCES,
     sample_rate=RATE,
     sample_length=0.5,

@@ -12,6 +12,9 @@ from auralflow.losses import (
     create_criterion,
     join_unknown,
 )
+from auralflow.nets.door import Estimate
+from auralflow.trainer.objective import compute_loss
+from auralflow.transforms import STFT
 
 NAMES = ("component", "kl_div", "l1", "l2", "mask", "si_sdr", "rmse", "complex_l1", "snr")
 KNOWN = torch.tensor([[True, False, False, False], [True, True, True, True], [False, True, False, True]])
@@ -147,3 +150,21 @@ def test_a_free_order_of_partly_known_targets_is_refused():
     with pytest.raises(SettingsError, match="--best-perm"):
         case.loss(case.truth)
     assert torch.isfinite(case.loss(case.truth, case.truth, torch.ones(3, 4, dtype=torch.bool)))
+
+
+@pytest.mark.parametrize("name", ["l1", "complex_l1", "snr", "si_sdr"])
+def test_a_net_without_masks_is_scored_by_the_sum_of_its_spectrograms(name):
+    """Opposite phases cancel in the sum of unknown estimates; their magnitudes alone would not."""
+    transform = STFT(256, 256, 128)
+    truth = torch.randn(1, 3, 1, 1024, generator=torch.Generator().manual_seed(0))
+    known = torch.tensor([[True, False, False]])
+    targets = join_unknown(truth, known)
+    nonsense = torch.randn(1, 1, 1024, generator=torch.Generator().manual_seed(1))
+    split = torch.stack([truth[:, 0], truth[:, 1] + nonsense, truth[:, 2] - nonsense], dim=1)
+    losses = [
+        compute_loss(
+            create_criterion(name), Estimate(truth.sum(1), transform, audio=audio), targets, known=known
+        )
+        for audio in (truth, split)
+    ]
+    torch.testing.assert_close(losses[1], losses[0], rtol=1e-3, atol=1e-4)

@@ -86,7 +86,7 @@ def compute_loss(
 
 
 def _joined_magnitudes(estimate: Estimate, known: Tensor | None) -> Tensor:
-    """Magnitudes of the estimates, those of unknown targets of their sum: without masks their phases count."""
+    """Magnitudes of the estimates; of unknown targets that of their sum, in which phases count."""
     if known is None:
         return estimate.magnitudes
     return join_unknown(estimate.spectrogram, known).abs()
