@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auralflow.app import Order, Studio, Workspace, wording
-from auralflow.app.intake import take_in
+from auralflow.app.intake import check_song, take_in
 from auralflow.app.line import Line
 from auralflow.app.mixer import CODE, describe
 from auralflow.app.studio import Stage
@@ -150,7 +150,11 @@ def write_cut(path):
     ("write", "error", "message"),
     [
         (write_text, AudioError, "cannot read 'a song.wav'"),
-        (write_long, UsageError, "'a song.wav' is too long: found 0:03 minutes, expected at most 0:02"),
+        (
+            write_long,
+            UsageError,
+            "'a song.wav' is too long: found at least 0:03 minutes, expected at most 0:02",
+        ),
         (write_empty, UsageError, "'a song.wav' is empty"),
         (write_large, UsageError, "'a song.wav' is too large: found 0.2 MiB, expected at most 0.1 MiB"),
         (write_cut, AudioError, "'a song.wav' ends early"),
@@ -173,7 +177,8 @@ def test_songs_at_the_limits_are_taken(workspace, tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros(RATE * 2), RATE, subtype="PCM_16")
     size = (tmp_path / "a.wav").stat().st_size / 2**20
     settings = AppConfig(max_duration=2, max_size=size)
-    assert take_in(tmp_path / "a.wav", workspace.new_job(), settings).seconds == 2
+    kept = take_in(tmp_path / "a.wav", workspace.new_job(), settings)
+    assert check_song(kept, "a.wav", settings).seconds == 2
 
 
 def test_a_full_disk_is_told_before_the_work(workspace, song, monkeypatch):

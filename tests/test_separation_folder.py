@@ -19,7 +19,8 @@ from auralflow.config import SeparateConfig
 from auralflow.errors import AudioError, NotFoundError
 from auralflow.models import load
 from auralflow.separation import Separator, find_songs, plan_files, separate_files
-from auralflow.separation.journal import JOURNAL_FILE, FileMark, Journal, Record
+from auralflow.separation.journal import JOURNAL_FILE, Journal
+from auralflow.separation.records import FileMark, Record
 from auralflow.separation.songs import numbered
 
 
@@ -187,7 +188,8 @@ def test_jobs_stop_when_nobody_listens_any_more(separator, library, tmp_path):
 
 def _record(name="a", event="finished", **changes):
     mark = FileMark(1, 2, "x")
-    return Record(event, name, "key", "/songs/a.wav", mark, {}, {"seconds": 1.0}, **changes)
+    report = {"files": ["vocals.wav"], "seconds": 1.0}
+    return Record(event, name, "key", "/songs/a.wav", mark, {"vocals.wav": mark}, report, **changes)
 
 
 def test_torn_line_is_passed_over_and_costs_no_other(tmp_path):
@@ -217,6 +219,37 @@ def test_records_of_any_name_survive_the_file(tmp_path):
     fresh = Journal(tmp_path)
     fresh.refresh()
     assert fresh.latest(name) == _record(name)
+
+
+def test_stems_of_a_song_that_changed_while_it_was_read_get_no_names(separator, tmp_path):
+    song = write_song(tmp_path / "songs/a.wav", noise(2, 4 * RATE))
+    write_song(tmp_path / "songs/b.wav")
+
+    def touch(under_way, share):
+        if under_way.path == song:
+            os.utime(song, ns=(1, 1))
+
+    songs = find_songs([tmp_path / "songs"])
+    outcomes = {o.song.name.name: o for o in separate_files(separator, songs, tmp_path, on_progress=touch)}
+    assert str(outcomes["a"].error) == f"'{song}' changed while it was read. Run again."
+    assert outcomes["b"].status == "separated"
+    assert not (tmp_path / "separated_audio/a").exists()
+    assert _statuses(separator, song, tmp_path) == {"a.wav": "separated"}
+
+
+def test_stems_of_an_earlier_run_stay_when_the_song_changes_while_it_is_read_again(separator, tmp_path):
+    song = write_song(tmp_path / "a.wav", noise(2, RATE))
+    _statuses(separator, song, tmp_path)
+    before = outputs(tmp_path)
+    [outcome] = separate_files(
+        separator,
+        find_songs([song]),
+        tmp_path,
+        force=True,
+        on_progress=lambda *_: os.utime(song, ns=(1, 1)),
+    )
+    assert outcome.status == "failed"
+    assert outputs(tmp_path) == before
 
 
 # --- names

@@ -71,6 +71,51 @@ def test_integer_files_add_up_to_the_original_to_the_last_bit(separator, tmp_pat
     assert report.null_db is None
 
 
+BITS = {"PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    seed=st.integers(0, 1000),
+    subtype=st.sampled_from(DEPTHS),
+    level=st.sampled_from([0.3, 0.5, 1.0]),
+    masks=st.lists(st.floats(-1.5, 1.5), min_size=2, max_size=4),
+    residual=st.booleans(),
+)
+def test_files_add_up_when_any_of_them_is_the_loudest(tmp_path, seed, subtype, level, masks, residual):
+    # Noise at full scale; masks below 0 make the residual the loudest file.
+    audio = np.clip(noise(1, 3000, seed=seed, level=level), -1, 1)
+    song = write_song(tmp_path / "a.wav", audio, RATE, subtype)
+    separator = Separator(fixed_model(*masks, num_channels=1), consistent=not residual)
+    report = separate_file(separator, song, tmp_path / "out", residual=residual)
+    files = [read_audio(tmp_path / "out" / name, dtype="float64")[0] for name in report.files]
+    if subtype in BITS:
+        full = 2.0 ** (BITS[subtype] - 1)
+        original, *others = (np.rint(file * full).astype(np.int64) for file in files)
+        np.testing.assert_array_equal(sum(others), original)
+        assert report.null_db is None
+        assert max(np.abs(file).max() for file in files) <= 1.0
+    elif residual:
+        # The residual is the difference, rounded once.
+        original, *targets, rest = files
+        expected = original - sum(targets)
+        kind = np.float32 if subtype == "FLOAT" else np.float64
+        np.testing.assert_array_equal(rest, expected.astype(kind))
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "PCM_32"])
+def test_the_gain_leaves_room_for_the_rounding_of_the_residual(tmp_path, subtype):
+    # Every sample of the residual lies where the gain puts it: at full scale, half a step from the next.
+    audio = np.tile([[0.5, -0.5, 0.499, -0.499]], 1000)
+    song = write_song(tmp_path / "a.wav", audio, RATE, subtype)
+    separator = Separator(fixed_model(-0.7, -0.7, num_channels=1))
+    report = separate_file(separator, song, tmp_path / "out", residual=True)
+    assert report.null_db is None
+    assert -2.0 < report.gain_db < -1.5
+    loudest = np.abs(read_audio(tmp_path / "out/residual.wav", dtype="float64")[0]).max()
+    assert 1 - 6 * 2.0 ** (1 - BITS[subtype]) - 2e-6 < loudest <= 1.0
+
+
 @pytest.mark.parametrize(("subtype", "bits"), [("PCM_16", 16), ("PCM_24", 24)])
 def test_consistent_integer_files_add_up_without_a_residual(tmp_path, subtype, bits):
     song = write_song(tmp_path / "a.wav", noise(2, 6000, level=0.3), 11025, subtype)

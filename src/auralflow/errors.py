@@ -117,14 +117,15 @@ class UnexpectedError(AuralflowError):
     """
 
     @classmethod
-    def of(cls, what: str, error: Exception) -> Self:
+    def of(cls, what: str, error: Exception, *, advice: str = "--verbose shows where it comes from.") -> Self:
         """Wrap an exception of a foreign library, or of a fault in this one.
 
         Args:
             what: What could not be done, naming the file.
             error: The exception.
+            advice: What to do about it.
         """
         if isinstance(error, MemoryError):
             return cls(what, found="too little memory", advice="Close other programs, or choose fewer jobs.")
         found = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        return cls(what, found=found, advice="--verbose shows where it comes from.")
+        return cls(what, found=found, advice=advice)

@@ -22,6 +22,7 @@ __all__ = [
     "atomic_path",
     "cache_folder",
     "claimed",
+    "file_hash",
     "remove_dead_folders",
     "remove_leftovers",
     "write_json",
@@ -49,6 +50,26 @@ def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
 
     home = environment.get("AURALFLOW_HOME", "")
     return Path(home).expanduser() if home else user_cache_path("auralflow", appauthor=False)
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes, as hexadecimal digits.
+
+    Args:
+        path: The file. It is read in pieces, however long it is.
+
+    Raises:
+        OSError: If it cannot be read.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "empty"
+        >>> path.touch()
+        >>> file_hash(path)[:16]
+        'e3b0c44298fc1c14'
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

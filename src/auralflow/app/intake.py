@@ -1,4 +1,4 @@
-"""What a user sends is looked at before any work is done on it."""
+"""What a user sends is looked at before any work is done on it: its size at once, its content in its turn."""
 
 import os
 import shutil
@@ -10,14 +10,16 @@ from auralflow.audio import AudioInfo, probe
 from auralflow.config import AppConfig
 from auralflow.errors import AuralflowError, NotFoundError, UsageError
 
-__all__ = ["take_in", "under_its_own_name"]
+__all__ = ["check_song", "take_in", "under_its_own_name"]
 
 _HIGHEST_RATE = 192000
 _MOST_CHANNELS = 8
 
 
-def take_in(song: Path, folder: Path, settings: AppConfig) -> AudioInfo:
-    """Check a song against the limits and bring it into a folder, where it stays when the upload is removed.
+def take_in(song: Path, folder: Path, settings: AppConfig) -> Path:
+    """Bring a song into a folder, where it stays when the upload is removed.
+
+    Its content is not looked at, which may take time: see `check_song`.
 
     Args:
         song: The upload.
@@ -25,12 +27,11 @@ def take_in(song: Path, folder: Path, settings: AppConfig) -> AudioInfo:
         settings: The limits.
 
     Returns:
-        What the song in the folder holds.
+        The song in the folder.
 
     Raises:
         NotFoundError: If the upload has been removed.
-        UsageError: If the song is too large, too long or empty.
-        AudioError: If it is no audio, or damaged.
+        UsageError: If the song is too large.
     """
     try:
         size = song.stat().st_size
@@ -50,9 +51,29 @@ def take_in(song: Path, folder: Path, settings: AppConfig) -> AudioInfo:
     # Without its ending: a server shows a file by that, and nobody needs to see this one.
     kept = folder / "source"
     _link(song, kept)
-    with under_its_own_name(kept, song.name):
+    return kept
+
+
+def check_song(kept: Path, name: str, settings: AppConfig) -> AudioInfo:
+    """Check the content of a song against the limits.
+
+    Some formats must be decoded to know their length. That ends at the longest song that is allowed.
+
+    Args:
+        kept: The song, as `take_in` has put it.
+        name: The name that the user knows.
+        settings: The limits.
+
+    Returns:
+        What the song holds.
+
+    Raises:
+        UsageError: If the song is too long, empty, or nothing that the page can play.
+        AudioError: If it is no audio, or damaged.
+    """
+    with under_its_own_name(kept, name):
         info = probe(kept)
-    _check(info, song.name, settings)
+    _check(info, name, settings)
     return info
 
 
@@ -81,7 +102,7 @@ def _check(info: AudioInfo, name: str, settings: AppConfig) -> None:
     if info.seconds > settings.max_duration:
         raise UsageError(
             f"'{name}' is too long",
-            found=_minutes(info.seconds),
+            found=f"at least {_minutes(info.seconds)}",
             expected=f"at most {_minutes(settings.max_duration)}",
             advice="Send a part of it.",
         )

@@ -4,11 +4,14 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
+from auralflow.app.guard import Guard, allowed_names
 from auralflow.app.page import LOOKS, build_page, require_gradio, theme
 from auralflow.app.studio import Studio
 from auralflow.app.workspace import Workspace
@@ -49,6 +52,7 @@ def serve(
     ):
         studio = Studio(models, settings, workspace)
         page = build_page(studio)
+        guarded = {"lifespan": partial(_guarded, names=allowed_names(settings))}
         _, address, _ = page.queue(max_size=None).launch(
             server_name=settings.host,
             server_port=port,
@@ -59,6 +63,7 @@ def serve(
             share=False,
             ssr_mode=False,
             footer_links=[],
+            app_kwargs=guarded,
             theme=theme(),
             css=LOOKS,
         )
@@ -68,6 +73,14 @@ def serve(
         finally:
             studio.cancel_all()
             page.close(verbose=False)
+
+
+@asynccontextmanager
+async def _guarded(app: Any, names: frozenset[str] | None) -> AsyncIterator[None]:
+    """Put the guard in front of all other layers: the server calls this before it takes any request."""
+    if names is not None:
+        app.middleware_stack = Guard(app.middleware_stack, names)
+    yield
 
 
 def _free_port(settings: AppConfig) -> int:

@@ -1,5 +1,6 @@
 """What the page does with a song, without the page."""
 
+import logging
 import shutil
 import threading
 import time
@@ -11,18 +12,27 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from auralflow.app.intake import take_in, under_its_own_name
+from auralflow.app.intake import check_song, take_in, under_its_own_name
 from auralflow.app.line import Line
 from auralflow.app.tracks import Result, draw_tracks, pack
 from auralflow.app.workspace import Workspace
 from auralflow.audio import AudioInfo
 from auralflow.config import AppConfig, StemConfig
-from auralflow.errors import AudioError, CancelledError, NotFoundError, UsageError
+from auralflow.errors import (
+    AudioError,
+    AuralflowError,
+    CancelledError,
+    NotFoundError,
+    UnexpectedError,
+    UsageError,
+)
 from auralflow.nets.door import SeparationModel
 from auralflow.separation import Separator, SongReport, separate_file
 from auralflow.separation.work import bytes_needed
 
 __all__ = ["Order", "Stage", "Studio"]
+
+logger = logging.getLogger(__name__)
 
 _PATIENCE = 0.2
 _STEMS = StemConfig(residual=True)
@@ -138,14 +148,17 @@ class Studio:
             CancelledError: If it was cancelled.
         """
         wanted = self._wanted(order)
-        with self._session(session) as stop, self._job() as folder:
-            info = take_in(order.song, folder, self.settings)
-            with self._line.join() as place, under_its_own_name(info.path, order.song.name):
+        name = order.song.name
+        with self._session(session) as stop, self._job(name) as folder:
+            kept = take_in(order.song, folder, self.settings)
+            with self._line.join() as place, under_its_own_name(kept, name):
                 while ahead := place.ahead:
                     yield Stage("waiting", ahead=ahead)
                     if stop.wait(_PATIENCE):
-                        raise CancelledError(f"'{order.song.name}' was stopped while it waited")
-                # Not before its turn: a separator holds a copy of the model.
+                        raise CancelledError(f"'{name}' was stopped while it waited")
+                # Not before its turn: some songs must be decoded to be measured, and a separator holds a copy
+                # of the model.
+                info = check_song(kept, name, self.settings)
                 separator = Separator(self.models[order.model], targets=wanted, device=self.settings.device)
                 self._check_disk(separator, info)
                 report = yield from _separated(separator, info, folder, stop)
@@ -190,7 +203,7 @@ class Studio:
                 del self._stops[session]
 
     @contextmanager
-    def _job(self) -> Iterator[Path]:
+    def _job(self, name: str) -> Iterator[Path]:
         folder = self.workspace.new_job()
         done = False
         try:
@@ -200,6 +213,13 @@ class Studio:
             raise AudioError(
                 "cannot write the stems", found=error.strerror or str(error), advice="Try again later."
             ) from error
+        except AuralflowError:
+            raise
+        except Exception as error:
+            # The page shows what is said here, and the other songs go on.
+            logger.info("'%s' failed", name, exc_info=True)
+            advice = "Try another song, and tell whoever runs this page."
+            raise UnexpectedError.of(f"cannot separate '{name}'", error, advice=advice) from error
         finally:
             # What failed or was stopped leaves nothing behind.
             self.workspace.end_job(folder, remove=not done)

@@ -35,6 +35,7 @@ __all__ = [
     "decibels",
     "error_line",
     "file_progress",
+    "help_console",
     "note",
     "print_json",
     "progress_console",
@@ -65,6 +66,8 @@ SHOWN = (
 """What the terminal shows; files hold all."""
 results = PlainConsole(quiet=not IS_FIRST_PROCESS)
 """Standard output: what the command was asked for."""
+help_console = PlainConsole(wraps=True)
+"""Standard output: help pages."""
 progress_console = PlainConsole(stderr=True, quiet=not IS_FIRST_PROCESS)
 """Standard error: notes and progress."""
 stderr = PlainConsole(stderr=True)
@@ -94,6 +97,7 @@ def set_messages(*, quiet: bool = False, verbose: bool = False) -> None:
         verbose: Also what the library logs.
     """
     results.restore(quiet=not IS_FIRST_PROCESS)
+    help_console.restore()
     stderr.restore()
     progress_console.restore(quiet=quiet or not IS_FIRST_PROCESS)
     LOGGER.setLevel(logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING)
@@ -128,9 +132,10 @@ def print_json(content: Any) -> None:
 
 def cannot_print() -> bool:
     """Whether results were lost because standard output is full or closed, which is said once."""
-    if results.lost:
-        error_line(f"cannot write to standard output: {results.lost}")
-    return results.lost is not None
+    lost = results.lost or help_console.lost
+    if lost:
+        error_line(f"cannot write to standard output: {lost}")
+    return lost is not None
 
 
 def show_settings(title: str, settings: Mapping[str, Any]) -> None:

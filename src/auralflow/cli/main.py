@@ -15,7 +15,7 @@ from auralflow import __version__
 from auralflow.cli.app_command import app as app_command
 from auralflow.cli.completion_command import completion
 from auralflow.cli.config_command import config
-from auralflow.cli.console import cannot_print, error_line, results, set_messages, stderr
+from auralflow.cli.console import cannot_print, error_line, help_console, set_messages, stderr
 from auralflow.cli.data_command import data
 from auralflow.cli.doctor_command import doctor
 from auralflow.cli.download_command import download
@@ -43,6 +43,7 @@ app = App(
     name="auralflow",
     help="Music source separation by deep mask estimation.",
     help_format="plaintext",
+    console=help_console,
     help_epilogue="What a command does and which options it has: auralflow COMMAND --help",
     version=__version__,
     version_flags=["--version"],
@@ -115,7 +116,6 @@ def main(tokens: Sequence[str] | None = None, *, interrupted: Callable[[], bool]
             stderr.print("stopped")
             return ExitCode.INTERRUPTED
         code = _fail(_one_line(error))
-    _flush()
     return code or (ExitCode.FAILED if cannot_print() else ExitCode.DONE)
 
 
@@ -127,15 +127,6 @@ def _one_line(error: Exception) -> AuralflowError:
     if isinstance(error, OSError) and error.filename is not None:
         return AuralflowError(f"cannot use '{error.filename}'", found=f"'{error.strerror}'")
     return UnexpectedError.of("the command failed", error)
-
-
-def _flush() -> None:
-    """Write what help pages have left in the buffer, whose loss Python would complain of at its end."""
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except OSError as error:
-        results.lose(error.strerror or str(error))
 
 
 def _call(program: App, tokens: Sequence[str]) -> Any:

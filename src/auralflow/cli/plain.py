@@ -63,14 +63,15 @@ class PlainConsole(Console):
     Args:
         stderr: Write to standard error instead of standard output.
         quiet: Print nothing.
+        wraps: Break long lines between words, as on a page of help, and not where the terminal ends.
 
     Attributes:
         lost: Why nothing can be written any more (a full disk, a closed pipe); None while it can.
     """
 
-    def __init__(self, *, stderr: bool = False, quiet: bool = False) -> None:
+    def __init__(self, *, stderr: bool = False, quiet: bool = False, wraps: bool = False) -> None:
         super().__init__(
-            stderr=stderr, quiet=quiet, markup=False, emoji=False, highlight=False, soft_wrap=True
+            stderr=stderr, quiet=quiet, markup=False, emoji=False, highlight=False, soft_wrap=not wraps
         )
         self.lost: str | None = None
 
@@ -105,6 +106,8 @@ class PlainConsole(Console):
         if self.lost:
             return
         self.lost, self.quiet = reason, True
+        with self:
+            pass  # what rich still keeps goes now, and a quiet console writes nothing
         # Python would try again, and complain, when it ends. A stream of a test has no number.
         with suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:  # noqa: PTH123
             if self._stream is not None:

@@ -20,6 +20,11 @@ class AppConfig(Settings):
     host: str = Field(
         default="127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 lets other machines in."
     )
+    allow_host: tuple[str, ...] = Field(
+        default=(),
+        description="Names by which browsers may open the page, as behind a proxy. Default: those of this "
+        "machine, or any name if others are let in.",
+    )
     port: int = Field(default=7860, ge=0, le=65535, description="Port to listen on; 0 takes any free one.")
     max_size: float = Field(default=200, gt=0, le=10000, description="Largest song in MiB.")
     max_duration: float = Field(default=900, gt=0, le=36000, description="Longest song in seconds.")

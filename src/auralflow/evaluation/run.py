@@ -14,7 +14,7 @@ import torch
 
 from auralflow.datasets import Split, Track, index_split, sources_of
 from auralflow.datasets.cache import is_cache
-from auralflow.errors import AuralflowError, DatasetError, UsageError
+from auralflow.errors import AuralflowError, DatasetError, UnexpectedError, UsageError
 from auralflow.evaluation.results import Comparison
 from auralflow.evaluation.scores import ACCOMPANIMENT, RESIDUAL, Report, TrackScores
 from auralflow.evaluation.scoring import Extras, score_track
@@ -23,6 +23,8 @@ from auralflow.separation import Separator
 from auralflow.storage import write_json
 
 __all__ = ["TRACKS_FOLDER", "compare", "evaluate"]
+
+logger = logging.getLogger(__name__)
 
 TRACKS_FOLDER = "tracks"
 CACHE_VERSION = 1
@@ -277,8 +279,13 @@ class _Work:
             )
             if path is not None:
                 write_json(path, scores.to_json())
-        except (AuralflowError, OSError) as error:
+        except AuralflowError as error:
             return str(error)
+        except OSError as error:
+            return str(AuralflowError(f"cannot score '{track.name}'", found=str(error)))
+        except Exception as error:
+            logger.info("'%s' failed", track.name, exc_info=True)
+            return str(UnexpectedError.of(f"cannot score '{track.name}'", error))
         return scores
 
     def _path(self, system: System, track: Track) -> Path | None:

@@ -6,6 +6,7 @@ do with its song, so that a task whose machine died is simply given to another.
 """
 
 import importlib
+import logging
 import secrets
 import time
 from collections import deque
@@ -27,6 +28,8 @@ from auralflow.separation.stream import Separator
 from auralflow.separation.work import Outcome, Worker
 
 __all__ = ["separate_on_ray"]
+
+logger = logging.getLogger(__name__)
 
 # Tasks that wait at the cluster, for each that can run; the others wait here, where they cost nothing.
 _AHEAD = 2
@@ -103,10 +106,10 @@ def separate_on_ray(
 def _outcome(ray: ModuleType, task: Any, song: Song, output: Path) -> Outcome:
     try:
         outcome: Outcome = ray.get(task)
-    except ray.exceptions.RayError as error:
-        failure = AuralflowError(
-            f"no worker of the cluster finished '{song.path}'", found=str(error).splitlines()[0]
-        )
+    except Exception as error:
+        logger.info("'%s' failed", song.path, exc_info=True)
+        found = next(iter(str(error).splitlines()), type(error).__name__)
+        failure = AuralflowError(f"no worker of the cluster finished '{song.path}'", found=found)
         return Outcome(song, output / song.name, "failed", error=failure)
     return outcome
 

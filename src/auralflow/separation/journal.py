@@ -2,121 +2,31 @@
 
 The journal is a file of JSON lines. A line is only ever added, in one piece and under a lock, so that
 processes that share the folder read what the others did, and a process that dies leaves whole lines and at
-most one torn one, which is passed over.
+most one torn one, which is passed over, as is any other line that is no `Record`.
 """
 
 import hashlib
 import json
+import logging
 import os
-from collections.abc import Iterator, Mapping
+import stat
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
-from typing import Any
 
 from filelock import FileLock, Timeout
 
-__all__ = ["CLAIMS_FOLDER", "JOURNAL_FILE", "LOCK_FILE", "FileMark", "Journal", "Record", "content_hash"]
+from auralflow.errors import AudioError
+from auralflow.separation.records import FileMark, Record
+
+__all__ = ["CLAIMS_FOLDER", "JOURNAL_FILE", "LOCK_FILE", "Journal"]
+
+logger = logging.getLogger(__name__)
 
 JOURNAL_FILE = ".auralflow-journal.jsonl"
 LOCK_FILE = ".auralflow-journal.lock"
 CLAIMS_FOLDER = ".auralflow-claims"
-
-
-def content_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes.
-
-    Raises:
-        OSError: If it cannot be read.
-    """
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@dataclass(frozen=True)
-class FileMark:
-    """How a file is known again.
-
-    Attributes:
-        size: In bytes.
-        modified: Time of its last change, in nanoseconds.
-        sha256: Hash of its content.
-    """
-
-    size: int
-    modified: int
-    sha256: str
-
-    @classmethod
-    def of(cls, path: Path, earlier: "FileMark | None" = None) -> "FileMark":
-        """Mark a file; one that has not been touched since ``earlier`` is not read again.
-
-        Raises:
-            OSError: If it cannot be read.
-        """
-        status = path.stat()
-        if earlier and (earlier.size, earlier.modified) == (status.st_size, status.st_mtime_ns):
-            return earlier
-        return cls(status.st_size, status.st_mtime_ns, content_hash(path))
-
-    def holds(self, path: Path) -> bool:
-        """Whether a file is still what was marked."""
-        try:
-            return path.stat().st_size == self.size and FileMark.of(path, self).sha256 == self.sha256
-        except OSError:
-            return False
-
-
-@dataclass(frozen=True)
-class Record:
-    """A line of the journal.
-
-    Attributes:
-        event: "started", "finished" or "failed".
-        name: Name of the song: its folder below the journal's.
-        key: What was done: a hash of the input's content, the model and the settings.
-        source: The input file.
-        content: How the input is known again.
-        files: How the output files are known again, by name; only of "finished".
-        report: What was reported; only of "finished".
-        error: Why it failed; only of "failed".
-    """
-
-    event: str
-    name: str
-    key: str
-    source: str
-    content: FileMark
-    files: Mapping[str, FileMark]
-    report: Mapping[str, Any]
-    error: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """The record as JSON values."""
-        own = {"event": self.event, "name": self.name, "key": self.key, "source": self.source}
-        own |= {"error": self.error} if self.error else {}
-        files = {name: vars(mark) for name, mark in self.files.items()}
-        return own | {"content": vars(self.content), "files": files, "report": dict(self.report)}
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "Record":
-        """Read a record.
-
-        Raises:
-            KeyError: If something is missing.
-            TypeError: If something is of another kind.
-        """
-        return cls(
-            event=values["event"],
-            name=values["name"],
-            key=values["key"],
-            source=values["source"],
-            content=FileMark(**values["content"]),
-            files={name: FileMark(**mark) for name, mark in values["files"].items()},
-            report=values["report"],
-            error=values.get("error", ""),
-        )
 
 
 class Journal:
@@ -147,8 +57,10 @@ class Journal:
         """Read what has been added since the last time.
 
         Raises:
-            OSError: If the journal cannot be read.
+            AudioError: If it is no regular file.
+            OSError: If it cannot be read.
         """
+        self._check_kinds()
         with self._guard:
             try:
                 with self.path.open("rb") as file:
@@ -158,12 +70,16 @@ class Journal:
                 return
             whole = added[: added.rfind(b"\n") + 1]
             self._read_to += len(whole)
-            for line in whole.splitlines():
-                try:
-                    record = Record.from_json(json.loads(line))
-                except (ValueError, KeyError, TypeError, AttributeError):
-                    continue  # torn by the death of its writer
-                self._remember(record)
+            skipped = 0
+            for line in whole.split(b"\n"):
+                record = Record.from_line(line) if line else None
+                if record:
+                    self._remember(record)
+                else:
+                    skipped += bool(line)
+            if skipped:
+                # The death of a process tears one; more were changed by somebody.
+                logger.warning("%d of the lines of '%s' cannot be read: passed over", skipped, self.path)
 
     def _remember(self, record: Record) -> None:
         self._latest[record.name] = record
@@ -198,9 +114,11 @@ class Journal:
         """Add a record and flush it to the disk.
 
         Raises:
+            AudioError: If the journal is no regular file.
             OSError: If the disk is full.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._check_kinds()
         line = json.dumps(record.to_json(), ensure_ascii=True, allow_nan=False) + "\n"
         with (
             self._guard,
@@ -252,7 +170,23 @@ class Journal:
         with suppress(OSError):
             (self.folder / CLAIMS_FOLDER).rmdir()
 
+    def _check_kinds(self) -> None:
+        """Refuse a pipe, which would be waited for, a device, which may never end, and a link out of here."""
+        wanted = {JOURNAL_FILE: stat.S_ISREG, LOCK_FILE: stat.S_ISREG, CLAIMS_FOLDER: stat.S_ISDIR}
+        for name, is_wanted in wanted.items():
+            path = self.folder / name
+            with suppress(FileNotFoundError):
+                mode = path.lstat().st_mode
+                if not is_wanted(mode):
+                    raise AudioError(
+                        f"cannot use '{path}'",
+                        found="a link" if stat.S_ISLNK(mode) else "something else",
+                        expected=f"a {'folder' if name == CLAIMS_FOLDER else 'regular file'}",
+                        advice="Remove it, or choose another --save.",
+                    )
+
     def _claim_path(self, name: str) -> Path:
+        self._check_kinds()
         claims = self.folder / CLAIMS_FOLDER
         claims.mkdir(parents=True, exist_ok=True)
         return claims / f"{hashlib.sha256(os.fsencode(name)).hexdigest()[:32]}.lock"

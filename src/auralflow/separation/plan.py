@@ -13,7 +13,7 @@ from auralflow.config import StemConfig
 from auralflow.errors import AuralflowError
 from auralflow.separation.songs import OUTPUT_FOLDER, Song
 from auralflow.separation.stream import Separator
-from auralflow.separation.work import Worker, bytes_needed
+from auralflow.separation.work import Worker, bytes_needed, failure_of
 
 __all__ = ["Plan", "PlannedSong", "calibrate", "plan_files"]
 
@@ -136,14 +136,12 @@ def plan_files(
 
 
 def _planned(worker: Worker, song: Song) -> PlannedSong:
+    if song.fault:
+        return PlannedSong(song, "fail", error=song.fault)
     try:
-        if song.fault:
-            raise song.fault
         seconds, size = bytes_needed(worker.separator, song.path, worker.options)
-    except AuralflowError as error:
-        return PlannedSong(song, "fail", error=error)
-    if not worker.force and worker.journal.finished(
-        song.name.as_posix(), worker.key(worker.journal.mark(song.path.absolute()))
-    ):
-        return PlannedSong(song, "keep", seconds)
-    return PlannedSong(song, "separate", seconds, size)
+        key = worker.key(worker.journal.mark(song.path.absolute()))
+        done = not worker.force and worker.journal.finished(song.name.as_posix(), key)
+    except Exception as error:  # noqa: BLE001 - as in a run, one song does not stop the others
+        return PlannedSong(song, "fail", error=failure_of(song, error))
+    return PlannedSong(song, "keep", seconds) if done else PlannedSong(song, "separate", seconds, size)

@@ -94,6 +94,7 @@ def separate_file(
     *,
     on_progress: Callable[[float], None] = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
+    before_naming: Callable[[], None] = lambda: None,
     **changes: Any,
 ) -> SongReport:
     """Separate a file into ``original``, a file for each target and, if asked for, ``residual``.
@@ -108,6 +109,8 @@ def separate_file(
         options: What to write. Default: the defaults of `StemConfig`.
         on_progress: Is told the share that is done, 0 to 1.
         should_stop: Is asked after each block whether to stop.
+        before_naming: Called when the files are complete and before they get their names; if it raises,
+            they get none.
         changes: Options by name, in place of those in ``options``.
 
     Returns:
@@ -121,7 +124,7 @@ def separate_file(
     given = options.model_dump(include=set(StemConfig.model_fields)) if options else {}
     options = parse_settings(StemConfig, given | changes)
     info = probe(path)
-    job = _Job(separator, info, folder, options, choose_encoding(info, options))
+    job = _Job(separator, info, folder, options, choose_encoding(info, options), before_naming)
     if job.frames == 0 and job.encoding.format in ("FLAC", "MP3"):
         raise AudioError(f"'{path}' holds no samples", expected=f"at least one for {job.encoding.format}")
     folder.mkdir(parents=True, exist_ok=True)
@@ -140,6 +143,7 @@ class _Job:
     folder: Path
     options: StemConfig
     encoding: Encoding
+    before_naming: Callable[[], None]
 
     def __post_init__(self) -> None:
         self.start, self.frames = range_of(self.info, self.options)
@@ -186,6 +190,9 @@ class _Job:
                 maker.encoding = Encoding("WAV", "FLOAT")
             elif excess > 1.0:
                 maker.gain = 1.0 / excess
+                # With a gain the samples are rounded elsewhere, which may lift one beyond full scale again.
+                while maker.encoding.bits and (excess := max(map(maker.excess, spool))) > 1.0:
+                    maker.gain /= excess + maker.headroom(len(self.separator.targets))
             return self.write(iter(spool), maker)
 
     def write(self, blocks: Iterator[SeparatedBlock], maker: StemMaker) -> SongReport:
@@ -212,6 +219,7 @@ class _Job:
                     self._refuse_clipping(maker, block)
                 for writer, audio in zip(writers, maker.make(block), strict=True):
                     writer.write(audio)
+            self.before_naming()
         return SongReport(
             tuple(names),
             self.frames / self.info.sample_rate,

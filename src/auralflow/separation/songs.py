@@ -84,12 +84,13 @@ def _song(path: Path, parent: Path) -> Song:
 def _songs_in(folder: Path, parent: Path) -> Iterator[Song]:
     try:
         entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+        # A folder may list its entries and not let them be looked at.
+        files = [entry for entry in entries if entry.is_file() and is_audio(entry)]
     except OSError as error:
         # One closed folder is no reason to leave the others alone, nor to keep quiet.
         fault = AudioError(f"cannot look into the folder '{folder}'", found=f"'{error.strerror}'")
         yield Song(folder, parent / folder.name, fault)
         return
-    files = [entry for entry in entries if entry.is_file() and is_audio(entry)]
     mixtures = [file for file in files if file.stem.lower() == MIXTURE]
     if mixtures:
         yield Song(mixtures[0], parent.parent / folder.resolve().name)

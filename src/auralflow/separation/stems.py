@@ -85,10 +85,33 @@ class StemMaker:
 
     def excess(self, block: SeparatedBlock) -> float:
         """How far a block would go beyond what the files hold: above 1, one of them would clip."""
-        parts = [block.original, block.targets]
+        original, targets = self._scaled(block)
+        parts = [original, targets]
         if self.residual:
-            parts.append(block.original - block.targets.sum(axis=0, dtype=np.float64))
-        return max(self.encoding.excess(part) for part in parts)
+            parts.append(original - targets.sum(axis=0, dtype=np.float64))
+        excess = max(self.encoding.excess(part) for part in parts)
+        if excess > 1.0 or excess <= 1.0 - self.headroom(len(targets)):
+            return excess
+        return max(excess, self._rounding_excess(block))
+
+    def headroom(self, num_targets: int) -> float:
+        """How much rounding may add to a sample, relative to full scale.
+
+        The residual is the difference of rounded files: half a step for the original, and for each target.
+        Targets that add up are rounded by a step at most. Twice that is left for the arithmetic in floats.
+        """
+        return (num_targets + 1) * 2.0 ** (1 - self.encoding.bits) + 1e-6 if self.encoding.bits else 0.0
+
+    def _rounding_excess(self, block: SeparatedBlock) -> float:
+        """The same for what is derived from rounded samples, and must not be clipped lest the sum be off."""
+        if self.encoding.bits is None:
+            return 0.0
+        original, targets = self._rounded(block)
+        derived = [targets] if self.consistent else []
+        if self.residual:
+            derived.append(original - targets.sum(axis=0))
+        top = 1.0 - 2.0 ** (1 - self.encoding.bits)
+        return max((max(part.max() / top, -part.min()) for part in derived if part.size), default=0.0)
 
     def make(self, block: SeparatedBlock) -> list[Audio]:
         """What the files hold of a block: the original, the targets and, if asked for, the residual."""
@@ -105,10 +128,14 @@ class StemMaker:
         self.null_test.add(original, difference, left)
         return stems
 
-    def _rounded(self, block: SeparatedBlock) -> tuple[Audio, Audio]:
+    def _scaled(self, block: SeparatedBlock) -> tuple[Audio, Audio]:
         original, targets = block
-        if self.gain != 1.0:
-            original, targets = self.gain * original, self.gain * targets
+        if self.gain == 1.0:
+            return original, targets
+        return self.gain * original, self.gain * targets
+
+    def _rounded(self, block: SeparatedBlock) -> tuple[Audio, Audio]:
+        original, targets = self._scaled(block)
         if self.encoding.bits is None:
             return original, targets
         original = self.encoding.rounded(original)

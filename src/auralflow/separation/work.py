@@ -2,26 +2,31 @@
 
 import hashlib
 import json
+import logging
 import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from auralflow.audio import probe
 from auralflow.config import StemConfig
-from auralflow.errors import AudioError, AuralflowError, CancelledError
+from auralflow.errors import AudioError, AuralflowError, CancelledError, UnexpectedError
 from auralflow.nets.door import SeparationModel
 from auralflow.separation.encoding import choose_encoding
-from auralflow.separation.journal import FileMark, Journal, Record
+from auralflow.separation.journal import Journal
+from auralflow.separation.records import FileMark, Record
 from auralflow.separation.song import file_names, range_of, separate_file
 from auralflow.separation.songs import Song, numbered
 from auralflow.separation.stream import Separator
 from auralflow.storage import LEFTOVER, PART_SUFFIX
 
-__all__ = ["Outcome", "Status", "Worker", "bytes_needed", "fingerprint"]
+__all__ = ["Outcome", "Status", "Worker", "bytes_needed", "failure_of", "fingerprint"]
+
+logger = logging.getLogger(__name__)
 
 ENGINE_VERSION = 1
 """Raised when the same input, model and settings give other samples than before."""
@@ -100,6 +105,22 @@ def bytes_needed(separator: Separator, path: Path, options: StemConfig) -> tuple
     ) + 8192 * count
 
 
+def failure_of(song: Song, error: Exception) -> AuralflowError:
+    """What is said of a song that failed, in one line."""
+    if isinstance(error, AuralflowError):
+        return error
+    if isinstance(error, OSError):
+        reading = error.filename is not None and Path(error.filename) == song.path.absolute()
+        what = f"cannot read '{song.path}'" if reading else f"cannot write the stems of '{song.path}'"
+        return AudioError(what, found=(error.strerror if reading else None) or str(error))
+    return UnexpectedError.of(f"cannot separate '{song.path}'", error)
+
+
+def _check_unchanged(song: Song, content: FileMark) -> None:
+    if FileMark.of(song.path, content) != content:
+        raise AudioError(f"'{song.path}' changed while it was read", advice="Run again.")
+
+
 class Worker:
     """Takes songs one after the other and does with each what the journal says is left to do.
 
@@ -146,27 +167,25 @@ class Worker:
     def run(self, song: Song, on_progress: Callable[[float], None] = lambda _: None) -> Outcome:
         """Do what is left to do of a song.
 
-        A song that is in another process's hands is "busy"; ask again later.
+        A song that is in another process's hands is "busy"; ask again later. Whatever goes wrong with this
+        song is its outcome, so that the others are done all the same.
 
         Raises:
             CancelledError: If ``should_stop`` said so.
         """
         started = time.monotonic()
-        folder = self.output / song.name
+        if song.fault:
+            return Outcome(song, self.output / song.name, "failed", error=song.fault)
         try:
-            if song.fault:
-                raise song.fault
-            outcome = self._run(song, on_progress)
+            return self._run(song, on_progress)
         except CancelledError:
             raise
-        except AuralflowError as error:
-            return Outcome(song, folder, "failed", elapsed=time.monotonic() - started, error=error)
-        except OSError as error:
-            reading = error.filename is not None and Path(error.filename) == song.path.absolute()
-            what = f"cannot read '{song.path}'" if reading else f"cannot write the stems of '{song.path}'"
-            failure = AudioError(what, found=(error.strerror if reading else None) or str(error))
-            return Outcome(song, folder, "failed", elapsed=time.monotonic() - started, error=failure)
-        return outcome
+        except Exception as error:
+            logger.info("'%s' failed", song.path, exc_info=True)
+            failure = failure_of(song, error)
+            return Outcome(
+                song, self.output / song.name, "failed", elapsed=time.monotonic() - started, error=failure
+            )
 
     def _run(self, song: Song, on_progress: Callable[[float], None]) -> Outcome:
         number, name = 1, song.name
@@ -207,15 +226,14 @@ class Worker:
                 self.options,
                 on_progress=on_progress,
                 should_stop=self.should_stop,
+                before_naming=partial(_check_unchanged, song, content),
             )
-            if FileMark.of(song.path, content) != content:
-                raise AudioError(f"'{song.path}' changed while it was read", advice="Run again.")
             files = {file: FileMark.of(folder / file) for file in report.files}
             self.journal.add(replace(record, event="finished", files=files, report=report.to_json()))
-        except (AuralflowError, OSError) as error:
+        except Exception as error:
             # A full disk may not even take this line, and the folder stays if there is something in it.
             with suppress(OSError):
-                self.journal.add(replace(record, event="failed", error=str(error)))
+                self.journal.add(replace(record, event="failed", error=str(failure_of(song, error))))
             with suppress(OSError):
                 folder.rmdir()
             raise

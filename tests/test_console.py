@@ -1,0 +1,147 @@
+"""What a terminal gets to see: names are text, one message is one line, and no sequence is obeyed."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import RATE, write_track
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+import auralflow
+from auralflow.cli import console, main
+from auralflow.cli.plain import PlainColumn, PlainConsole, one_line, visible
+
+BRACKETS = "song [remastered] [bold] :smile:.wav"
+SEQUENCES = "e\x1b[31mX\x1b]0;pwned\x07\x9b2J\u202e.wav"
+LINES = "one\ntwo\rthree\tfour.wav"
+BYTES = os.fsdecode(b"caf\xe9.wav")
+NAMES = [BRACKETS, SEQUENCES, LINES, BYTES]
+UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\ud800-\udfff]")
+
+
+@given(st.text())
+def test_escaped_text_holds_nothing_that_a_terminal_obeys(text):
+    assert not UNSAFE.search(visible(text))
+    assert len(one_line(text).splitlines()) <= 1
+    assert "\t" not in one_line(text)
+
+
+@given(st.text(st.characters(exclude_categories=("C", "Z"))))
+def test_other_text_is_left_alone(text):
+    assert one_line(text) == text
+
+
+def test_a_name_is_shown_so_that_it_can_be_told_from_others():
+    assert one_line(BRACKETS) == BRACKETS
+    assert one_line(SEQUENCES) == r"e\x1b[31mX\x1b]0;pwned\x07\x9b2J\u202e.wav"
+    assert one_line(LINES) == r"one\ntwo\rthree\tfour.wav"
+    assert one_line(BYTES) == r"caf\xe9.wav"
+
+
+def _printed(capsys, *objects, **options):
+    PlainConsole().print(*objects, **options)
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_console_takes_nothing_for_markup_however_it_is_asked(capsys, name):
+    table = Table(title=name, caption=name)
+    table.add_column(name, no_wrap=True)
+    table.add_row(name)
+    table.add_row(Text(name))
+    out = _printed(capsys, name, Text(name), table, markup=True, emoji=True)
+    assert not UNSAFE.search(out)
+    assert out.count(visible(name).split("\n")[0]) >= 5
+    assert not UNSAFE.search(PlainColumn("{task.description}").render(_task(name)).plain)
+
+
+def _task(name):
+    return type("Task", (), {"description": name})()
+
+
+def test_only_one_module_makes_consoles_and_none_makes_markup():
+    source = Path(auralflow.__file__).parent
+    for path in source.rglob("*.py"):
+        if path.name != "plain.py":
+            text = path.read_text(encoding="utf-8")
+            assert not re.search(
+                r"(?<!Plain)Console\(|from_markup|markup=|rich\.print|rich\.markup|TextColumn", text
+            ), path
+    assert isinstance(console.results, PlainConsole)
+    assert Console is not PlainConsole
+
+
+@pytest.fixture
+def songs(tmp_path):
+    """Songs with names of all kinds, each once good and once bad."""
+    for kind in ("good", "bad"):
+        # Together with its parent "[/a].wav" would end a style that never began.
+        folder = tmp_path / "d[" / f"{kind}]"
+        folder.mkdir(parents=True)
+        for name in NAMES:
+            if kind == "bad":
+                (folder / name).write_text("no audio")
+            else:
+                noise = 0.1 * np.random.default_rng(0).standard_normal((800, 2))
+                with (folder / name).open("wb") as file:
+                    soundfile.write(file, noise, RATE, subtype="PCM_16", format="WAV")
+    return tmp_path
+
+
+@pytest.mark.parametrize("columns", ["80", "300"])
+def test_names_of_songs_are_shown_whole_in_one_line_each(model_folder, songs, capsys, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    assert main(["separate", str(model_folder()), str(songs), "--save", str(songs / "out")]) == 1
+    captured = capsys.readouterr()
+    good = [line for line in captured.out.splitlines() if "separated_audio" in line]
+    assert len(good) == len(NAMES)
+    for name in NAMES:
+        assert sum(line.endswith(one_line(Path(name).stem)) for line in good) == 1
+    assert not UNSAFE.search(captured.out + captured.err)
+    if columns == "300":
+        for name in NAMES:
+            assert f"d[/bad]/{one_line(name)}" in captured.err
+    assert "4 of 8 songs failed" in captured.err
+
+
+def test_json_keeps_the_exact_names(model_folder, songs, capsys):
+    assert main(["separate", str(model_folder()), str(songs), "--save", str(songs / "out"), "--json"]) == 1
+    out = capsys.readouterr().out
+    assert not UNSAFE.search(out)
+    names = {Path(song["source"]).name for song in json.loads(out)["songs"]}
+    assert names == set(NAMES)
+
+
+@pytest.mark.parametrize("name", [BRACKETS, SEQUENCES, LINES, BYTES, "[/a].wav", "[link=http://x]y"])
+def test_a_path_that_does_not_exist_is_named_as_it_was_typed(model_folder, tmp_path, capsys, name):
+    assert main(["separate", str(model_folder()), str(tmp_path / name)]) == 2
+    assert main(["separate", name]) == 2
+    assert main([name]) == 2
+    error = capsys.readouterr().err
+    assert not UNSAFE.search(error)
+    assert error.count("\n") == 3
+    words = " ".join(name.split()) if name == LINES else one_line(name)
+    assert words in error
+
+
+def test_tracks_and_datasets_of_any_name(model_folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    data = tmp_path / "data [x] \x1b[2J"
+    for split in ("train", "valid", "test"):
+        write_track(data / split / BRACKETS, seconds=1)
+        write_track(data / split / SEQUENCES, seconds=1)
+    assert main(["data", "check", str(data)]) == 0
+    assert main(["evaluate", str(model_folder()), str(data), "--no-bounds"]) == 0
+    captured = capsys.readouterr()
+    assert not UNSAFE.search(captured.out + captured.err)
+    assert captured.out.count(r"data [x] \x1b[2J") == 2
+    assert BRACKETS in captured.out
+    assert one_line(SEQUENCES) in captured.out

@@ -1,0 +1,168 @@
+"""The process: Ctrl-C at any moment, and a standard output that takes nothing."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import RATE
+
+import auralflow
+from auralflow.cli import console, main
+from auralflow.cli.plain import PlainConsole
+
+SOURCE = Path(auralflow.__file__).parents[1]
+NO_SPACE = "No space left on device"
+
+
+def _start(*command, first="", **options):
+    path = os.pathsep.join(filter(None, [str(first), str(SOURCE)]))
+    return subprocess.Popen(
+        [sys.executable, "-m", "auralflow", *map(str, command)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path, "COLUMNS": "500", "OMP_NUM_THREADS": "1"},
+        **options,
+    )
+
+
+# --- Ctrl-C
+
+SLOW_IMPORT = """
+import sys, time
+sys.stderr.write("loading\\n")
+sys.stderr.flush()
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    {reaction}
+"""
+
+
+@pytest.mark.parametrize("reaction", ["raise", "raise ImportError('half loaded') from None"])
+@pytest.mark.parametrize("times", [1, 3])
+def test_ctrl_c_while_modules_load_is_one_line(tmp_path, reaction, times):
+    # The first module of another project that the command line imports.
+    (tmp_path / "cyclopts.py").write_text(SLOW_IMPORT.format(reaction=reaction))
+    with _start("models", first=tmp_path) as process:
+        assert process.stderr.readline() == "loading\n"
+        for _ in range(times):
+            process.send_signal(signal.SIGINT)
+        error = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert error == "stopped\n"
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_ctrl_c_during_the_work_is_one_line(model_folder, tmp_path, times):
+    song = tmp_path / "song.wav"
+    with soundfile.SoundFile(song, "w", RATE, 2, "PCM_16") as file:
+        for _ in range(30):
+            file.write(np.zeros((RATE * 60, 2), dtype=np.int16))
+    command = ("separate", model_folder(), song, "--save", tmp_path)
+    with _start(*command, stdout=subprocess.PIPE) as process:
+        journal = tmp_path / "separated_audio/.auralflow-journal.jsonl"
+        while not journal.exists():
+            assert process.poll() is None
+        for _ in range(times):
+            process.send_signal(signal.SIGINT)
+        error = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert error == "stopped; what is finished is kept, and the same command goes on from there\n"
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_job_in_the_background_is_not_stopped_by_ctrl_c(tmp_path):
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN);"
+        "from auralflow.__main__ import _Interrupts; _Interrupts().install();"
+        "assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": str(SOURCE)})
+
+
+# --- standard output
+
+
+@pytest.fixture
+def songs(tmp_path):
+    for name in "ab":
+        noise = 0.1 * np.random.default_rng(0).standard_normal((RATE, 2))
+        (tmp_path / "songs").mkdir(exist_ok=True)
+        soundfile.write(tmp_path / f"songs/{name}.wav", noise, RATE, subtype="PCM_16")
+    return tmp_path / "songs"
+
+
+def _full():
+    return os.open("/dev/full", os.O_WRONLY)
+
+
+def _broken():
+    reader, writer = os.pipe()
+    os.close(reader)
+    return writer
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize(("output", "reason"), [(_full, NO_SPACE), (_broken, "Broken pipe")])
+def test_all_songs_are_done_when_nothing_can_be_printed(model_folder, songs, tmp_path, output, reason):
+    number = output()
+    with _start("separate", model_folder(), songs, "--save", tmp_path, stdout=number) as process:
+        os.close(number)
+        error = process.communicate(timeout=120)[1]
+    assert process.returncode == 1
+    assert error == f"error: cannot write to standard output: {reason}\n"
+    assert {path.parent.name for path in tmp_path.rglob("vocals.wav")} == {"a", "b"}
+
+
+@pytest.mark.parametrize("command", [["models"], ["models", "--json"], ["--help"]])
+def test_a_closed_or_full_output_is_told_by_every_command(command):
+    for output, reason in ((_full, NO_SPACE), (_broken, "Broken pipe")):
+        number = output()
+        with _start(*command, stdout=number) as process:
+            os.close(number)
+            error = process.communicate(timeout=60)[1]
+        assert process.returncode == 1
+        assert error == f"error: cannot write to standard output: {reason}\n"
+
+
+def test_an_output_that_was_closed_from_the_start_gets_nothing_else(tmp_path):
+    command = [sys.executable, "-m", "auralflow", "models"]
+    line = 'exec "$@" >&-'
+    done = subprocess.run(
+        ["/bin/sh", "-c", line, "sh", *command],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+    )
+    assert done.returncode == 1
+    assert done.stderr == "error: cannot write to standard output: it is closed\n"
+
+
+class _Full(io.StringIO):
+    def flush(self):
+        raise OSError(28, NO_SPACE)
+
+
+def test_a_console_that_has_lost_its_stream_is_quiet_and_begins_anew(monkeypatch, capsys):
+    plain = PlainConsole()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", _Full())
+        plain.print("one")
+        plain.print("two")
+    assert plain.lost == NO_SPACE
+    plain.restore()
+    plain.print("three")
+    assert capsys.readouterr().out == "three\n"
+
+
+def test_full_notes_do_not_change_the_exit_code(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stderr", _Full())
+    console.note("of no use")
+    assert main(["models", "--json"]) == 0
