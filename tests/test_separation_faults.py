@@ -311,3 +311,14 @@ def test_wrong_options_are_refused_before_anything_is_done(model_folder, songs, 
     assert _separate(model_folder, songs, tmp_path, *options) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "separated_audio").exists()
+
+
+def test_a_pipe_or_device_is_refused_before_it_is_hashed(model_folder, songs, tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "zero.wav").symlink_to("/dev/zero")
+    command = ["separate", str(model_folder), str(songs / "good.wav"), "--save", str(tmp_path), "--json"]
+    assert main([*command, str(tmp_path / "pipe.wav"), str(tmp_path / "zero.wav")]) == 1
+    result = json.loads(capsys.readouterr().out)
+    errors = [song["error"] for song in result["songs"] if song["status"] == "failed"]
+    assert len(errors) == 2
+    assert all("not a regular file" in error for error in errors)

@@ -13,7 +13,7 @@ Example:
     ((2, 100), 44100)
 """
 
-from auralflow.audio.checks import Audio, SampleType, check_finite
+from auralflow.audio.checks import Audio, SampleType, check_finite, check_readable
 from auralflow.audio.reading import AUDIO_SUFFIXES, AudioInfo, is_audio, probe, read_audio, stream_audio
 from auralflow.audio.resampling import StreamResampler, resample, resample_stream, resampled_length
 from auralflow.audio.tags import read_tags
@@ -27,6 +27,7 @@ __all__ = [
     "SampleType",
     "StreamResampler",
     "check_finite",
+    "check_readable",
     "is_audio",
     "probe",
     "read_audio",

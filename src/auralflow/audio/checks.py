@@ -44,6 +44,9 @@ def check_finite(block: NDArray[Any], path: Path) -> None:
 def check_readable(path: Path) -> None:
     """Refuse a path that no decoder should be asked to open.
 
+    To be called before anything else is done with a file, also before it is hashed or copied: whoever opens a
+    named pipe waits, and a device may never end. Symbolic links are followed.
+
     Args:
         path: The file to be read.
 

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from auralflow.audio import probe
+from auralflow.audio import check_readable, probe
 from auralflow.config import StemConfig
 from auralflow.errors import AudioError, AuralflowError, CancelledError, UnexpectedError
 from auralflow.nets.door import SeparationModel
@@ -177,6 +177,8 @@ class Worker:
         if song.fault:
             return Outcome(song, self.output / song.name, "failed", error=song.fault)
         try:
+            # Before its hash is computed, which would wait at a named pipe and never end at a device.
+            check_readable(song.path)
             return self._run(song, on_progress)
         except CancelledError:
             raise
