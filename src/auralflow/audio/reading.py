@@ -1,19 +1,32 @@
 """Reading audio files: what is in them, a part of them, or all of them in blocks."""
 
+import logging
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import soundfile
 from numpy.typing import DTypeLike
 
-from auralflow.audio.checks import Audio, SampleType, check_finite, check_readable
+from auralflow.audio.checks import (
+    Audio,
+    SampleType,
+    as_audio_error,
+    check_finite,
+    check_readable,
+    ends_early,
+)
 from auralflow.audio.containers import ContainerSource
+from auralflow.audio.endings import check_size
+from auralflow.audio.ogg import inspect_ogg
 from auralflow.audio.sound_files import SoundFileSource
-from auralflow.errors import UsageError
+from auralflow.errors import AudioError, UsageError
 
 __all__ = ["AUDIO_SUFFIXES", "AudioInfo", "is_audio", "probe", "read_audio", "stream_audio"]
+logger = logging.getLogger(__name__)
 
 # fmt: off
 AUDIO_SUFFIXES = frozenset(
@@ -23,6 +36,11 @@ AUDIO_SUFFIXES = frozenset(
 )
 # fmt: on
 """Lower-case endings of the files that a folder is searched for; whether one decodes, its content decides."""
+
+# Where one decoder may be wrong about a damage. Of plain samples the size of the file tells.
+_COMPRESSED = frozenset({"FLAC", "OGG", "MP3"})
+
+_Source = SoundFileSource | ContainerSource
 
 
 @dataclass(frozen=True)
@@ -71,14 +89,16 @@ def is_audio(path: Path) -> bool:
     return path.suffix.lower() in AUDIO_SUFFIXES
 
 
-def probe(path: Path) -> AudioInfo:
-    """Tell what an audio file holds.
+def probe(path: Path, *, max_seconds: float | None = None) -> AudioInfo:
+    """Report what an audio file holds.
 
     Only the header is read where it states the exact length (WAV, FLAC, Ogg, AIFF, MP3 with a frame count).
     Other formats (MPEG-4, WebM, Matroska, MP3 without a frame count) are decoded once to be counted.
 
     Args:
         path: The file; its content decides, not its name.
+        max_seconds: Count no further than this: the length of a longer file is then reported as more than
+            this, but less than it is.
 
     Returns:
         Rate, channels, length and encoding.
@@ -95,10 +115,10 @@ def probe(path: Path) -> AudioInfo:
         >>> info.frames, info.channels, info.subtype
         (441, 2, 'PCM_16')
     """
-    with _open(path) as source:
-        return AudioInfo(
-            path, source.sample_rate, source.channels, source.frames, source.format, source.subtype
-        )
+    with _opened(path) as source:
+        most = None if max_seconds is None else round(max_seconds * source.sample_rate)
+        frames = source.count(most)
+        return AudioInfo(path, source.sample_rate, source.channels, frames, source.format, source.subtype)
 
 
 def read_audio(
@@ -132,7 +152,7 @@ def read_audio(
         (array([[0.125, 0.25 ]], dtype=float32), 8000)
     """
     _check_range(start, frames)
-    with _open(path) as source:
+    with _opened(path) as source:
         blocks = [np.zeros((source.channels, 0), dtype=_numpy_type(dtype))]
         blocks += _checked(source, path, start, frames, 1 << 20, dtype)
         audio = np.concatenate(blocks, axis=1) if len(blocks) != 2 else blocks[1]
@@ -180,30 +200,95 @@ def stream_audio(
     _check_range(start, frames)
     if block < 1:
         raise UsageError("cannot stream audio", found=f"a block of {block} samples", expected="at least 1")
-    with _open(path) as source:
+    with _opened(path) as source:
         yield from _checked(source, path, start, frames, block, dtype)
 
 
-def _open(path: Path) -> SoundFileSource | ContainerSource:
+@contextmanager
+def _opened(path: Path) -> Iterator[_Source]:
+    """A file, in the hands of the decoder that reads it best; whatever fails is one line."""
     check_readable(path)
+    with as_audio_error(path), _source(path) as source:
+        yield source
+
+
+def _source(path: Path) -> _Source:
+    check_size(path)
+    if ogg := inspect_ogg(path):
+        if not ogg.is_whole:
+            raise ends_early(
+                path, found=f"{max(ogg.granule, 0)} samples and a damaged page", expected="whole pages"
+            )
+        if not ogg.has_end:
+            _warn_of_no_end(path)
+        # libsndfile refuses some good Opus files, and of several streams in a row it reads the first.
+        if ogg.is_opus or not ogg.is_single:
+            return ContainerSource(path, skip=ogg.skip, promised=ogg.frames)
     try:
-        return SoundFileSource(path)
+        source = SoundFileSource(path)
     except (soundfile.LibsndfileError, TypeError):
         # A TypeError stands for a name ending in .raw, which soundfile takes for samples without a header.
         return ContainerSource(path)
+    try:
+        source.check_complete()
+    except AudioError as error:
+        with source:
+            return _second_opinion(path, source, error)
+    return source
+
+
+@lru_cache(maxsize=256)
+def _warn_of_no_end(path: Path) -> None:
+    logger.warning(
+        "'%s' has no mark of its end: it was recorded from a stream, or cut between two pages", path
+    )
+
+
+def _second_opinion(path: Path, first: _Source, error: AudioError) -> _Source:
+    """Another decoder that reads the whole of what one calls damaged.
+
+    Raises:
+        AudioError: The first one's error, if there is no other decoder, or it fails too or finds less.
+    """
+    if first.promised is None or first.format not in _COMPRESSED:
+        raise error
+    with ExitStack() as stack:
+        try:
+            other = _other_decoder(path, first)
+            stack.push(other)
+            found = sum(piece.shape[1] for piece in other.blocks(0, None, 1 << 16, "float32"))
+        except (AudioError, soundfile.LibsndfileError):
+            raise error from None
+        if found != first.promised:
+            raise error
+        stack.pop_all()
+    return other
+
+
+def _other_decoder(path: Path, first: _Source) -> _Source:
+    return ContainerSource(path) if isinstance(first, SoundFileSource) else SoundFileSource(path)
 
 
 def _checked(
-    source: SoundFileSource | ContainerSource,
-    path: Path,
-    start: int,
-    frames: int | None,
-    block: int,
-    dtype: SampleType,
+    source: _Source, path: Path, start: int, frames: int | None, block: int, dtype: SampleType
 ) -> Iterator[Audio]:
-    for piece in source.blocks(start, frames, block, dtype):
+    done = 0
+    blocks = source.blocks(start, frames, block, dtype)
+    while True:
+        try:
+            piece = next(blocks, None)
+        except AudioError as error:
+            other = _second_opinion(path, source, error)
+            break
+        if piece is None:
+            return
         check_finite(piece, path)
         yield piece
+        done += piece.shape[1]
+    with other:
+        for piece in other.blocks(start + done, None if frames is None else frames - done, block, dtype):
+            check_finite(piece, path)
+            yield piece
 
 
 def _check_range(start: int, frames: int | None) -> None:

@@ -16,6 +16,8 @@ from auralflow.errors import AudioError
 
 __all__ = ["StreamResampler", "resample", "resample_stream", "resampled_length"]
 
+_LONGEST_PIECE = 1 << 17
+
 
 def resampled_length(frames: int, source_rate: int, target_rate: int) -> int:
     """Tell how many samples a signal has at another rate.
@@ -144,8 +146,11 @@ def resample_stream(
         yield from blocks
         return
     resampler = StreamResampler(source_rate, target_rate, channels)
+    # A file's header chooses the ratio: in pieces, it does not choose how much memory a block takes.
+    piece = max(1, _LONGEST_PIECE * source_rate // target_rate)
     for block in blocks:
-        yield resampler.push(block)
+        for start in range(0, block.shape[1], piece):
+            yield resampler.push(block[:, start : start + piece])
     yield resampler.finish()
 
 

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 import soundfile
 
-from auralflow.audio.checks import Audio, SampleType, ends_early
+from auralflow.audio.checks import Audio, SampleType, check_bounds, ends_early
 from auralflow.errors import AudioError
 
 __all__ = ["SoundFileSource", "native_name"]
@@ -49,10 +49,11 @@ class SoundFileSource:
         frames: Samples per channel.
         format: Name of the container, such as "WAV".
         subtype: Name of the encoding, such as "PCM_16".
+        promised: Samples per channel that the header promises; more than ``frames`` if the file ends early.
 
     Raises:
         soundfile.LibsndfileError: If libsndfile does not know the format.
-        AudioError: If the file is shorter than its header says.
+        AudioError: If its header says what cannot be.
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,21 +64,32 @@ class SoundFileSource:
         self.frames = int(self._file.frames)
         self.format = str(self._file.format)
         self.subtype = str(self._file.subtype)
-        if self.format == "MP3" and not _states_its_length(path):
-            # libsndfile would guess the length from the first frame's bit rate and stop there.
-            self._file.close()
-            raise soundfile.LibsndfileError(1, prefix=f"'{path}' has no frame count: ")
         try:
-            self._check_complete()
-        except AudioError:
+            check_bounds(path, self.sample_rate, self.channels)
+            self._check_header()
+        except (AudioError, soundfile.LibsndfileError):
             self._file.close()
             raise
+        self.promised = max(self.frames, *self._promises())
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+
+    def count(self, most: int | None = None) -> int:
+        """Samples per channel: the header states them."""
+        return self.frames
+
+    def check_complete(self) -> None:
+        """Refuse a file that is shorter than its header says.
+
+        Raises:
+            AudioError: If it is.
+        """
+        if self.promised > self.frames:
+            raise ends_early(self._path, found=f"{self.frames} samples", expected=f"{self.promised} samples")
 
     def blocks(self, start: int, frames: int | None, block: int, dtype: SampleType) -> Iterator[Audio]:
         """Decode a range in blocks of ``block`` samples, the last one shorter.
@@ -103,7 +115,10 @@ class SoundFileSource:
 
     def _skip_to(self, start: int) -> None:
         run_up = min(start, _RUN_UP) if self.format in _NEEDS_RUN_UP else 0
-        self._file.seek(start - run_up)
+        try:
+            self._file.seek(start - run_up)
+        except soundfile.LibsndfileError as error:
+            raise self._damaged(start - run_up, error) from error
         if run_up:
             self._read(start - run_up, run_up, "float32")
 
@@ -111,28 +126,35 @@ class SoundFileSource:
         try:
             samples: Audio = self._file.read(wanted, dtype=dtype, always_2d=True)
         except soundfile.LibsndfileError as error:
-            raise AudioError(
-                f"cannot decode '{self._path}' after sample {position}",
-                found=f"'{error.error_string}'",
-                expected=f"{self.frames} samples",
-                advice="It is truncated or damaged: copy it again from where it came.",
-            ) from error
+            raise self._damaged(position, error) from error
         if len(samples) < wanted:
             raise ends_early(
                 self._path, found=f"{position + len(samples)} samples", expected=f"{self.frames} samples"
             )
         return samples
 
-    def _check_complete(self) -> None:
+    def _check_header(self) -> None:
+        # libsndfile would guess the length of an MP3 from the first frame's bit rate and stop there, and for
+        # a name ending in .au, .snd, .vox or .gsm it takes anything for samples.
+        if self.format == "RAW" or (self.format == "MP3" and not _states_its_length(self._path)):
+            raise soundfile.LibsndfileError(1, prefix=f"'{self._path}' has no header to rely on: ")
+
+    def _damaged(self, position: int, error: soundfile.LibsndfileError) -> AudioError:
+        return AudioError(
+            f"cannot decode '{self._path}' after sample {position}",
+            found=f"'{error.error_string}'",
+            expected=f"{self.frames} samples",
+            advice="It is truncated or damaged: copy it again from where it came.",
+        )
+
+    def _promises(self) -> list[int]:
         log = str(self._file.extra_info)
         promised = [int(match[1]) for pattern in _SHORT_COUNT if (match := pattern.search(log))]
-        promised += [self._frames_of(int(said), int(there)) for said, there in _SHORT_SIZE.findall(log)]
-        if max(promised, default=0) > self.frames:
-            raise ends_early(self._path, found=f"{self.frames} samples", expected=f"{max(promised)} samples")
-        if self.format == "OGG" and _ends_in_half_a_page(self._path):
-            raise ends_early(
-                self._path, found=f"{self.frames} samples and half a page", expected="whole pages"
-            )
+        return [
+            0,
+            *promised,
+            *(self._frames_of(int(said), int(there)) for said, there in _SHORT_SIZE.findall(log)),
+        ]
 
     def _frames_of(self, promised: int, there: int) -> int:
         if any(promised in sizes for sizes in _UNKNOWN_SIZES):
@@ -152,21 +174,6 @@ def native_name(path: Path) -> str | bytes:
     """
     absolute = path.absolute()
     return str(absolute) if os.name == "nt" else os.fsencode(absolute)
-
-
-def _ends_in_half_a_page(path: Path) -> bool:
-    """Whether an Ogg file stops inside its last page."""
-    with path.open("rb") as file:
-        # No page is longer than this.
-        file.seek(max(path.stat().st_size - 65536, 0))
-        tail = file.read()
-    start = tail.rfind(b"OggS")
-    if start < 0:
-        return False
-    page = tail[start:]
-    # A page is 27 bytes, the last of which counts segments, the lengths of the segments, and the segments.
-    lengths = page[27 : 27 + page[26]] if len(page) > 26 else b""
-    return len(page) < 27 or len(lengths) < page[26] or len(page) < 27 + len(lengths) + sum(lengths)
 
 
 def _states_its_length(path: Path) -> bool:

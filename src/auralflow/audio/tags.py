@@ -5,7 +5,8 @@ from pathlib import Path
 
 import soundfile
 
-from auralflow.audio.checks import check_readable
+from auralflow.audio.checks import as_audio_error, check_readable
+from auralflow.audio.containers import container_tags
 from auralflow.audio.sound_files import native_name
 
 __all__ = ["TAGS", "fitting_tags", "read_tags"]
@@ -39,25 +40,17 @@ def read_tags(path: Path) -> dict[str, str]:
         {'title': 'Song'}
     """
     check_readable(path)
-    try:
-        with soundfile.SoundFile(native_name(path)) as file:
-            found: Mapping[str, str] = file.copy_metadata()
-    except (soundfile.LibsndfileError, TypeError):
-        found = _container_tags(path)
+    with as_audio_error(path):
+        try:
+            with soundfile.SoundFile(native_name(path)) as file:
+                found: Mapping[str, str] = file.copy_metadata()
+        except (soundfile.LibsndfileError, TypeError):
+            found = _container_tags(path)
     return {name: found[name] for name in TAGS if found.get(name)}
 
 
 def _container_tags(path: Path) -> dict[str, str]:
-    import av  # noqa: PLC0415 - slow to load, and only needed for what libsndfile cannot read
-
-    try:
-        with path.open("rb") as file, av.open(file, options={"protocol_whitelist": "file"}) as container:
-            streams = container.streams.audio
-            # Matroska and Ogg keep them with the stream, and some in upper case.
-            known = {**container.metadata, **(streams[0].metadata if streams else {})}
-    except av.error.FFmpegError:
-        return {}
-    known = {name.lower(): value for name, value in known.items()}
+    known = container_tags(path)
     return {name: known.get(_CONTAINER_NAMES.get(name, name), "") for name in TAGS}
 
 

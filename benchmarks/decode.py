@@ -1,0 +1,111 @@
+"""What it costs that FFmpeg decodes in another process: ``python benchmarks/decode.py``.
+
+A song of six minutes, as M4A and as Opus, is decoded block by block: by FFmpeg in this process, as far as its
+samples are an array, and by `stream_audio`, whose samples come through a pipe from a process that is already
+there. Both run the same decoding code. Of several rounds in turn, the fastest of each counts. Also: how long
+such a process takes to start, and that WAV, FLAC, Ogg and MP3 need none.
+"""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from auralflow.audio import decoders, probe, read_audio, stream_audio, write_audio
+from auralflow.audio.decoder_process import Recording
+
+RATE = 48000
+SECONDS = 360
+ROUNDS = 7
+CODECS = {"song.m4a": "aac", "song.opus": "libopus"}
+BY_LIBSNDFILE = {
+    "song.wav": "PCM_16",
+    "song.flac": "PCM_16",
+    "song.ogg": "VORBIS",
+    "song.mp3": "MPEG_LAYER_III",
+}
+
+
+def make_song(path: Path, codec: str, audio: np.ndarray) -> Path:
+    """Encode ``[2, N]`` with FFmpeg."""
+    with av.open(path, "w") as container:
+        stream = container.add_stream(codec, rate=RATE, layout="stereo", bit_rate=192000)
+        frame = av.AudioFrame.from_ndarray(audio, format="fltp", layout="stereo")
+        frame.sample_rate, frame.pts, frame.time_base = RATE, 0, Fraction(1, RATE)
+        convert = av.AudioResampler(format=stream.format.name, frame_size=stream.codec_context.frame_size)
+        for part in (*convert.resample(frame), *convert.resample(None), None):
+            container.mux(stream.encode(part))
+    return path
+
+
+def in_this_process(path: Path) -> int:
+    """Decode to arrays ``[2, n]`` of 65536 samples without another process."""
+    recording = Recording(os.fsencode(path), 0)
+    block, filled, total = np.empty((65536, 2), np.float32), 0, 0
+    for piece in recording.pieces("float32"):
+        samples = np.frombuffer(piece, np.float32).reshape(-1, 2)
+        while len(samples):
+            part = samples[: len(block) - filled]
+            block[filled : filled + len(part)] = part
+            filled, samples = filled + len(part), samples[len(part) :]
+            if filled == len(block):
+                total += block.T.copy().shape[1]
+                filled = 0
+    recording.close()
+    return total + filled
+
+
+def in_another(path: Path) -> int:
+    """Decode with what the package offers."""
+    return sum(block.shape[1] for block in stream_audio(path))
+
+
+def seconds(action: Callable[[], object]) -> float:
+    """How long something takes."""
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Measure and print."""
+    generator = np.random.default_rng(0)
+    time_axis = np.arange(RATE * SECONDS) / RATE
+    audio = np.stack([np.sin(2 * np.pi * pitch * time_axis) for pitch in (220, 331)]).astype(np.float32) / 4
+    audio += generator.normal(0, 0.05, audio.shape).astype(np.float32)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for file, subtype in BY_LIBSNDFILE.items():
+            write_audio(folder / file, audio[:, : 10 * RATE], RATE, subtype=subtype)
+            read_audio(folder / file)
+        print(f"processes after reading {', '.join(BY_LIBSNDFILE)}: {decoders.running()}")
+        short = make_song(folder / "short.m4a", "aac", audio[:, :RATE])
+        cold = []
+        for _ in range(ROUNDS):
+            decoders.close_all()
+            cold.append(seconds(lambda: probe(short)))
+        warm = min(seconds(lambda: probe(short)) for _ in range(ROUNDS))
+        print(f"start of a process: {min(cold) - warm:.3f} s")
+        for file, codec in CODECS.items():
+            path = make_song(folder / file, codec, audio)
+            rounds = [
+                (
+                    seconds(lambda path=path: in_this_process(path)),
+                    seconds(lambda path=path: in_another(path)),
+                )
+                for _ in range(ROUNDS)
+            ]
+            inside, outside = (min(times) for times in zip(*rounds, strict=True))
+            print(
+                f"{file}: {inside:.3f} s in this process, {outside:.3f} s in another "
+                f"({100 * (outside / inside - 1):+.1f} %)"
+            )
+
+
+if __name__ == "__main__":
+    main()
