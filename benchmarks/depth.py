@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from auralflow.audio import read_audio, resample
 from auralflow.models import load
-from auralflow.nets.unet.blocks import UpBlock
 
 
 def silence(part: nn.Module) -> torch.utils.hooks.RemovableHandle:
@@ -55,7 +54,7 @@ def main() -> None:
     with torch.no_grad():
         reference = model.separate(chunks)
         print(f"{'silenced':28}" + "".join(f"{target:>9}" for target in config.targets))
-        ups = [part for part in model.net.modules() if isinstance(part, UpBlock)]
+        ups = list(model.net.up)
         for depth, part in zip(range(len(ups), 0, -1), ups, strict=True):
             handle = silence(part.up)
             name = "the bottleneck" if depth == len(ups) else f"all below level {depth}"

@@ -16,8 +16,8 @@ from auralflow.config import SOURCES
 from auralflow.models import create_model_folder, save_weights
 from auralflow.models.folder import WEIGHTS_FILE
 from auralflow.nets.unet import SpectrogramNetConfig
+from auralflow.nets.unet.blocks import MaskEstimate
 from auralflow.nets.unet.model import SpectrogramMaskModel
-from auralflow.nets.unet.nets import MaskEstimate
 
 RATE = 8000
 

@@ -21,8 +21,8 @@ from auralflow.datasets import (
     valid_loader,
 )
 from auralflow.models import read_model_config, save_weights
+from auralflow.nets.unet.blocks import MaskEstimate
 from auralflow.nets.unet.model import SpectrogramMaskModel
-from auralflow.nets.unet.nets import MaskEstimate
 from auralflow.trainer import Trainer
 from auralflow.trainer.optimization import end_processes
 

@@ -10,8 +10,8 @@ from torch import nn
 
 from auralflow.models import create_model_folder, load, save_weights
 from auralflow.nets.unet import SpectrogramNetConfig
+from auralflow.nets.unet.blocks import MaskEstimate
 from auralflow.nets.unet.model import SpectrogramMaskModel
-from auralflow.nets.unet.nets import MaskEstimate
 from auralflow.separation import Separator, find_songs, separate_files
 
 RATE = 8000

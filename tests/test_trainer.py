@@ -24,8 +24,8 @@ from auralflow.metrics import pool_channels, si_sdr
 from auralflow.models import create_model_folder, load, read_model_config
 from auralflow.models.folder import WEIGHTS_FILE
 from auralflow.nets.families import settings_of_net
+from auralflow.nets.unet.blocks import MaskEstimate
 from auralflow.nets.unet.model import SpectrogramMaskModel
-from auralflow.nets.unet.nets import MaskEstimate
 from auralflow.trainer import Callback, Trainer, prepare_folder, train
 from auralflow.trainer.checkpoint import CHECKPOINT_FILE
 from auralflow.trainer.optimization import precision_of

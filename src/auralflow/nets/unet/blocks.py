@@ -4,7 +4,7 @@ Shape letters: ``B`` batch, ``S`` source, ``C`` channel, ``F`` frequency bin, ``
 ``H`` hidden channel.
 """
 
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ __all__ = [
     "BinAffine",
     "ConvBlock",
     "Mask",
+    "MaskEstimate",
     "RecurrentBottleneck",
     "UpBlock",
     "VariationalBottleneck",
@@ -29,6 +30,19 @@ QUIET = 6.0
 """Negative log-variance of the noise of a latent that begins as the identity."""
 LOG_VARIANCE_KNEE = 20.0
 """Log-variance from which the exponential goes on as its tangent, so that it cannot overflow."""
+
+
+class MaskEstimate(NamedTuple):
+    """What a net returns.
+
+    Attributes:
+        mask: ``[B, S, C, F, T]`` in [0, 1].
+        penalty: KL term of each element of the latent ``[B, H, F', T']``; None without a variational
+            bottleneck.
+    """
+
+    mask: Tensor
+    penalty: Tensor | None = None
 
 
 class ConvBlock(nn.Sequential):

@@ -21,6 +21,11 @@ class SpectrogramNetConfig(ModelConfig):
     """Settings of a U-Net on magnitude spectrograms."""
 
     net: NetName = Field(default="SpectrogramNetSimple", description="Architecture.")
+    net_version: Literal[1, 2] = Field(
+        default=1,
+        description="Make of the net: 1 as it was first; 2 faster, with bins folded into channels and dense "
+        "layers over frequency.",
+    )
     num_hidden_channels: int = Field(
         default=16,
         ge=1,
@@ -74,8 +79,10 @@ class SpectrogramNetConfig(ModelConfig):
         return self
 
     def written(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Without the family and its overlap, which a file of this format version never held."""
+        """Without the family, its overlap and the first make, which files without these keys mean."""
         kept = {name: value for name, value in values.items() if name not in ("family", "overlap")}
+        if self.net_version == 1:
+            del kept["net_version"]
         if self.overlap != SpectrogramNetConfig.model_fields["overlap"].default:
             kept["overlap"] = self.overlap
         # Hashes of what is written are kept in journals; the order is that of the files that are out there.

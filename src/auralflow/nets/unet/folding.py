@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from auralflow.nets.unet.blocks import ConvBlock
+from auralflow.nets.unet.folded import ConvUnit
 
 if TYPE_CHECKING:
     from auralflow.nets.unet.model import SpectrogramMaskModel
@@ -39,12 +40,12 @@ def fold_batch_norm(model: "SpectrogramMaskModel") -> "SpectrogramMaskModel":
     """
     folded = copy.deepcopy(model).eval()
     for block in folded.modules():
-        if isinstance(block, ConvBlock):
+        if isinstance(block, ConvBlock | ConvUnit):
             _fold(block)
     return folded.requires_grad_(False)
 
 
-def _fold(block: ConvBlock) -> None:
+def _fold(block: ConvBlock | ConvUnit) -> None:
     for index in range(len(block) - 1):
         convolution, normalization = block[index], block[index + 1]
         if isinstance(convolution, nn.Conv2d) and isinstance(normalization, nn.BatchNorm2d):

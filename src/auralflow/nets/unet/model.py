@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from auralflow.errors import ModelError
 from auralflow.nets.door import Estimate, Graph, SeparationModel, Traits, WarmStart
 from auralflow.nets.unet.config import RecurrentNetConfig, SpectrogramNetConfig
+from auralflow.nets.unet.folded import FoldedNetSimple
 from auralflow.nets.unet.folding import fold_batch_norm
 from auralflow.nets.unet.nets import MaskNet, create_net
 from auralflow.nets.unet.warm_start import warm_start
@@ -79,11 +80,11 @@ class SpectrogramMaskModel(SeparationModel):
         kept is estimated as before.
         """
         self.check_restriction(targets)
-        channels = self.config.num_channels
-        order = [self.targets.index(target) for target in targets]
-        rows = torch.tensor([index * channels + channel for index in order for channel in range(channels)])
-        model = SpectrogramMaskModel(self.config.model_copy(update={"targets": targets}))
         weights = self.state_dict()
+        each = len(weights[HEAD[0]]) // len(self.targets)
+        order = [self.targets.index(target) for target in targets]
+        rows = torch.tensor([index * each + row for index in order for row in range(each)])
+        model = SpectrogramMaskModel(self.config.model_copy(update={"targets": targets}))
         kept = {name: tensor[rows] if name in HEAD else tensor for name, tensor in weights.items()}
         model.load_state_dict(kept)
         return model.train(self.training)
@@ -122,7 +123,7 @@ class SpectrogramMaskModel(SeparationModel):
         frames = self.transform.num_frames(num_samples or config.chunk_samples)
         example = torch.rand(2, config.num_channels, config.num_bins, frames)
         return Graph(
-            module=_MaskGraph(cast(MaskNet, self.net)),
+            module=_MaskGraph(cast(MaskNet | FoldedNetSimple, self.net)),
             example=(example,),
             inputs=("magnitudes",),
             outputs=("mask",),
@@ -133,7 +134,7 @@ class SpectrogramMaskModel(SeparationModel):
 class _MaskGraph(nn.Module):
     """The net with its mask as the only output."""
 
-    def __init__(self, net: MaskNet) -> None:
+    def __init__(self, net: MaskNet | FoldedNetSimple) -> None:
         super().__init__()
         self.net = net
 

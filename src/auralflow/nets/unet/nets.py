@@ -1,10 +1,8 @@
-"""The three nets: one U-Net on magnitude spectrograms, three bottlenecks.
+"""The first make of the three nets: one U-Net on magnitude spectrograms, three bottlenecks.
 
 Shape letters: ``B`` batch, ``S`` source, ``C`` channel, ``F`` frequency bin, ``T`` frame,
 ``H`` hidden channel.
 """
-
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +12,7 @@ from auralflow.nets.unet.blocks import (
     BinAffine,
     ConvBlock,
     Mask,
+    MaskEstimate,
     RecurrentBottleneck,
     UpBlock,
     VariationalBottleneck,
@@ -21,9 +20,9 @@ from auralflow.nets.unet.blocks import (
     lecun_init,
 )
 from auralflow.nets.unet.config import RecurrentNetConfig, SpectrogramNetConfig
+from auralflow.nets.unet.folded import FoldedNetSimple, create_folded_net
 
 __all__ = [
-    "MaskEstimate",
     "MaskNet",
     "SpectrogramNetLSTM",
     "SpectrogramNetSimple",
@@ -33,19 +32,6 @@ __all__ = [
 
 NUM_LEVELS = 5
 SMALLEST_SIDE = 2**NUM_LEVELS
-
-
-class MaskEstimate(NamedTuple):
-    """What a net returns.
-
-    Attributes:
-        mask: ``[B, S, C, F, T]`` in [0, 1].
-        penalty: KL term of each element of the latent ``[B, H, F', T']``; None without a variational
-            bottleneck.
-    """
-
-    mask: Tensor
-    penalty: Tensor | None = None
 
 
 class MaskNet(nn.Module):
@@ -192,13 +178,15 @@ def _use_channels_last(net: nn.Module) -> None:
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def create_net(config: SpectrogramNetConfig) -> MaskNet:
-    """Build the net that ``config.net`` names, with fresh weights.
+def create_net(config: SpectrogramNetConfig) -> MaskNet | FoldedNetSimple:
+    """Build the net that ``config.net`` names, of the make that it says, with fresh weights.
 
     Example:
         >>> type(create_net(SpectrogramNetConfig(num_hidden_channels=2))).__name__
         'SpectrogramNetSimple'
     """
+    if config.net_version == 2:
+        return create_folded_net(config)
     if isinstance(config, RecurrentNetConfig):
         net = SpectrogramNetVAE if config.net == "SpectrogramNetVAE" else SpectrogramNetLSTM
         return net(config)

@@ -1,12 +1,14 @@
 """A net that starts from what another has learnt."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from auralflow.config import ModelConfig
 from auralflow.errors import ModelError
 from auralflow.nets.door import WarmStart
+from auralflow.nets.unet.config import SpectrogramNetConfig
+from auralflow.nets.unet.folded import FoldedNetLSTM
 from auralflow.nets.unet.nets import SpectrogramNetLSTM, SpectrogramNetVAE
 from auralflow.nets.unet.selu_transfer import as_self_normalizing
 
@@ -54,6 +56,7 @@ def warm_start(model: "SpectrogramMaskModel", source: "SpectrogramMaskModel") ->
             expected=f"{model.config.num_hidden_channels}",
             advice="Give both models the same num_hidden_channels.",
         )
+    _check_makes(model.config, source.config)
     net, given = model.net, source.state_dict()
     if isinstance(net, SpectrogramNetVAE) and not isinstance(source.net, SpectrogramNetVAE):
         given = as_self_normalizing(source).state_dict()
@@ -61,6 +64,9 @@ def warm_start(model: "SpectrogramMaskModel", source: "SpectrogramMaskModel") ->
         given = {name: tensor for name, tensor in given.items() if not name.startswith(RECURRENT)}
         net.variational.pass_through()
     own = model.state_dict()
+    if isinstance(net, FoldedNetLSTM) and not any(name.startswith(RECURRENT) for name in given):
+        nn.init.zeros_(net.leave.weight)
+        nn.init.zeros_(cast(Tensor, net.leave.bias))
     if isinstance(net, SpectrogramNetLSTM) and not any(name.startswith(RECURRENT) for name in given):
         net.recurrent.pass_through()
     fresh = []
@@ -74,13 +80,28 @@ def warm_start(model: "SpectrogramMaskModel", source: "SpectrogramMaskModel") ->
     return WarmStart(1 - untrained / sum(tensor.numel() for tensor in own.values()), tuple(fresh))
 
 
+def _check_makes(config: SpectrogramNetConfig, source: SpectrogramNetConfig) -> None:
+    if config.net_version != source.net_version:
+        raise ModelError(
+            "cannot start from the weights of a net of another make",
+            found=f"net_version {source.net_version}",
+            expected=f"{config.net_version}",
+        )
+    if config.net_version == 2 and (config.net == "SpectrogramNetVAE") != (source.net == "SpectrogramNetVAE"):
+        raise ModelError(
+            "a net of make 2 with batch normalisation and one without cannot start from one another",
+            found=source.net,
+            expected=config.net,
+        )
+
+
 def _arranged(
-    own: Tensor, given: Tensor, config: ModelConfig, source: ModelConfig
+    own: Tensor, given: Tensor, config: SpectrogramNetConfig, source: SpectrogramNetConfig
 ) -> tuple[list[str], Tensor]:
     """Put the rows of the last convolution in the order of other targets; name those that are missing."""
-    channels = config.num_channels
-    if channels != source.num_channels:
+    if config.num_channels != source.num_channels:
         return list(config.targets), own
+    channels = len(own) // len(config.targets)
     arranged = own.clone()
     for index, target in enumerate(config.targets):
         if target in source.targets:

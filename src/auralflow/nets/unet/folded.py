@@ -1,0 +1,349 @@
+"""The second make of the nets: bins folded into channels, dense layers over frequency in every level.
+
+Shape letters: ``B`` batch, ``S`` source, ``C`` channel, ``F`` frequency bin, ``T`` frame,
+``H`` hidden channel.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from auralflow.nets.unet.blocks import (
+    BinAffine,
+    Mask,
+    MaskEstimate,
+    RecurrentBottleneck,
+    VariationalBottleneck,
+    kl_divergence,
+    lecun_init,
+)
+from auralflow.nets.unet.config import RecurrentNetConfig, SpectrogramNetConfig
+
+__all__ = ["ConvUnit", "FoldedNetLSTM", "FoldedNetSimple", "FoldedNetVAE", "create_folded_net"]
+
+FOLD = 4
+"""Neighbouring bins that become channels at the entrance: convolutions on the full map of bins have so few
+channels that the processor spends most of its time moving data."""
+NUM_LEVELS = 4
+SMALLEST_SIDE = 2**NUM_LEVELS
+NARROWING = 4
+"""By what the dense layers over frequency are narrower in their middle."""
+MIDDLE = 3
+"""Hidden features of the deepest dense layers, in units of the first level's channels."""
+RECURRENT_FEATURES = 4
+"""Features of the recurrent stack, in units of the deepest channels, whatever the length of a chunk."""
+
+
+class ConvUnit(nn.Sequential):
+    """A 3x3 convolution, batch normalisation and ReLU, or SELU alone.
+
+    Args:
+        num_inputs: Channels that come in.
+        num_outputs: Channels that go out.
+        self_normalizing: SELU without batch normalisation.
+
+    Shape:
+        - Input: ``[B, num_inputs, F, T]``
+        - Output: ``[B, num_outputs, F, T]``
+    """
+
+    def __init__(self, num_inputs: int, num_outputs: int, *, self_normalizing: bool) -> None:
+        # The bias of a convolution is lost in the batch normalisation behind it.
+        convolution = nn.Conv2d(num_inputs, num_outputs, 3, padding=1, bias=self_normalizing)
+        super().__init__(convolution, *_finish(num_outputs, self_normalizing=self_normalizing))
+
+
+def _finish(num_channels: int, *, self_normalizing: bool) -> list[nn.Module]:
+    return [nn.SELU()] if self_normalizing else [nn.BatchNorm2d(num_channels), nn.ReLU()]
+
+
+class DenseOverFrequency(nn.Module):
+    """Two dense layers over frequency, the same for every frame and channel, added to what comes in.
+
+    Every bin sees all others at once, where a 3x3 convolution sees its neighbours.
+    Source: W. Choi et al., "Investigating U-Nets with Various Intermediate Blocks for Spectrogram-based
+    Singing Voice Separation", ISMIR 2020 (time-distributed fully connected layers).
+
+    Args:
+        num_channels: Channels ``H``.
+        num_bins: Bins ``F``.
+        self_normalizing: SELU without batch normalisation.
+
+    Shape:
+        - Input and output: ``[B, H, F, T]``
+    """
+
+    def __init__(self, num_channels: int, num_bins: int, *, self_normalizing: bool) -> None:
+        super().__init__()
+        middle = max(1, num_bins // NARROWING)
+        self.narrow = nn.Linear(num_bins, middle, bias=self_normalizing)
+        self.finish_narrow = nn.Sequential(*_finish(num_channels, self_normalizing=self_normalizing))
+        self.widen = nn.Linear(middle, num_bins, bias=self_normalizing)
+        self.finish_wide = nn.Sequential(*_finish(num_channels, self_normalizing=self_normalizing))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Add what the layers make of ``features``."""
+        middle = self.finish_narrow(_over_frequency(self.narrow, features))
+        return features + self.finish_wide(_over_frequency(self.widen, middle))  # type: ignore[no-any-return]
+
+
+def _over_frequency(layer: nn.Linear, features: Tensor) -> Tensor:
+    # Channels last, so that frames and channels together are one long axis: nothing is copied.
+    num_channels, num_frames = features.shape[1], features.shape[3]
+    flat = features.permute(0, 2, 3, 1).flatten(2)
+    product = torch.matmul(layer.weight, flat)
+    if layer.bias is not None:
+        product = product + layer.bias.unsqueeze(-1)
+    return product.reshape(*product.shape[:2], num_frames, num_channels).permute(0, 3, 1, 2)
+
+
+class FoldedBlock(nn.Module):
+    """Two convolutions with dense layers over frequency between them, each added to what it gets.
+
+    Args:
+        num_inputs: Channels that come in.
+        num_outputs: Channels that go out.
+        num_bins: Bins ``F``; 0: no dense layers.
+        self_normalizing: As in `ConvUnit`.
+
+    Shape:
+        - Input: ``[B, num_inputs, F, T]``
+        - Output: ``[B, num_outputs, F, T]``
+    """
+
+    def __init__(self, num_inputs: int, num_outputs: int, num_bins: int, *, self_normalizing: bool) -> None:
+        super().__init__()
+        kind = {"self_normalizing": self_normalizing}
+        self.first = ConvUnit(num_inputs, num_outputs, **kind)
+        self.dense = DenseOverFrequency(num_outputs, num_bins, **kind) if num_bins else nn.Identity()
+        self.second = ConvUnit(num_outputs, num_outputs, **kind)
+        self.same_width = num_inputs == num_outputs
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Run the block."""
+        first = self.first(features)
+        if self.same_width:
+            first = first + features
+        middle = self.dense(first)
+        return middle + self.second(middle)  # type: ignore[no-any-return]
+
+
+class FoldedUp(nn.Module):
+    """Twice the resolution by a transposed convolution, added to the skip connection, and a block.
+
+    Args:
+        num_inputs: Channels that come from below.
+        num_outputs: Channels of the skip connection and of the output.
+        num_bins: Bins ``F`` of the skip connection.
+        self_normalizing: As in `ConvUnit`.
+    """
+
+    def __init__(self, num_inputs: int, num_outputs: int, num_bins: int, *, self_normalizing: bool) -> None:
+        super().__init__()
+        self.up = nn.ConvTranspose2d(num_inputs, num_outputs, 2, stride=2)
+        self.block = FoldedBlock(num_outputs, num_outputs, num_bins, self_normalizing=self_normalizing)
+
+    def forward(self, features: Tensor, skip: Tensor) -> Tensor:
+        """Raise ``features`` to the size of ``skip`` and merge both."""
+        features = self.up(features)
+        # Pooling floors, so an odd size comes back one short.
+        missing = skip.shape[-1] - features.shape[-1], skip.shape[-2] - features.shape[-2]
+        if any(missing):
+            features = F.pad(features, (0, missing[0], 0, missing[1]))
+        return self.block(skip + features)  # type: ignore[no-any-return]
+
+
+class DenseOverAll(nn.Module):
+    """Two dense layers over all channels and bins of a frame, added to what comes in.
+
+    Args:
+        num_features: Channels times bins.
+        hidden_size: Features between the layers.
+
+    Shape:
+        - Input and output: ``[B, H, F, T]``
+    """
+
+    def __init__(self, num_features: int, hidden_size: int, *, self_normalizing: bool) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(num_features, hidden_size),
+            nn.SELU() if self_normalizing else nn.ReLU(),
+            nn.Linear(hidden_size, num_features),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Add what the layers make of ``features``."""
+        frames = features.permute(0, 3, 1, 2)
+        return features + self.layers(frames.flatten(2)).reshape(frames.shape).permute(0, 2, 3, 1)  # type: ignore[no-any-return]
+
+
+class FoldedNetSimple(nn.Module):
+    """A U-Net on folded bins that estimates one soft mask per target from a magnitude spectrogram.
+
+    Four neighbouring bins become channels, so the first of its four levels has a quarter of the bins and
+    twice the channels that the settings say; each level down has twice as many. Every level has dense layers
+    over frequency, and the deepest features of a frame are mixed as a whole. The output is unfolded again.
+    The number of bins is part of the net, the number of frames is not.
+
+    Args:
+        config: Settings of the model.
+
+    Shape:
+        - Input: magnitudes ``[B, C, F, T]``
+        - Output: `MaskEstimate` with a mask ``[B, S, C, F, T]``
+
+    Example:
+        >>> config = SpectrogramNetConfig(targets=("vocals", "drums"), num_hidden_channels=2)
+        >>> estimate = FoldedNetSimple(config)(torch.rand(3, 1, 513, 40))
+        >>> list(estimate.mask.shape)
+        [3, 2, 1, 513, 40]
+    """
+
+    self_normalizing = False
+
+    def __init__(self, config: SpectrogramNetConfig) -> None:
+        super().__init__()
+        self.num_targets = len(config.targets)
+        self.num_channels = config.num_channels
+        self.num_bins = config.num_bins
+        width = [2 * config.num_hidden_channels * 2**level for level in range(NUM_LEVELS + 1)]
+        kind = {"self_normalizing": self.self_normalizing}
+        # The highest bin stands alone behind a power of two, and holds next to nothing.
+        self.used_bins = max((config.num_bins - config.num_bins % FOLD) // FOLD, SMALLEST_SIDE) * FOLD
+        bins = [self.used_bins // FOLD // 2**level for level in range(NUM_LEVELS + 1)]
+        folded = config.num_channels * FOLD
+
+        self.standardize = nn.BatchNorm2d(config.num_channels)
+        self.input_affine = BinAffine(config.num_bins) if config.normalize_input else nn.Identity()
+        self.down = nn.ModuleList(
+            FoldedBlock(inputs, outputs, size, **kind)
+            for inputs, outputs, size in zip([folded, *width], width[:-1], bins, strict=False)
+        )
+        self.bottom = FoldedBlock(width[-2], width[-1], 0, **kind)
+        self.over_all = DenseOverAll(width[-1] * bins[-1], MIDDLE * config.num_hidden_channels, **kind)
+        self.dropout = (nn.AlphaDropout if self.self_normalizing else nn.Dropout)(config.dropout_p)
+        self.up = nn.ModuleList(
+            FoldedUp(width[level + 1], width[level], bins[level], **kind)
+            for level in reversed(range(NUM_LEVELS))
+        )
+        # What came in goes to the last layer too, where four bins share the channels of one place.
+        self.head = nn.Conv2d(width[0] + folded, self.num_targets * folded, 1)
+        self.output_affine = BinAffine(config.num_bins) if config.normalize_output else nn.Identity()
+        self.mask = Mask(config.mask_act_fn, config.leak_factor)
+        self.deepest = (width[-1], bins[-1])
+        _use_channels_last(self)
+
+    def bottleneck(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Transform the deepest features ``[B, H, F', T']``; a VAE adds its KL term."""
+        return features, None
+
+    def forward(self, magnitudes: Tensor) -> MaskEstimate:
+        """Estimate the masks of all targets."""
+        num_bins, num_frames = magnitudes.shape[-2:]
+        features = self.input_affine(self.standardize(magnitudes.clamp_min(1e-12).sqrt()))
+        missing_frames = max(0, SMALLEST_SIDE - num_frames)
+        features = F.pad(
+            features[:, :, : self.used_bins], (0, missing_frames, 0, max(0, self.used_bins - num_bins))
+        )
+        entrance = self._fold(features).contiguous(memory_format=torch.channels_last)
+
+        features, skips = entrance, []
+        for down in self.down:
+            skips.append(down(features))
+            features = F.max_pool2d(skips[-1], 2)
+        features, penalty = self.bottleneck(self.over_all(self.dropout(self.bottom(features))))
+        for up in self.up:
+            features = up(features, skips.pop())
+
+        # As if both lay side by side, without copying them there.
+        width = features.shape[1]
+        weight, bias = self.head.weight, self.head.bias
+        folded = F.conv2d(features, weight[:, :width], bias) + F.conv2d(entrance, weight[:, width:])
+        logits = self._unfold(folded)[..., :num_bins, :num_frames]
+        if logits.shape[-2] < num_bins:
+            # Bins that were left out do as the highest one below them.
+            lost = num_bins - logits.shape[-2]
+            logits = torch.cat(
+                (logits, logits[..., -1:, :].expand(*logits.shape[:-2], lost, num_frames)), dim=-2
+            )
+        return MaskEstimate(self.mask(self.output_affine(logits)), penalty)
+
+    def _fold(self, features: Tensor) -> Tensor:
+        """``[B, C, F, T]`` to ``[B, C * 4, F / 4, T]``."""
+        batch, channels, bins, frames = features.shape
+        rows = features.reshape(batch, channels, bins // FOLD, FOLD, frames)
+        return rows.transpose(2, 3).reshape(batch, channels * FOLD, bins // FOLD, frames)
+
+    def _unfold(self, features: Tensor) -> Tensor:
+        """``[B, S * C * 4, F / 4, T]`` to ``[B, S, C, F, T]``."""
+        batch, _, rows, frames = features.shape
+        shape = (batch, self.num_targets, self.num_channels)
+        return features.reshape(*shape, FOLD, rows, frames).transpose(3, 4).reshape(*shape, -1, frames)
+
+
+class FoldedNetLSTM(FoldedNetSimple):
+    """The U-Net on folded bins with a recurrent bottleneck, whose size does not grow with the chunk.
+
+    With ``input_axis`` 1 the number of frames is part of the net.
+
+    Example:
+        >>> config = RecurrentNetConfig(num_hidden_channels=2, hidden_size=8, sample_length=1)
+        >>> net = FoldedNetLSTM(config)
+        >>> list(net(torch.rand(1, 1, config.num_bins, config.num_frames)).mask.shape)
+        [1, 1, 1, 513, 88]
+    """
+
+    def __init__(self, config: RecurrentNetConfig) -> None:
+        super().__init__(config)
+        width, num_bins = self.deepest
+        num_frames = max(config.num_frames, SMALLEST_SIDE) // SMALLEST_SIDE
+        side = num_bins if config.input_axis == 0 else num_frames
+        channels = max(1, RECURRENT_FEATURES * width // side)
+        self.enter = nn.Conv2d(width, channels, 1)
+        self.recurrent = RecurrentBottleneck(
+            channels,
+            side,
+            axis=config.input_axis,
+            hidden_size=config.hidden_size,
+            depth=config.recurrent_depth,
+            dropout_p=config.dropout_p,
+            self_normalizing=self.self_normalizing,
+        )
+        self.leave = nn.Conv2d(channels, width, 1)
+        _use_channels_last(self)
+
+    def bottleneck(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Run the recurrent stack."""
+        return features + self.leave(self.recurrent(self.enter(features))), None
+
+
+class FoldedNetVAE(FoldedNetLSTM):
+    """The U-Net on folded bins with a variational latent before the recurrent stack, self-normalising.
+
+    In training the latent is sampled; at evaluation it is its mean, so that the net is deterministic.
+    """
+
+    self_normalizing = True
+
+    def __init__(self, config: RecurrentNetConfig) -> None:
+        super().__init__(config)
+        self.variational = VariationalBottleneck(self.deepest[0])
+        self.apply(lecun_init)
+        _use_channels_last(self)
+
+    def bottleneck(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Sample the latent, then run the recurrent stack."""
+        decoded, mu, log_var = self.variational(features)
+        return super().bottleneck(decoded)[0], kl_divergence(mu, log_var)
+
+
+def _use_channels_last(net: nn.Module) -> None:
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def create_folded_net(config: SpectrogramNetConfig) -> FoldedNetSimple:
+    """Build the net that ``config.net`` names, with fresh weights."""
+    if isinstance(config, RecurrentNetConfig):
+        return (FoldedNetVAE if config.net == "SpectrogramNetVAE" else FoldedNetLSTM)(config)
+    return FoldedNetSimple(config)
