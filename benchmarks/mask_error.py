@@ -28,7 +28,7 @@ from auralflow.datasets import Track, index_split
 from auralflow.models import load
 from auralflow.nets.door import SeparationModel
 from auralflow.storage import write_json
-from auralflow.transforms import STFT, overlap_add
+from auralflow.transforms import STFT, Chunking, overlap_add
 
 EDGES = (0, 120, 300, 1000, 3000, 8000, math.inf)
 """Borders of the bands in hertz: sub-bass, bass and fundamentals, low and high formants, sibilants, air."""
@@ -89,9 +89,8 @@ def errors(model: SeparationModel, mixture: Tensor, targets: dict[int, Tensor]) 
 
     length = model.config.chunk_samples
     signal = torch.cat((mixture, *targets.values()))
-    pieces = overlap_add(
-        [signal], process, chunk_length=length, step=max(1, round(length * (1 - OVERLAP))), batch_size=2
-    )
+    chunking = Chunking(length=length, step=max(1, round(length * (1 - OVERLAP))))
+    pieces = overlap_add([signal], process, chunking, batch_size=2)
     return torch.cat(list(pieces), dim=-1)
 
 

@@ -12,13 +12,11 @@ from scipy.signal import get_window
 from auralflow.transforms import (
     STFT,
     MelScale,
-    cross_fade_window,
     decibel,
     istft,
     magnitude,
     mel_filters,
     mel_scale,
-    overlap_add,
     phase,
     reconstruct,
     stft,
@@ -109,83 +107,3 @@ def test_mel_filters_cover_the_band_once():
     first, last = filters[0].argmax(), filters[-1].argmax()
     assert torch.allclose(filters.sum(0)[first : last + 1], torch.ones(last + 1 - first), atol=1e-5)
     assert (filters.argmax(1).diff() > 0).all()
-
-
-@QUICK
-@given(
-    num_samples=st.integers(1, 400),
-    chunk_length=st.integers(1, 120),
-    overlap=st.floats(0, 0.95),
-    batch_size=st.integers(1, 5),
-    block=st.integers(1, 300),
-)
-def test_chunks_add_up_to_the_signal(num_samples, chunk_length, overlap, batch_size, block):
-    step = max(1, round(chunk_length * (1 - overlap)))
-    signal = torch.randn(2, num_samples)
-    parts = overlap_add(
-        signal.split(block, dim=-1), lambda c: c, chunk_length=chunk_length, step=step, batch_size=batch_size
-    )
-    assert torch.allclose(torch.cat(list(parts), dim=-1), signal, atol=1e-5)
-
-
-def test_result_does_not_depend_on_blocks_or_batches():
-    signal = torch.randn(1, 1000)
-
-    def run(block, batch_size):
-        blocks = signal.split(block, dim=-1)
-        parts = overlap_add(blocks, double, chunk_length=90, step=60, batch_size=batch_size)
-        return torch.cat(list(parts), dim=-1)
-
-    expected = run(1000, 1)
-    for block, batch_size in ((1, 1), (7, 3), (333, 2), (90, 8)):
-        assert torch.equal(run(block, batch_size), expected)
-
-
-def double(chunks):
-    return 2 * chunks * torch.linspace(0, 1, chunks.shape[-1])
-
-
-def test_batches_are_no_larger_than_asked_and_chunks_all_of_one_length():
-    shapes = []
-
-    def watch(chunks):
-        shapes.append(tuple(chunks.shape))
-        return chunks
-
-    list(overlap_add([torch.zeros(2, 1000)], watch, chunk_length=100, step=75, batch_size=4))
-    assert {shape[1:] for shape in shapes} == {(2, 100)}
-    assert max(shape[0] for shape in shapes) == 4
-    assert sum(shape[0] for shape in shapes) == 1 + math.ceil((1000 - 100) / 75)
-
-
-def test_no_signal_gives_no_output():
-    assert list(overlap_add([], lambda c: c, chunk_length=10, step=5)) == []
-
-
-def test_input_is_read_only_as_far_as_needed():
-    read = []
-
-    def blocks():
-        for index in range(100):
-            read.append(index)
-            yield torch.zeros(1, 10)
-
-    stream = overlap_add(blocks(), lambda c: c, chunk_length=50, step=25, batch_size=2)
-    next(stream)
-    # One batch spans 75 samples, and one more block tells that it is not the last.
-    assert len(read) == 8
-
-
-@pytest.mark.parametrize("step", [0, -1, 11])
-def test_impossible_steps_are_refused(step):
-    with pytest.raises(ValueError, match=r"step is .*: it must be from 1 to chunk_length"):
-        list(overlap_add([torch.zeros(1, 10)], lambda c: c, chunk_length=10, step=step))
-
-
-@QUICK
-@given(length=st.integers(1, 500), share=st.floats(0.01, 1))
-def test_the_window_is_symmetric_positive_and_at_most_one(length, share):
-    window = cross_fade_window(length, max(1, round(length * share)))
-    assert window.min() > 0
-    assert window.max() <= 1
-    assert torch.equal(window, window.flip(0))

@@ -21,7 +21,7 @@ from auralflow.evaluation.scores import ACCOMPANIMENT
 from auralflow.evaluation.streams import BlockReader, mixture_blocks, track_channels
 from auralflow.nets.door import SeparationModel
 from auralflow.separation import Separator
-from auralflow.transforms import overlap_add
+from auralflow.transforms import Chunking, overlap_add
 
 __all__ = ["IdealMask", "MixtureAsEstimate", "ModelSystem", "StemFolder", "System", "fingerprint"]
 
@@ -165,8 +165,9 @@ class IdealMask:
         masked = overlap_add(
             (torch.from_numpy(block).to(self.device) for block in inside),
             lambda chunks: self._mask(chunks, channels),
-            chunk_length=config.chunk_samples,
-            step=max(1, round(config.chunk_samples * (1 - self.overlap))),
+            Chunking(
+                length=config.chunk_samples, step=max(1, round(config.chunk_samples * (1 - self.overlap)))
+            ),
         )
         flat = (part.flatten(0, 1).cpu().numpy() for part in masked)
         for block in resample_stream(flat, config.sample_rate, track.sample_rate, len(targets) * channels):

@@ -313,8 +313,7 @@ class SeparationModel(nn.Module):
                     overlap_add(
                         [item],
                         lambda chunks: self(chunks.to(self.device)).audio,
-                        chunk_length=chunking.length,
-                        step=chunking.step,
+                        chunking,
                         batch_size=batch_size,
                     )
                 ),

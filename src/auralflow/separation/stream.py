@@ -101,7 +101,7 @@ class Separator:
     def latency(self) -> float:
         """Seconds that must have been read at most before a sample is finished, at the model's own rate."""
         chunking = self.engine.chunking
-        samples = chunking.length + self.engine.batch_size * chunking.step
+        samples = chunking.length + self.engine.batch_size * chunking.step + chunking.reach
         return samples / self.model.config.sample_rate
 
     @overload
@@ -214,8 +214,7 @@ class Separator:
         separated = overlap_add(
             (torch.from_numpy(layout.spread(block)) for block in blocks),
             lambda chunks: layout.separate(self.engine, chunks),
-            chunk_length=self.engine.chunking.length,
-            step=self.engine.chunking.step,
+            self.engine.chunking,
             # More groups are more rows of the net's batch.
             batch_size=max(1, self.engine.batch_size // layout.num_groups),
         )

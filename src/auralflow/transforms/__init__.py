@@ -7,8 +7,8 @@ Shape letters: ``B`` batch, ``S`` source, ``C`` channel, ``F`` frequency bin, ``
 ``M`` mel band.
 """
 
-from auralflow.transforms.chunking import Chunking, WindowName
-from auralflow.transforms.chunks import cross_fade_window, overlap_add
+from auralflow.transforms.chunking import Chunking, WindowName, cross_fade_window
+from auralflow.transforms.chunks import overlap_add
 from auralflow.transforms.mel import MelScale, mel_filters, mel_scale
 from auralflow.transforms.phase import griffin_lim
 from auralflow.transforms.spectra import (

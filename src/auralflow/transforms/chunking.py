@@ -3,9 +3,15 @@
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Chunking", "WindowName"]
+import torch
+from torch import Tensor
+
+__all__ = ["Chunking", "WindowName", "cross_fade_window"]
 
 WindowName = Literal["cross_fade", "triangle", "hann", "linear_tenth", "rectangle"]
+
+LEAST_WEIGHT = 1e-8
+"""In place of a weight of zero: nothing beside any other weight, and all there is where there is no other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,21 +23,33 @@ class Chunking:
 
     Attributes:
         length: Samples of a chunk whose estimates are used.
-        step: Samples from one chunk's start to the next.
+        step: Samples from one chunk's start to the next, from 1 to ``length``.
         window: Weights of a chunk's estimates. ``cross_fade``: linear fades over what chunks share;
-            ``triangle``: rising to the middle (Demucs); ``hann``: symmetric, of the chunk's actual length
-            (MDX-Net); ``linear_tenth``: fades over a tenth of a chunk, none at the ends of the song (MSST);
-            ``rectangle``: ones.
+            ``triangle``: rising to the middle (Demucs); ``hann``: symmetric, of what is song in the chunk
+            (MDX-Net); ``linear_tenth``: fades over a tenth of a chunk, none where the first chunk begins and
+            the last one ends (MSST); ``rectangle``: ones.
         normalized: Divide by the sum of the weights. Off, chunks add up, as frames of one transform do.
         before: Samples put in front of the song.
-        after: Samples put behind it, beside what fills the last chunk.
-        edges: What those samples are: zeros, or the song mirrored (where it is long enough).
+        after: Samples put behind it.
+        multiple: Zeros are put behind the song, before ``after``, up to the next multiple of so many samples;
+            a whole one more where it is a multiple already (MDX-Net). 0: none.
+        edges: What ``before`` and ``after`` are: ``zeros``, or the song mirrored, where it is longer than
+            both (``reflect``); where it is not, nothing is put there.
         context: Samples on both sides of a chunk that the net reads and whose estimates are left out; of the
             song where it has them, else zeros.
         every_step: Begin a chunk at every multiple of ``step`` within the song, also where it covers nothing
             new.
         last: How a chunk that runs past the end is filled: with ``zeros``; mirrored where more than half of
-            it is song (``reflect``); or cut short and centred in the net's length (``centre``, Demucs).
+            it is song, else with zeros (``reflect``); taken earlier, so that what is left of it lies in its
+            middle (``centre``, Demucs); or not at all (``short``, for nets of any length).
+
+    Raises:
+        ValueError: If a number is out of range.
+
+    Example:
+        >>> Chunking(length=4, step=5)
+        Traceback (most recent call last):
+        ValueError: step is 5: it must be from 1 to length (4)
     """
 
     length: int
@@ -40,7 +58,91 @@ class Chunking:
     normalized: bool = True
     before: int = 0
     after: int = 0
+    multiple: int = 0
     edges: Literal["zeros", "reflect"] = "zeros"
     context: int = 0
     every_step: bool = False
-    last: Literal["zeros", "reflect", "centre"] = "zeros"
+    last: Literal["zeros", "reflect", "centre", "short"] = "zeros"
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.step <= self.length:
+            raise ValueError(f"step is {self.step}: it must be from 1 to length ({self.length})")
+        for name in ("before", "after", "multiple", "context"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}: it must not be negative")
+
+    @property
+    def read_length(self) -> int:
+        """Samples that the net reads at once: the chunk and its context."""
+        return self.length + 2 * self.context
+
+    @property
+    def history(self) -> int:
+        """Samples before a chunk that may be read again for it."""
+        return self.context + (self.length // 2 if self.last == "centre" else 0)
+
+    @property
+    def reach(self) -> int:
+        """Samples past the end of a chunk that must have been read at most before it is processed."""
+        return self.context + (self.before + self.after + 1 if self.edges == "reflect" else 0)
+
+    def count(self, num_samples: int) -> int:
+        """Number of chunks that a padded signal is dealt out in."""
+        if self.every_step:
+            return -(-num_samples // self.step)
+        return 1 + -(-max(0, num_samples - self.length) // self.step)
+
+    def weights(self, num_samples: int, *, is_first: bool = False, is_last: bool = False) -> Tensor:
+        """Weights ``[length]`` of a chunk.
+
+        Args:
+            num_samples: How much of the chunk is song; weights beyond mean nothing.
+            is_first: Whether it is the first chunk.
+            is_last: Whether it is the last one.
+
+        Example:
+            >>> Chunking(length=5, step=4, window="triangle").weights(5).tolist()
+            [0.3333333432674408, 0.6666666865348816, 1.0, 0.6666666865348816, 0.3333333432674408]
+        """
+        window = torch.ones(self.length)
+        match self.window:
+            case "cross_fade":
+                return cross_fade_window(self.length, self.step)
+            case "triangle":
+                half = self.length // 2
+                rise, fall = torch.arange(1, half + 1), torch.arange(self.length - half, 0, -1)
+                window = torch.cat((rise, fall)) / (self.length - half)
+            case "hann":
+                window[:num_samples] = torch.hann_window(num_samples, periodic=False)
+            case "linear_tenth":
+                fade = self.length // 10
+                ramp = torch.linspace(0, 1, fade)
+                if not is_first:
+                    window[:fade] = ramp
+                if is_first or not is_last:
+                    window[self.length - fade :] = ramp.flip(0)
+            case "rectangle":
+                pass
+        return window.clamp_min(LEAST_WEIGHT)
+
+
+def cross_fade_window(length: int, step: int) -> Tensor:
+    """Weights of a chunk: linear fades over the overlap, flat between, never zero.
+
+    A net knows least about the ends of its chunk, where it sees only one side of what it has to judge; so
+    the ends count least where another chunk covers the same samples.
+
+    Args:
+        length: Samples in a chunk.
+        step: Samples from one chunk's start to the next.
+
+    Returns:
+        ``[length]``, in (0, 1].
+
+    Example:
+        >>> cross_fade_window(6, 4).tolist()
+        [0.25, 0.75, 1.0, 1.0, 0.75, 0.25]
+    """
+    fade = max(1.0, min(length - step, length / 2))
+    ramp = torch.arange(length, dtype=torch.float32) + 0.5
+    return (torch.minimum(ramp, ramp.flip(0)) / fade).clamp_max(1.0)

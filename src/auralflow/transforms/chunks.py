@@ -3,125 +3,261 @@
 Shape letters: ``B`` batch, ``C`` channel.
 """
 
-import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["cross_fade_window", "overlap_add"]
+from auralflow.transforms.chunking import Chunking
 
-
-def cross_fade_window(length: int, step: int) -> Tensor:
-    """Weights of a chunk for `overlap_add`: linear fades over the overlap, flat between, never zero.
-
-    A net knows least about the ends of its chunk, where it sees only one side of what it has to judge; so
-    the ends count least where another chunk covers the same samples.
-
-    Args:
-        length: Samples in a chunk.
-        step: Samples from one chunk's start to the next.
-
-    Returns:
-        ``[length]``, in (0, 1].
-
-    Example:
-        >>> cross_fade_window(6, 4).tolist()
-        [0.25, 0.75, 1.0, 1.0, 0.75, 0.25]
-    """
-    fade = max(1.0, min(length - step, length / 2))
-    ramp = torch.arange(length, dtype=torch.float32) + 0.5
-    return (torch.minimum(ramp, ramp.flip(0)) / fade).clamp_max(1.0)
+__all__ = ["overlap_add"]
 
 
 def overlap_add(
     blocks: Iterable[Tensor],
     process: Callable[[Tensor], Tensor],
+    chunking: Chunking,
     *,
-    chunk_length: int,
-    step: int,
     batch_size: int = 1,
 ) -> Iterator[Tensor]:
-    """Run a function of fixed-length chunks over a signal of any length, as a stream.
+    """Run a function of chunks over a signal of any length, as a stream.
 
-    The signal is cut into chunks of ``chunk_length`` every ``step`` samples, ``process`` sees them in
-    batches, and its results are cross-faded and divided by the sum of the weights: if ``process`` returns
-    its input, the output is the input. The last chunk is padded with zeros. A new chunk is only begun for
-    samples that no earlier chunk covers. Memory does not grow with the signal: at most
-    ``chunk_length + (batch_size - 1) * step`` samples plus one block are held.
+    The signal is cut into chunks, ``process`` sees them in batches, and its results are weighted, added up
+    and divided by the sum of the weights: if ``process`` returns its input, the output is the input. Memory
+    does not grow with the signal: at most a batch, what `Chunking` holds back and one block are held.
 
     Args:
         blocks: The signal as consecutive pieces ``[C, n]`` of any length.
-        process: Maps ``[B, C, chunk_length]`` to ``[B, ..., chunk_length]``, ``B`` up to ``batch_size``.
-        chunk_length: Samples in a chunk.
-        step: Samples from one chunk's start to the next, from 1 to ``chunk_length``.
+        process: Maps ``[B, C, n]`` to ``[B, ..., n]``, ``B`` up to ``batch_size`` and ``n`` the length of a
+            chunk and its context.
+        chunking: Where chunks begin, how they are filled and weighted.
         batch_size: Chunks that ``process`` gets at once.
 
     Yields:
-        Finished pieces ``[..., n]``; together they are as long as the signal. A sample is finished at the
-        latest when ``chunk_length + batch_size * step`` samples after it have been read.
-
-    Raises:
-        ValueError: If ``step`` is not from 1 to ``chunk_length``.
+        Finished pieces ``[..., n]``; together they are as long as the signal, and the same however the signal
+        was cut into blocks.
 
     Example:
         >>> signal = torch.randn(2, 1000)
-        >>> parts = overlap_add(signal.split(300, dim=-1), lambda chunk: chunk, chunk_length=64, step=48)
+        >>> parts = overlap_add(signal.split(300, dim=-1), lambda chunk: chunk, Chunking(length=64, step=48))
         >>> torch.allclose(torch.cat(list(parts), dim=-1), signal, atol=1e-6)
         True
     """
-    if not 1 <= step <= chunk_length:
-        raise ValueError(f"step is {step}: it must be from 1 to chunk_length ({chunk_length})")
-    window = cross_fade_window(chunk_length, step)
-    tail: Tensor | None = None  # weighted sum of what is not finished yet, [..., chunk_length - step]
-    weight = torch.zeros(chunk_length - step)  # sum of the weights there
-
-    for batch, num_samples, is_last in _batches(blocks, chunk_length, step, batch_size):
-        estimates = process(batch)
-        window, weight = window.to(estimates), weight.to(estimates)
-        finished = []
-        for estimate in estimates * window:
-            total = estimate
-            sums = window
-            if tail is not None:
-                total = total.clone()
-                total[..., : chunk_length - step] += tail
-                sums = window.clone()
-                sums[: chunk_length - step] += weight
-            finished.append(total[..., :step] / sums[:step])
-            tail, weight = total[..., step:], sums[step:]
-        if is_last and tail is not None:
-            finished.append(tail / weight)
-        yield torch.cat(finished, dim=-1)[..., :num_samples]
+    padding = _Padding(chunking)
+    added = _added_up(_batches(padding.padded(blocks), chunking, batch_size), process, chunking)
+    if padding.passes_through:
+        yield from added
+        return
+    position = 0
+    for part in added:
+        # Behind the song nothing is finished before all of it has been read, and its length is known.
+        start = max(0, padding.before - position)
+        stop = part.shape[-1] if padding.end is None else padding.end - position
+        position += part.shape[-1]
+        if start < min(stop, part.shape[-1]):
+            yield part[..., start:stop]
 
 
-def _batches(
-    blocks: Iterable[Tensor], chunk_length: int, step: int, batch_size: int
-) -> Iterator[tuple[Tensor, int, bool]]:
-    """Cut a stream into batches of chunks: the batch, how many samples it finishes, whether it is the last.
+class _Padding:
+    """What is put in front of and behind a signal.
 
-    A batch of ``k`` chunks finishes ``k * step`` samples, the last one all that is left.
+    Attributes:
+        before: Samples in front; known when the first block has come out.
+        end: Where the signal ends in what comes out; None until it is known.
     """
+
+    def __init__(self, chunking: Chunking) -> None:
+        self.chunking = chunking
+        self.before = 0
+        self.end: int | None = None
+
+    @property
+    def passes_through(self) -> bool:
+        """Whether the signal stays as it is."""
+        return not (self.chunking.before or self.chunking.after or self.chunking.multiple)
+
+    def padded(self, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
+        """The signal ``[C, n]`` and what is around it, block by block."""
+        if self.passes_through:
+            yield from blocks
+            return
+        chunking = self.chunking
+        reflect = chunking.edges == "reflect"
+        # So long that it can be mirrored at both ends, if it is at all; and never empty.
+        least = chunking.before + chunking.after + 1 if reflect else 1
+        start, rest = _start(blocks, least)
+        if start.shape[-1] == 0:
+            return
+        mirrors = reflect and start.shape[-1] >= least
+        total = 0
+        if mirrors or not reflect:
+            self.before = chunking.before
+            yield start[..., 1 : chunking.before + 1].flip(-1) if mirrors else _zeros(start, chunking.before)
+        tail = start[..., :0]
+        for block in _chained(start, rest):
+            total += block.shape[-1]
+            if mirrors:
+                tail = torch.cat((tail, block), dim=-1)[..., -(chunking.after + 1) :]
+            yield block
+        self.end = self.before + total
+        if chunking.multiple:
+            yield _zeros(start, chunking.multiple - total % chunking.multiple)
+        if mirrors:
+            yield tail[..., :-1].flip(-1)
+        elif not reflect:
+            yield _zeros(start, chunking.after)
+
+
+def _start(blocks: Iterable[Tensor], least: int) -> tuple[Tensor, Iterator[Tensor]]:
+    """The first samples, as many as there must be if there are so many; and the other blocks."""
+    iterator = iter(blocks)
+    held: list[Tensor] = []
+    while sum(block.shape[-1] for block in held) < least:
+        block = next(iterator, None)
+        if block is None:
+            break
+        held.append(block)
+    return torch.cat(held, dim=-1) if held else torch.zeros(0), iterator
+
+
+def _chained(first: Tensor, others: Iterator[Tensor]) -> Iterator[Tensor]:
+    yield first
+    yield from others
+
+
+def _zeros(like: Tensor, count: int) -> Tensor:
+    return like.new_zeros(*like.shape[:-1], count)
+
+
+class _Batch(NamedTuple):
+    """Chunks that are processed at once.
+
+    Attributes:
+        inputs: ``[B, C, n]``.
+        lengths: How much of each is song.
+        starts: Where each one's own samples begin in its input.
+        num_samples: How many samples are finished when it is added.
+        is_first: Whether its first chunk is the first of all.
+        is_last: Whether its last chunk is the last of all.
+    """
+
+    inputs: Tensor
+    lengths: list[int]
+    starts: list[int]
+    num_samples: int
+    is_first: bool
+    is_last: bool
+
+
+def _batches(blocks: Iterable[Tensor], chunking: Chunking, batch_size: int) -> Iterator[_Batch]:
+    """Cut a stream into batches; one of ``k`` chunks finishes ``k * step`` samples, the last all."""
+    length, step, context, history = chunking.length, chunking.step, chunking.context, chunking.history
     pending: deque[Tensor] = deque()
-    held = 0
-    span = chunk_length + (batch_size - 1) * step  # samples under a full batch
-    # One sample more than a batch spans must have been read to know that the batch is not the last.
+    held = 0  # samples from the next chunk's start on
+    is_first = True
+    span = length + (batch_size - 1) * step + context  # samples that a full batch reads from there on
+    # One sample more than that must have been read to know that the batch is not the last.
     for block in blocks:
+        if not pending and history:
+            pending.append(_zeros(block, history))
         pending.append(block)
         held += block.shape[-1]
         if held <= span:
             continue
         signal = torch.cat(list(pending), dim=-1)
-        while signal.shape[-1] > span:
-            yield signal[..., :span].unfold(-1, chunk_length, step).movedim(-2, 0), batch_size * step, False
+        while held > span:
+            read = signal[..., history - context : history + span]
+            inputs = read.unfold(-1, chunking.read_length, step).movedim(-2, 0)
+            yield _Batch(
+                inputs, [length] * batch_size, [context] * batch_size, batch_size * step, is_first, False
+            )
+            is_first = False
             signal = signal[..., batch_size * step :]
+            held -= batch_size * step
         pending = deque([signal])
-        held = signal.shape[-1]
-    if held == 0:
-        return
-    signal = torch.cat(list(pending), dim=-1)
-    count = 1 + math.ceil(max(0, held - chunk_length) / step)
-    padded = F.pad(signal, (0, chunk_length + (count - 1) * step - held))
-    yield padded.unfold(-1, chunk_length, step).movedim(-2, 0), held, True
+    if held > 0:
+        yield from _last_batches(torch.cat(list(pending), dim=-1), held, chunking, batch_size, is_first)
+
+
+def _last_batches(
+    signal: Tensor, held: int, chunking: Chunking, batch_size: int, is_first: bool
+) -> Iterator[_Batch]:
+    """The chunks that begin in the last samples, some of which run past the end."""
+    length, step = chunking.length, chunking.step
+    count = chunking.count(held)
+    lengths = [min(length, held - index * step) for index in range(count)]
+    if chunking.last == "short":
+        # A batch has one length.
+        sizes = [batch_size] * (sum(size == length for size in lengths) // batch_size)
+        whole = sum(size == length for size in lengths) % batch_size
+        sizes += ([whole] if whole else []) + [1] * sum(size < length for size in lengths)
+    else:
+        sizes = [min(batch_size, count - index) for index in range(0, count, batch_size)]
+    first = 0
+    for size in sizes:
+        chunks = [
+            _one(signal, index * step, lengths[index], chunking) for index in range(first, first + size)
+        ]
+        inputs = torch.stack([chunk for chunk, _ in chunks])
+        starts = [start for _, start in chunks]
+        own = lengths[first : first + size]
+        is_last = first + size == count
+        finished = held - first * step if is_last else size * step
+        yield _Batch(inputs, own, starts, finished, is_first and first == 0, is_last)
+        first += size
+
+
+def _one(signal: Tensor, position: int, size: int, chunking: Chunking) -> tuple[Tensor, int]:
+    """The input of a chunk of ``size`` samples at ``position``, and where the chunk begins in it."""
+    start, context = position + chunking.history, chunking.context
+    missing = chunking.length - size
+    if missing and chunking.last == "centre":
+        start -= missing // 2
+        return _read(signal, start - context, chunking.read_length), context + missing // 2
+    if missing and chunking.last == "short":
+        return _read(signal, start - context, size + 2 * context), context
+    if missing and chunking.last == "reflect" and size > chunking.length // 2:
+        read = _read(signal, start - context, context + size)
+        return F.pad(F.pad(read, (0, missing), mode="reflect"), (0, context)), context
+    return _read(signal, start - context, chunking.read_length), context
+
+
+def _read(signal: Tensor, start: int, size: int) -> Tensor:
+    """Samples of a signal, and zeros behind its end."""
+    part = signal[..., start : start + size]
+    return F.pad(part, (0, size - part.shape[-1]))
+
+
+def _added_up(
+    batches: Iterable[_Batch], process: Callable[[Tensor], Tensor], chunking: Chunking
+) -> Iterator[Tensor]:
+    """Weight estimates of chunks and add them up to one signal."""
+    length, step = chunking.length, chunking.step
+    usual = chunking.weights(length)
+    tail: Tensor | None = None  # weighted sum of what is not finished yet, [..., length - step]
+    weight = torch.zeros(length - step)  # sum of the weights there
+    for batch in batches:
+        estimates = process(batch.inputs)
+        usual, weight = usual.to(estimates), weight.to(estimates)
+        finished = []
+        for index, (size, start) in enumerate(zip(batch.lengths, batch.starts, strict=True)):
+            is_first = batch.is_first and index == 0
+            is_last = batch.is_last and index == len(batch.lengths) - 1
+            window = usual
+            if size < length or is_first or is_last:
+                window = chunking.weights(size, is_first=is_first, is_last=is_last).to(estimates)
+            estimate = estimates[index][..., start : start + length]
+            total = F.pad(estimate, (0, length - estimate.shape[-1])) * window
+            sums = window
+            if tail is not None:
+                total[..., : length - step] += tail
+                sums = window.clone()
+                sums[: length - step] += weight
+            finished.append(total[..., :step] / sums[:step] if chunking.normalized else total[..., :step])
+            tail, weight = total[..., step:], sums[step:]
+        if batch.is_last and tail is not None:
+            finished.append(tail / weight if chunking.normalized else tail)
+        yield torch.cat(finished, dim=-1)[..., : batch.num_samples]
