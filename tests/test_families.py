@@ -22,7 +22,7 @@ from auralflow.models import create_model_folder, load
 from auralflow.nets.door import Estimate, SeparationModel, Traits
 from auralflow.nets.families import FAMILIES, all_nets, create_model, find_family, parse_model_config
 from auralflow.nets.unet import NETS, SpectrogramNetConfig
-from auralflow.separation import Separator
+from auralflow.separation import Separator, separate_file
 from auralflow.trainer import Trainer, train
 from auralflow.trainer.objective import compute_loss
 from auralflow.transforms import STFT
@@ -247,3 +247,59 @@ def test_a_song_through_the_toy_family_keeps_rate_channels_and_length(toy, tmp_p
     model = create_model(toy(targets=("vocals",), sample_rate=16000, sample_length=0.25))
     soundfile.write(tmp_path / "song.wav", np.zeros((12345, 2)), 22050)
     assert Separator(model).separate(tmp_path / "song.wav").shape == (1, 2, 12345)
+
+
+class Levelled(SeparationModel):
+    """What it returns depends on the level of the song."""
+
+    traits = Traits(standardized=True)
+
+    def __init__(self, **settings) -> None:
+        super().__init__()
+        self.config = SpectrogramNetConfig(sample_rate=8000, sample_length=0.5, **settings)
+        self.transform = STFT(256)
+
+    def forward(self, mixture):
+        targets = [mixture.tanh(), mixture - mixture.tanh()][: len(self.config.targets)]
+        return Estimate(mixture, self.transform, audio=torch.stack(targets, dim=1))
+
+
+def song(frames=30000, channels=2):
+    """Quiet at first, then loud, and not around zero."""
+    generator = np.random.default_rng(2)
+    swell = np.linspace(0.01, 0.3, frames)
+    return (0.05 + swell * generator.standard_normal((channels, frames))).astype(np.float32)
+
+
+def test_a_net_that_wants_a_whole_songs_level_gets_it_of_samples_and_files(tmp_path):
+    audio = song()
+    soundfile.write(tmp_path / "song.wav", audio.T, 8000, subtype="FLOAT")
+    mono = audio.mean(0).astype(np.float64)
+    mean, deviation = mono.mean(), mono.std(ddof=1) + 1e-8
+    expected = np.tanh((audio - mean) / deviation) * deviation + mean
+    separator = Separator(Levelled())
+    for source in (audio, tmp_path / "song.wav"):
+        np.testing.assert_allclose(separator.separate(source, 8000)[0], expected, atol=2e-6)
+    separate_file(separator, tmp_path / "song.wav", tmp_path / "stems", clip="float", subtype="FLOAT")
+    written, _ = soundfile.read(tmp_path / "stems" / "vocals.wav", dtype="float32")
+    np.testing.assert_allclose(written.T, expected, atol=2e-6)
+
+
+def test_a_stream_uses_the_level_of_what_was_read_whatever_its_blocks_and_says_so_once(caplog):
+    audio = song(20000)
+    separator = Separator(Levelled(targets=("vocals", "other")), consistent=True)
+    results = []
+    for size in (20000, 777, 1):
+        blocks = (audio[:, start : start + size] for start in range(0, 20000, size))
+        parts = [block.targets for block in separator.stream(blocks, 8000, 2)]
+        results.append(np.concatenate(parts, axis=-1))
+    assert caplog.text.count("wants to know a whole song's level") == 1
+    for result in results:
+        assert np.array_equal(result, results[0])
+        np.testing.assert_allclose(result.sum(0), audio, atol=1e-6)
+
+
+def test_silence_has_a_level_too():
+    silence = np.zeros((1, 9000), dtype=np.float32)
+    assert np.abs(Separator(Levelled()).separate(silence)).max() < 1e-6
+    assert Separator(Levelled()).separate(silence[:, :1]).shape == (1, 1, 1)

@@ -360,9 +360,9 @@ def test_a_trained_folder_is_neither_overwritten_nor_lost(dataset, model_folder)
     weights = (folder / WEIGHTS_FILE).read_bytes()
     with pytest.raises(UsageError, match=r"already holds a training .*--resume.*--force"):
         prepare_folder(folder, dataset, QUICK, resume=False)
-    assert prepare_folder(folder, dataset, QUICK, resume=True) is None
+    assert prepare_folder(folder, dataset, QUICK, resume=True).previous is None
     assert (folder / WEIGHTS_FILE).read_bytes() == weights
-    previous = prepare_folder(folder, dataset, QUICK, resume=False, force=True)
+    previous = prepare_folder(folder, dataset, QUICK, resume=False, force=True).previous
     assert (previous / WEIGHTS_FILE).read_bytes() == weights
     assert (previous / CHECKPOINT_FILE).is_file()
     assert not (folder / WEIGHTS_FILE).exists()

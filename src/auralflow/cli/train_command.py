@@ -56,10 +56,11 @@ def train(
     if init:
         _find_start(init)
     # Of several processes one writes.
+    prepared = None
     if IS_FIRST_PROCESS:
-        previous = prepare_folder(model, dataset, settings, resume=resume, force=force, initial=init)
-        if previous:
-            note(f"the earlier training was moved to {previous}")
+        prepared = prepare_folder(model, dataset, settings, resume=resume, force=force, initial=init)
+        if prepared.previous:
+            note(f"the earlier training was moved to {prepared.previous}")
     if display:
         show_settings(str(model / TRAINER_FILE), settings.model_dump(mode="json"))
     for line in explain_no_effect(model, settings, resume=resume):
@@ -69,7 +70,15 @@ def train(
     from auralflow.trainer import train as run_training
 
     with ProgressCallback(settings.max_epochs, silent=settings.silent) as progress:
-        trainer = run_training(model, dataset, settings, resume=resume, initial=init, callbacks=[progress])
+        trainer = run_training(
+            model,
+            dataset,
+            settings,
+            resume=resume,
+            initial=init,
+            callbacks=[progress],
+            prepared=prepared,
+        )
     if trainer.was_stopped:
         note(f"stopped in epoch {trainer.state.epoch + 1}; go on with --resume")
         return ExitCode.INTERRUPTED

@@ -84,9 +84,9 @@ class ModelSystem:
     def stream(self, track: Track, sources: Sequence[str], targets: Sequence[str]) -> Iterator[Audio]:
         """Separate the mixture; ``[S, K, n]`` blocks."""
         chosen = [self.targets.index(target) for target in targets]
-        blocks = mixture_blocks(track, sources)
-        channels = track_channels(track, sources)
-        for block in self.separator.stream(blocks, track.sample_rate, channels):
+        rate, channels = track.sample_rate, track_channels(track, sources)
+        level = self.separator.measure(mixture_blocks(track, sources), rate, channels)
+        for block in self.separator.stream(mixture_blocks(track, sources), rate, channels, level):
             yield block.targets[chosen]
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from auralflow.audio import AudioInfo, AudioWriter, probe, read_tags, stream_audio
+from auralflow.audio import Audio, AudioInfo, AudioWriter, probe, read_tags, stream_audio
 from auralflow.config import StemConfig, parse_settings
 from auralflow.errors import AudioError, CancelledError
 from auralflow.separation.encoding import Encoding, choose_encoding
@@ -161,16 +161,19 @@ class _Job:
     ) -> Generator[SeparatedBlock, None, None]:
         """The finished blocks; decoding, the net and whoever takes the blocks work at the same time."""
         wide = self.info.subtype in ("PCM_32", "DOUBLE", "PCM_S32LE", "PCM_F64LE")
-        decoded = prefetch(
-            stream_audio(
+
+        def decoded() -> Iterator[Audio]:
+            yield from stream_audio(
                 self.info.path,
                 start=self.start,
                 frames=self.frames,
                 dtype="float64" if wide else "float32",
             )
-        )
+
         done = 0
-        blocks = self.separator.stream(decoded, self.info.sample_rate, self.info.channels)
+        rate, channels = self.info.sample_rate, self.info.channels
+        level = self.separator.measure(decoded(), rate, channels)
+        blocks = self.separator.stream(prefetch(decoded()), rate, channels, level)
         for block in prefetch(blocks):
             if should_stop():
                 raise CancelledError(f"the separation of '{self.info.path}' was stopped before its end")

@@ -1,7 +1,7 @@
 """Everything that can be separated, as a stream of blocks."""
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,13 +25,13 @@ class OpenSource:
     """A signal that is ready to be read.
 
     Attributes:
-        blocks: Pieces ``[K, n]``.
+        blocks: Begins to read from the start: pieces ``[K, n]``.
         sample_rate: In hertz.
         channels: ``K``.
         frames: ``N``.
     """
 
-    blocks: Iterable[Audio]
+    blocks: Callable[[], Iterable[Audio]]
     sample_rate: int
     channels: int
     frames: int
@@ -70,7 +70,7 @@ def open_source(source: Source, sample_rate: int) -> Iterator[OpenSource]:
 
 def _open_file(path: Path) -> OpenSource:
     info = probe(path)
-    return OpenSource(stream_audio(path), info.sample_rate, info.channels, info.frames)
+    return OpenSource(lambda: stream_audio(path), info.sample_rate, info.channels, info.frames)
 
 
 def _open_samples(samples: Audio, sample_rate: int) -> OpenSource:
@@ -86,6 +86,5 @@ def _open_samples(samples: Audio, sample_rate: int) -> OpenSource:
             "cannot separate these samples", found=str(samples.dtype), expected="floats from -1 to 1"
         )
     check_finite(samples, Path("samples"))
-    return OpenSource(
-        [samples.astype(np.float32, copy=False)], sample_rate, samples.shape[0], samples.shape[1]
-    )
+    floats = samples.astype(np.float32, copy=False)
+    return OpenSource(lambda: [floats], sample_rate, samples.shape[0], samples.shape[1])

@@ -23,6 +23,7 @@ from auralflow.separation.channels import ChannelLayout
 from auralflow.separation.engine import ChunkEngine
 from auralflow.separation.pipeline import average, take
 from auralflow.separation.sources import Source, open_source
+from auralflow.separation.statistics import HeardSoFar, Level, measure
 from auralflow.transforms import overlap_add
 
 __all__ = ["SeparatedBlock", "Separator"]
@@ -75,6 +76,7 @@ class Separator:
         self.overlap = model.config.overlap if settings.overlap is None else settings.overlap
         # Resolved, so that what is asked for by default and by number is one thing to the journal.
         self.settings = settings.model_copy(update={"overlap": self.overlap})
+        self._warned = False
         self.engine = ChunkEngine(model, self.settings, check_device(self.settings.device))
         logger.info(
             "%s for %s on %s with %d threads, chunks of %.2f s by %d, backend %s",
@@ -149,9 +151,10 @@ class Separator:
             CancelledError: If ``should_stop`` said so.
         """
         with open_source(source, sample_rate or self.model.config.sample_rate) as opened:
+            level = self.measure(opened.blocks(), opened.sample_rate, opened.channels)
             parts = [np.zeros((len(self.targets), opened.channels, 0), dtype=np.float32)]
             done = 0
-            for block in self.stream(opened.blocks, opened.sample_rate, opened.channels):
+            for block in self.stream(opened.blocks(), opened.sample_rate, opened.channels, level):
                 if should_stop():
                     raise CancelledError("the separation was stopped before its end")
                 parts.append(block.targets)
@@ -160,7 +163,22 @@ class Separator:
         separated = np.concatenate(parts, axis=-1)
         return torch.from_numpy(separated).to(source.device) if isinstance(source, Tensor) else separated
 
-    def stream(self, blocks: Iterable[Audio], sample_rate: int, channels: int) -> Iterator[SeparatedBlock]:
+    def measure(self, blocks: Iterable[Audio], sample_rate: int, channels: int) -> Level | None:
+        """What `stream` wants to know of a whole song beforehand; None, and nothing is read, for most nets.
+
+        Args:
+            blocks: The song as consecutive pieces ``[K, n]`` of any length, which are used up.
+            sample_rate: In hertz.
+            channels: Number of channels ``K``.
+        """
+        if not self.model.traits.standardized:
+            return None
+        same = (block.astype(np.float32, copy=False) for block in blocks)
+        return measure(resample_stream(same, sample_rate, self.model.config.sample_rate, channels))
+
+    def stream(
+        self, blocks: Iterable[Audio], sample_rate: int, channels: int, level: Level | None = None
+    ) -> Iterator[SeparatedBlock]:
         """Separate a signal block by block.
 
         A block is finished when `latency` seconds after it have been read, and what the resamplers hold; that
@@ -170,6 +188,8 @@ class Separator:
             blocks: The signal as consecutive pieces ``[K, n]`` of any length.
             sample_rate: In hertz.
             channels: Number of channels ``K``.
+            level: What `measure` said of the whole song. A net that needs it, and does not get it, uses the
+                level of what has been read so far, which is said once in a warning.
 
         Yields:
             Finished pieces of the original and of the targets; together as long as the signal.
@@ -184,7 +204,13 @@ class Separator:
         rate = self.model.config.sample_rate
         inside = resample_stream(remember(), sample_rate, rate, channels)
         num_rows = len(self.engine.targets) * channels
-        for flat in resample_stream(self._shifted(inside, channels), rate, sample_rate, num_rows):
+        if level is None and self.model.traits.standardized and not self._warned:
+            self._warned = True
+            logger.warning(
+                "%s wants to know a whole song's level beforehand; of a stream it gets that of what was read",
+                self.model.config.net,
+            )
+        for flat in resample_stream(self._shifted(inside, channels, level), rate, sample_rate, num_rows):
             original = take(waiting, flat.shape[-1])
             if original.shape[-1]:
                 targets = flat[:, : original.shape[-1]].reshape(-1, *original.shape)
@@ -195,25 +221,48 @@ class Separator:
             silence = np.zeros((len(self.engine.targets), *rest.shape), dtype=np.float32)
             yield self._finished(rest, silence)
 
-    def _shifted(self, blocks: Iterable[Audio], channels: int) -> Iterator[Audio]:
+    def _shifted(self, blocks: Iterable[Audio], channels: int, level: Level | None) -> Iterator[Audio]:
         """Blocks ``[K, n]`` to targets ``[S * K, n]``, averaged over passes with shifted chunks."""
         count = self.settings.shifts
         if count == 1:
-            yield from self._overlapped(blocks, channels)
+            yield from self._levelled(blocks, channels, level)
             return
         passes = []
         for index, copy in enumerate(tee(blocks, count)):
             shift = index * self.engine.chunking.step // count
             ahead = np.zeros((channels, shift), dtype=np.float32)
-            passes.append(_without_start(self._overlapped(_joined(ahead, copy), channels), shift))
+            passes.append(_without_start(self._levelled(_joined(ahead, copy), channels, level), shift))
         yield from average(passes)
 
-    def _overlapped(self, blocks: Iterable[Audio], channels: int) -> Iterator[Audio]:
-        """Blocks ``[K, n]`` to targets ``[S * K, n]``, both at the model's rate."""
+    def _levelled(self, blocks: Iterable[Audio], channels: int, level: Level | None) -> Iterator[Audio]:
+        """Blocks ``[K, n]`` to targets ``[S * K, n]``, at the model's rate and the song's own level."""
+        if not self.model.traits.standardized:
+            yield from self._overlapped(blocks, channels, self.engine)
+        elif level:
+            standard = ((block - level.mean) / level.deviation for block in blocks)
+            for part in self._overlapped(standard, channels, self.engine):
+                yield part * level.deviation + level.mean
+        else:
+            heard, chunking = HeardSoFar(), self.engine.chunking
+            position = chunking.length - chunking.step
+
+            def separate(chunks: Tensor) -> Tensor:
+                nonlocal position
+                position += chunking.step * len(chunks) // ChannelLayout(channels, own).num_groups
+                now = heard.level(position)
+                return self.engine((chunks - now.mean) / now.deviation) * now.deviation + now.mean
+
+            own = self.model.config.num_channels
+            yield from self._overlapped(heard.listen(blocks), channels, separate)
+
+    def _overlapped(
+        self, blocks: Iterable[Audio], channels: int, process: Callable[[Tensor], Tensor]
+    ) -> Iterator[Audio]:
+        """Blocks ``[K, n]`` to targets ``[S * K, n]`` by a function of chunks."""
         layout = ChannelLayout(channels, self.model.config.num_channels)
         separated = overlap_add(
             (torch.from_numpy(layout.spread(block)) for block in blocks),
-            lambda chunks: layout.separate(self.engine, chunks),
+            lambda chunks: layout.separate(process, chunks),
             self.engine.chunking,
             # More groups are more rows of the net's batch.
             batch_size=max(1, self.engine.batch_size // layout.num_groups),

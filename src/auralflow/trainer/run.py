@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ from auralflow.trainer.optimization import end_processes, precision_of
 from auralflow.trainer.summary import IMAGE_FOLDER, SUMMARY_FILE, SUMMARY_PICTURE, RunSummary
 from auralflow.trainer.tensorboard import LOG_FOLDER, VIEWS, TensorBoardLogger, pick_examples
 
-__all__ = ["TRAINER_FILE", "explain_no_effect", "prepare_folder", "train"]
+__all__ = ["TRAINER_FILE", "Preparation", "explain_no_effect", "prepare_folder", "train"]
 
 TRAINER_FILE = "trainer.json"
 logger = logging.getLogger(__name__)
@@ -49,6 +50,23 @@ RUN_FILES = (
 """What one training leaves in a model folder."""
 
 
+@dataclass(frozen=True)
+class Preparation:
+    """What is read before a training, for `train`, which then need not read it again.
+
+    Attributes:
+        train_tracks: Tracks to train on.
+        valid_tracks: Tracks to validate on.
+        start: The model whose weights are the start, None to start from random ones.
+        previous: The folder that an earlier training was moved to, None when nothing was.
+    """
+
+    train_tracks: list[Track]
+    valid_tracks: list[Track]
+    start: SeparationModel | None = None
+    previous: Path | None = None
+
+
 def prepare_folder(
     folder: Path,
     dataset: Path,
@@ -57,7 +75,7 @@ def prepare_folder(
     resume: bool,
     force: bool = False,
     initial: str | Path | None = None,
-) -> Path | None:
+) -> Preparation:
     """Make a model folder ready for a training run and write ``trainer.json``.
 
     Args:
@@ -68,9 +86,6 @@ def prepare_folder(
         force: Whether an earlier training is to be moved aside.
         initial: The model that it will start from, which is checked likewise.
 
-    Returns:
-        The folder that the earlier training was moved to, None when nothing was.
-
     Raises:
         UsageError: If the folder holds a training, and neither ``resume`` nor ``force`` is on.
         NotFoundError: If there is no model folder or no dataset, or nothing to start from.
@@ -78,14 +93,8 @@ def prepare_folder(
         DatasetError: If the dataset cannot be trained on.
     """
     config = read_model_config(folder)
-    training_tracks(dataset)
-    if initial:
-        create_model(config).start_from(load(initial))
-    trained = [
-        name
-        for name in (WEIGHTS_FILE, CHECKPOINT_FILE.as_posix(), PREVIOUS_FILE.as_posix())
-        if (folder / name).exists()
-    ]
+    if initial and not (resume and has_checkpoint(folder)):
+        _start_from(model, prepared.start if prepared and prepared.start else load(initial), initial)
     previous = None
     if trained and force:
         previous = set_aside(folder, RUN_FILES)
@@ -95,7 +104,7 @@ def prepare_folder(
             advice="Go on with --resume, or start anew with --force, which moves it aside.",
         )
     write_json(folder / TRAINER_FILE, settings.model_dump(mode="json"))
-    return previous
+    return Preparation(train_tracks, valid_tracks, start, previous)
 
 
 def explain_no_effect(folder: Path, settings: TrainConfig, *, resume: bool = False) -> list[str]:
@@ -136,6 +145,7 @@ def train(
     resume: bool = False,
     initial: str | Path | None = None,
     callbacks: Sequence[Callback] = (),
+    prepared: Preparation | None = None,
 ) -> Trainer:
     """Train the model in a folder on a dataset.
 
@@ -147,6 +157,7 @@ def train(
         initial: Folder, or pretrained name, of a trained model: its weights are the start as far as they
             fit, see `SeparationModel.start_from`. A checkpoint that is resumed counts more.
         callbacks: Who else is told.
+        prepared: What `prepare_folder` has read. Default: it is read now.
 
     Returns:
         The trainer, with its final state.
@@ -159,7 +170,7 @@ def train(
     torch.manual_seed(settings.seed)
     model = create_model(config)
     if initial and not (resume and has_checkpoint(folder)):
-        _start_from(model, initial)
+        _start_from(model, prepared.start if prepared and prepared.start else load(initial), initial)
     trainer = Trainer(model, settings, folder=folder, callbacks=callbacks)
     rank, world_size = trainer.accelerator.process_index, trainer.accelerator.num_processes
     if trainer.accelerator.is_main_process:
@@ -167,7 +178,10 @@ def train(
     # Each process drops out units of its own.
     torch.manual_seed(settings.seed + rank)
 
-    train_tracks, valid_tracks = training_tracks(dataset)
+    if prepared:
+        train_tracks, valid_tracks = prepared.train_tracks, prepared.valid_tracks
+    else:
+        train_tracks, valid_tracks = training_tracks(dataset)
     train_tracks = _choose(train_tracks, settings.max_tracks, settings.seed)
     trainer.purpose["dataset"] = [
         [track.name, track.num_samples, *sorted(track.silent)] for track in train_tracks
@@ -207,8 +221,8 @@ def train(
     return trainer
 
 
-def _start_from(model: SeparationModel, initial: str | Path) -> None:
-    start = model.start_from(load(initial))
+def _start_from(model: SeparationModel, source: SeparationModel, initial: str | Path) -> None:
+    start = model.start_from(source)
     parts = sorted({name.removeprefix("net.").split(".")[0] for name in start.fresh})
     if parts:
         # No error: other nets and other targets are wanted. But who did not want them should know.

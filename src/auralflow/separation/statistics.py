@@ -1,0 +1,95 @@
+"""Mean and standard deviation of songs, for nets that expect them to be 0 and 1.
+
+Shape letters: ``K`` channel, ``n`` sample.
+"""
+
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from auralflow.audio import Audio
+from auralflow.separation.pipeline import take
+
+__all__ = ["HeardSoFar", "Level", "measure"]
+
+LEAST_DEVIATION = 1e-8
+"""Added to the standard deviation, as Demucs does, so that silence can be divided by it."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """What a song is shifted and scaled by before the net, and its estimates back after it.
+
+    Attributes:
+        mean: Mean of the mono mixture.
+        deviation: Its standard deviation with Bessel's correction, and a little more.
+    """
+
+    mean: float = 0.0
+    deviation: float = 1.0
+
+
+class _Sums:
+    """Count, mean and sum of squared differences of samples that come bit by bit (Chan et al., 1983)."""
+
+    def __init__(self) -> None:
+        self.count, self.mean, self.squares = 0, 0.0, 0.0
+
+    def add(self, samples: Audio) -> None:
+        """Take in samples ``[n]``."""
+        count = len(samples)
+        if not count:
+            return
+        mean = float(samples.mean(dtype=np.float64))
+        squares = float(np.square(samples - mean, dtype=np.float64).sum())
+        total = self.count + count
+        difference = mean - self.mean
+        self.squares += squares + difference**2 * self.count * count / total
+        self.mean += difference * count / total
+        self.count = total
+
+    @property
+    def level(self) -> Level:
+        """Level of all samples so far."""
+        deviation = math.sqrt(self.squares / (self.count - 1)) if self.count > 1 else 0.0
+        return Level(self.mean, deviation + LEAST_DEVIATION)
+
+
+def measure(blocks: Iterable[Audio]) -> Level:
+    """Level of a whole song.
+
+    Args:
+        blocks: The song as pieces ``[K, n]``, at the net's sample rate.
+
+    Example:
+        >>> song = np.array([[1.0, 2.0, 3.0], [3.0, 4.0, 5.0]], dtype=np.float32)
+        >>> level = measure([song[:, :2], song[:, 2:]])
+        >>> round(level.mean, 6), round(level.deviation, 6)
+        (3.0, 1.0)
+    """
+    sums = _Sums()
+    for block in blocks:
+        sums.add(block.mean(axis=0))
+    return sums.level
+
+
+class HeardSoFar:
+    """Level of the part of a stream that has been read, at places that do not depend on its blocks."""
+
+    def __init__(self) -> None:
+        self.sums = _Sums()
+        self.waiting: deque[Audio] = deque()
+
+    def listen(self, blocks: Iterable[Audio]) -> Iterator[Audio]:
+        """Pass blocks ``[K, n]`` on and remember their mono mixture."""
+        for block in blocks:
+            self.waiting.append(block.mean(axis=0))
+            yield block
+
+    def level(self, position: int) -> Level:
+        """Level of the stream's first ``position`` samples, as far as they have been read."""
+        self.sums.add(take(self.waiting, position - self.sums.count).reshape(-1))
+        return self.sums.level
