@@ -146,8 +146,8 @@ def test_consistency_gives_each_target_by_its_share():
 
 def test_longer_chunks_keep_the_overlap_in_seconds():
     engine = Separator(small_model(), chunk=2.0, overlap=0.5).engine
-    assert engine.chunk_samples == 2 * RATE
-    assert engine.chunk_samples - engine.step == RATE // 4
+    assert engine.chunking.length == 2 * RATE
+    assert engine.chunking.length - engine.chunking.step == RATE // 4
 
 
 def test_shifts_differ_from_one_pass_and_stay_near_it(separator):

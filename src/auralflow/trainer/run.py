@@ -93,8 +93,15 @@ def prepare_folder(
         DatasetError: If the dataset cannot be trained on.
     """
     config = read_model_config(folder)
-    if initial and not (resume and has_checkpoint(folder)):
-        _start_from(model, prepared.start if prepared and prepared.start else load(initial), initial)
+    train_tracks, valid_tracks = training_tracks(dataset)
+    start = load(initial) if initial else None
+    if start:
+        create_model(config).start_from(start)
+    trained = [
+        name
+        for name in (WEIGHTS_FILE, CHECKPOINT_FILE.as_posix(), PREVIOUS_FILE.as_posix())
+        if (folder / name).exists()
+    ]
     previous = None
     if trained and force:
         previous = set_aside(folder, RUN_FILES)
