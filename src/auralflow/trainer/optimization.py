@@ -54,7 +54,7 @@ class WeightAverage:
 
     def _mix(self, averaged: Any, current: Any, count: Any) -> None:
         decay = min(self.decay, (1 + float(count)) / (10 + float(count)))
-        get_ema_multi_avg_fn(decay)(averaged, current, count)  # type: ignore[no-untyped-call]
+        get_ema_multi_avg_fn(decay)(averaged, current, count)
 
     def update(self, model: SeparationModel) -> None:
         """Take one more state of the model into the average."""
