@@ -1,0 +1,20 @@
+"""SCNet: sparse compression of frequency bands, and recurrence over frequency and time. Loads no torch."""
+
+from auralflow.nets.families import Family, Net
+from auralflow.nets.scnet.config import LARGE, XL, XL_IHF, SCNetConfig
+
+__all__ = ["FAMILY", "SCNetConfig"]
+
+FAMILY = Family(
+    name="scnet",
+    title="SCNet: unequally compressed bands, complex spectrograms out",
+    nets=(
+        Net("SCNet", SCNetConfig, "the small one, 10.6 million parameters"),
+        Net("SCNetLarge", SCNetConfig, "42 million parameters", presets=LARGE),
+        Net("SCNetXL", SCNetConfig, "54 million parameters", presets=XL),
+        Net("SCNetXLIHF", SCNetConfig, "53 million parameters, finer high frequencies", presets=XL_IHF),
+    ),
+    model="auralflow.nets.scnet.model:SCNetModel",
+    reader="auralflow.nets.scnet.reader:READER",
+    citation="W. Tong et al., SCNet: Sparse Compression Network for Music Source Separation, ICASSP 2024",
+)
