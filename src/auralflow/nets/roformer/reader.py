@@ -1,0 +1,130 @@
+"""Reads published checkpoints of BS-RoFormer and Mel-Band RoFormer.
+
+They are those of lucidrains' package up to version 0.4, which the community trains; its later versions are
+other nets with other tensors.
+"""
+
+import re
+from typing import Any
+
+from auralflow.config import parse_settings
+from auralflow.errors import ModelError
+from auralflow.nets.checkpoint import Checkpoint, CheckpointPart, Conversion
+from auralflow.nets.msst import TrainingFile
+from auralflow.nets.renaming import Rules, count_indices, renamed
+from auralflow.nets.roformer.config import BSRoformerConfig, MelBandRoformerConfig
+
+__all__ = ["READER"]
+
+RULES: Rules = (
+    (r"^layers\.(\d+)\.0\.norm\.", r"over_time.\1.norm."),
+    (r"^layers\.(\d+)\.1\.norm\.", r"over_bands.\1.norm."),
+    (r"^layers\.(\d+)\.0\.layers\.(\d+)\.0\.", r"over_time.\1.attention.\2."),
+    (r"^layers\.(\d+)\.1\.layers\.(\d+)\.0\.", r"over_bands.\1.attention.\2."),
+    (r"^layers\.(\d+)\.0\.layers\.(\d+)\.1\.net\.", r"over_time.\1.feed_forward.\2."),
+    (r"^layers\.(\d+)\.1\.layers\.(\d+)\.1\.net\.", r"over_bands.\1.feed_forward.\2."),
+    (r"\.to_(qkv|gates)\.", r".\1."),
+    (r"\.to_out\.0\.", ".out."),
+    (r"\.gamma$", ".gain"),
+    (r"^band_split\.to_features\.(\d+)\.0\.", r"band_encoder.norms.\1."),
+    (r"^band_split\.to_features\.(\d+)\.1\.", r"band_encoder.linears.\1."),
+    (r"^mask_estimators\.(\d+)\.to_freqs\.(\d+)\.0\.", r"decoders.\1.bands.\2."),
+    (r"^final_norm\.", "norm."),
+)
+ROTARY = re.compile(r"layers\.\d+\.([01])\.layers\.\d+\.0\.rotary_embed\.freqs")
+NEWER = ("to_value_residual_mix", "to_pope", "hyper_conn", "num_residual")
+UNSUPPORTED = {"stft_normalized": False, "linear_transformer_depth": 0}
+
+
+class RoformerReader:
+    """How the RoFormers read what others have published."""
+
+    def recognizes(self, checkpoint: Checkpoint) -> bool:
+        """Whether the one file holds a RoFormer of the kind that the community trains."""
+        if len(checkpoint.parts) != 1:
+            return False
+        names = checkpoint.parts[0].tensors
+        return (
+            "band_split.to_features.0.1.weight" in names
+            and "mask_estimators.0.to_freqs.0.0.0.weight" in names
+            and not any(sign in name for name in names for sign in NEWER)
+        )
+
+    def convert(self, checkpoint: Checkpoint, targets: tuple[str, ...] = ()) -> Conversion:
+        """Make settings and weights of a checkpoint.
+
+        Raises:
+            ModelError: If there is no settings file: no tensor depends on the hop length.
+        """
+        part = checkpoint.only
+        training = TrainingFile.of(checkpoint)
+        model = training.section("model")
+        for key, expected in UNSUPPORTED.items():
+            if model.get(key, expected) != expected:
+                raise ModelError(
+                    f"cannot import '{part.name}'", found=f"{key} {model[key]}", expected=f"{key} {expected}"
+                )
+        hop = training.whole("model", "stft_hop_length") or training.whole("audio", "hop_length")
+        if hop is None:
+            raise ModelError(
+                f"the hop length of '{part.name}' is unknown",
+                found="no settings file",
+                expected="stft_hop_length",
+                advice="Give the YAML file of the model with --config.",
+            )
+        values = _shapes(part) | training.engine() | {"hop_length": hop}
+        num_fft = training.whole("model", "stft_n_fft") or training.whole("audio", "n_fft", 2048)
+        values["num_fft"] = num_fft
+        values["window_size"] = training.whole("model", "stft_win_length", num_fft)
+        # Where the file is silent, what the package has done since 2025-09 and other programs always did.
+        values["zero_dc"] = bool(model.get("zero_dc", True))
+        values["summed_blocks"] = bool(model.get("skip_connection", False))
+        values["targets"] = targets or training.targets
+        kind = BSRoformerConfig if "final_norm.gamma" in part.tensors else MelBandRoformerConfig
+        if kind is MelBandRoformerConfig:
+            del values["band_sizes"]
+        else:
+            del values["num_bands"]
+        return Conversion(parse_settings(kind, values, source=part.name), _weights(part))
+
+
+def _shapes(part: CheckpointPart) -> dict[str, Any]:
+    names = part.tensors
+    stereo = names["mask_estimators.0.to_freqs.0.0.0.weight"]
+    num_bands = count_indices(names, r"band_split\.to_features\.(\d+)")
+    widths = [names[f"band_split.to_features.{band}.1.weight"].shape[1] for band in range(num_bands)]
+    # Every known file is stereo: four numbers for a bin.
+    channels = 2 if all(width % 4 == 0 for width in widths) else 1
+    attention = "layers.0.0.layers.0.0"
+    heads = names[f"{attention}.to_gates.weight"].shape[0]
+    hidden = count_indices(names, r"mask_estimators\.0\.to_freqs\.0\.0\.(\d+)\.weight") // 2
+    return {
+        "num_channels": channels,
+        "num_bands": num_bands,
+        "band_sizes": tuple(width // (2 * channels) for width in widths),
+        "dim": names["band_split.to_features.0.1.weight"].shape[0],
+        "depth": count_indices(names, r"layers\.(\d+)\."),
+        "time_depth": count_indices(names, r"layers\.0\.0\.layers\.(\d+)\."),
+        "freq_depth": count_indices(names, r"layers\.0\.1\.layers\.(\d+)\."),
+        "heads": heads,
+        "dim_head": names[f"{attention}.to_qkv.weight"].shape[0] // (3 * heads),
+        "mask_depth": hidden,
+        "mask_hidden": stereo.shape[0] if hidden else 4,
+    }
+
+
+def _weights(part: CheckpointPart) -> dict[str, Any]:
+    # Every layer stores the same frequencies of its axis; we keep them once.
+    rotary = {}
+    others = {}
+    for name, tensor in part.tensors.items():
+        match = ROTARY.fullmatch(name)
+        if match:
+            axis = ("time_rotary", "freq_rotary")[int(match[1])]
+            rotary[f"net.{axis}.frequencies"] = tensor
+        else:
+            others[name] = tensor
+    return renamed(others, RULES) | rotary
+
+
+READER = RoformerReader()
