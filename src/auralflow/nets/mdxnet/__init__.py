@@ -1,0 +1,16 @@
+"""MDX-Net: TFC-TDF nets of the second version, one for each target. Loads no torch."""
+
+from auralflow.nets.families import Family, Net
+from auralflow.nets.mdxnet.config import MDXNetConfig
+
+__all__ = ["FAMILY", "MDXNetConfig"]
+
+FAMILY = Family(
+    name="mdxnet",
+    title="MDX-Net: one target, complex spectrograms out",
+    nets=(Net("MDXNet", MDXNetConfig, "TFC-TDF of the second version"),),
+    model="auralflow.nets.mdxnet.model:MDXNetModel",
+    reader="auralflow.nets.mdxnet.reader:READER",
+    citation="M. Kim et al., KUIELab-MDX-Net: A Two-Stream Neural Network for Music Demixing, "
+    "arXiv 2111.12203",
+)

@@ -1,0 +1,65 @@
+"""MDX-Net as a separator.
+
+Shape letters: ``B`` batch, ``S`` source, ``C`` channel, ``N`` sample.
+"""
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from auralflow.nets.door import Chunking, Estimate, SeparationModel, Traits
+from auralflow.nets.mdxnet.config import MDXNetConfig
+from auralflow.nets.mdxnet.net import TFCTDF2
+from auralflow.nets.spectral_mapping import CroppedSTFT, channels_to_complex, complex_to_channels
+
+__all__ = ["MDXNetModel"]
+
+
+class MDXNetModel(SeparationModel):
+    """An MDX-Net.
+
+    Args:
+        config: Settings of the model.
+
+    Example:
+        >>> config = MDXNetConfig(num_fft=512, hop_length=128, num_bins=256, num_stages=2, growth=4)
+        >>> list(MDXNetModel(config).eval()(torch.randn(1, 2, 3000)).audio.shape)
+        [1, 1, 2, 3000]
+    """
+
+    config: MDXNetConfig
+    transform: CroppedSTFT
+
+    def __init__(self, config: MDXNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.traits = Traits()
+        self.transform = CroppedSTFT(
+            config.num_fft,
+            config.hop_length,
+            num_bins=config.num_bins,
+            frame_multiple=2**config.num_stages,
+        )
+        self.net = TFCTDF2(config)
+
+    def forward(self, mixture: Tensor) -> Estimate:
+        """Estimate the target of chunks of audio ``[B, C, N]``."""
+        spectrogram = self.transform(mixture)
+        silent = self.config.silent_bins
+        heard = F.pad(complex_to_channels(spectrogram)[..., silent:, :], (0, 0, silent, 0))
+        mapped = channels_to_complex(self.net(heard).float()) * self.config.compensate
+        return Estimate(mixture, self.transform, spectrogram=mapped.unsqueeze(1), mixture=spectrogram)
+
+    def chunking(self, *, length: int | None = None, overlap: float | None = None) -> Chunking:
+        """How to deal a song out: each chunk without half a transform at its ends, under a Hann window."""
+        config = self.config
+        whole = self.transform.filled_length(config.chunk_samples if length is None else length)
+        shared = config.overlap if overlap is None else overlap
+        trim = config.num_fft // 2
+        return Chunking(
+            length=whole,
+            step=max(1, int((1 - shared) * whole)),
+            window="hann",
+            before=trim,
+            after=trim,
+            every_step=True,
+        )

@@ -1,0 +1,183 @@
+"""Reads published checkpoints of MDX-Net: ONNX graphs, from whose nodes the net is rebuilt.
+
+Convolutions have taken up the batch normalisations behind them, and are numbered rather than named. So the
+nodes are walked in the order of computation, beside the layers of the net.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from auralflow.config import parse_settings
+from auralflow.errors import ModelError
+from auralflow.nets.checkpoint import Checkpoint, CheckpointPart, Conversion, GraphNode
+from auralflow.nets.mdxnet.config import MDXNetConfig
+from auralflow.nets.mdxnet.parameters import PUBLISHED, Parameters
+
+__all__ = ["READER"]
+
+LAYERS = ("Conv", "ConvTranspose", "MatMul")
+NORM = "BatchNormalization"
+EPSILON = 1e-5
+
+
+class MDXNetReader:
+    """How MDX-Net reads what others have published."""
+
+    def recognizes(self, checkpoint: Checkpoint) -> bool:
+        """Whether the one file is an ONNX graph of the layers of a TFC-TDF."""
+        if len(checkpoint.parts) != 1 or checkpoint.parts[0].format != "onnx":
+            return False
+        kinds = {node.operation for node in checkpoint.parts[0].nodes}
+        return {"Conv", "ConvTranspose", "MatMul", "Transpose", "Mul"} <= kinds and not kinds & {
+            "LSTM",
+            "GRU",
+        }
+
+    def convert(self, checkpoint: Checkpoint, targets: tuple[str, ...] = ()) -> Conversion:
+        """Make settings and weights of a checkpoint.
+
+        Raises:
+            ModelError: If the graph is another one, or its parameters are unknown.
+        """
+        part = checkpoint.only
+        known = PUBLISHED.get(part.file_md5) or _given(checkpoint, part)
+        walk = _Walk(part)
+        shapes = walk.shapes()
+        hop = 1024
+        values = shapes | {
+            "targets": targets or (known.target,),
+            "num_fft": known.num_fft,
+            "hop_length": hop,
+            "sample_length": hop * (2**known.log_frames - 1) / 44100,
+            "compensate": known.compensate,
+        }
+        config = parse_settings(MDXNetConfig, values, source=part.name)
+        return Conversion(config, walk.weights(config))
+
+
+def _given(checkpoint: Checkpoint, part: CheckpointPart) -> Parameters:
+    settings = checkpoint.settings
+    num_fft = settings.get("mdx_n_fft_scale_set", settings.get("num_fft"))
+    target = settings.get("primary_stem", settings.get("target"))
+    if not isinstance(num_fft, int) or not isinstance(target, str):
+        raise ModelError(
+            f"the parameters of '{part.name}' are unknown",
+            found=f"a file that is in no table (MD5 {part.file_md5})",
+            expected="mdx_n_fft_scale_set and primary_stem",
+            advice="Give a JSON file with them, and with compensate, with --config.",
+        )
+    frames = settings.get("mdx_dim_t_set", 8)
+    compensate = settings.get("compensate", 1)
+    if not isinstance(frames, int) or not isinstance(compensate, int | float) or not 1 <= frames <= 16:
+        raise ModelError(
+            f"cannot use '{checkpoint.settings_file}'",
+            found=f"mdx_dim_t_set {frames!r}, compensate {compensate!r}",
+            expected="a power of two from 1 to 16, and a gain",
+        )
+    return Parameters(part.name, num_fft, frames, float(compensate), target.lower())
+
+
+class _Walk:
+    """The layers of a graph, each with the norm behind it where that is still there."""
+
+    def __init__(self, part: CheckpointPart) -> None:
+        self.part = part
+        self.layers: list[tuple[GraphNode, GraphNode | None]] = []
+        for node in part.nodes:
+            if node.operation in LAYERS:
+                self.layers.append((node, None))
+            elif node.operation == NORM and self.layers and self.layers[-1][1] is None:
+                self.layers[-1] = (self.layers[-1][0], node)
+
+    def _fail(self, found: str, expected: str) -> ModelError:
+        return ModelError(
+            f"'{self.part.name}' is no MDX-Net that can be rebuilt", found=found, expected=expected
+        )
+
+    def tensor(self, node: GraphNode, index: int) -> Tensor:
+        """An input of a node that is stored in the file."""
+        name = node.inputs[index] if index < len(node.inputs) else ""
+        if name not in self.part.tensors:
+            raise self._fail(f"{node.operation} {node.name} without input {index}", "a stored tensor")
+        return self.part.tensors[name]
+
+    def shapes(self) -> dict[str, Any]:
+        """Settings that follow from the shapes."""
+        kinds = [layer.operation for layer, _ in self.layers]
+        if len(kinds) < 8 or "MatMul" not in kinds:
+            raise self._fail(f"{len(kinds)} layers", "a U-Net of convolutions and layers across frequency")
+        first_across = kinds.index("MatMul")
+        first = self.tensor(self.layers[0][0], 1).shape
+        across = self.tensor(self.layers[first_across][0], 1).shape
+        return {
+            "num_channels": max(1, first[1] // 2),
+            "growth": first[0],
+            "num_stages": kinds.count("ConvTranspose"),
+            "num_convolutions": first_across - 1,
+            "num_bins": across[0],
+            "bottleneck": max(1, across[0] // max(1, across[1])),
+        }
+
+    def weights(self, config: MDXNetConfig) -> dict[str, Tensor]:
+        """Weights by the names of our net."""
+        layers = iter(self.layers)
+        weights: dict[str, Tensor] = {}
+        for name, kind in _names(config):
+            try:
+                node, norm = next(layers)
+            except StopIteration:
+                raise self._fail(f"{len(self.layers)} layers", f"more, for {name}") from None
+            if node.operation != kind:
+                raise self._fail(f"{node.operation} {node.name}", f"{kind} for {name}")
+            layer = name if name == "net.last" else f"{name}.0"
+            weight = self.tensor(node, 1)
+            weights[f"{layer}.weight"] = weight.T.contiguous() if kind == "MatMul" else weight
+            channels = weight.shape[1] if kind == "ConvTranspose" else weight.shape[0]
+            if kind != "MatMul":
+                stored = len(node.inputs) > 2
+                weights[f"{layer}.bias"] = self.tensor(node, 2) if stored else torch.zeros(channels)
+            if name != "net.last":
+                weights |= self._norm(f"{name}.1", norm, channels, kind)
+        if next(layers, None) is not None:
+            raise self._fail(f"{len(self.layers)} layers", "fewer")
+        return weights
+
+    def _norm(self, name: str, norm: GraphNode | None, channels: int, kind: str) -> Mapping[str, Tensor]:
+        if norm is not None:
+            parts = [self.tensor(norm, index) for index in range(1, 5)]
+        elif kind == "MatMul":
+            raise self._fail(f"a layer across frequency without a norm for {name}", NORM)
+        else:
+            # The norm has gone into the convolution: ours passes on what it gets.
+            ones = torch.ones(channels)
+            parts = [ones, torch.zeros(channels), torch.zeros(channels), ones - EPSILON]
+        keys = ("weight", "bias", "running_mean", "running_var")
+        return {f"{name}.{key}": part for key, part in zip(keys, parts, strict=True)} | {
+            f"{name}.num_batches_tracked": torch.tensor(0)
+        }
+
+
+def _names(config: MDXNetConfig) -> Iterator[tuple[str, str]]:
+    """Names of our layers in the order of computation, and the operation of each."""
+
+    def stage(name: str) -> Iterator[tuple[str, str]]:
+        for index in range(config.num_convolutions):
+            yield f"net.{name}.convolutions.{index}", "Conv"
+        yield f"net.{name}.across.0", "MatMul"
+        yield f"net.{name}.across.1", "MatMul"
+
+    yield "net.first", "Conv"
+    for index in range(config.num_stages):
+        yield from stage(f"encoder.{index}")
+        yield f"net.down.{index}", "Conv"
+    yield from stage("bottom")
+    for index in range(config.num_stages):
+        yield f"net.up.{index}", "ConvTranspose"
+        yield from stage(f"decoder.{index}")
+    yield "net.last", "Conv"
+
+
+READER = MDXNetReader()
