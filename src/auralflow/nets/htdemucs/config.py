@@ -1,0 +1,88 @@
+"""Settings of Hybrid Demucs, with a transformer and without."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from auralflow.config import ModelConfig
+
+__all__ = ["DEMUCS_TARGETS", "HDemucsConfig", "HTDemucsConfig", "HybridDemucsConfig"]
+
+DEMUCS_TARGETS = ("drums", "bass", "other", "vocals")
+
+
+class HybridDemucsConfig(ModelConfig):
+    """What both have."""
+
+    family: Literal["htdemucs"] = Field(default="htdemucs", description="Family of nets.")
+    targets: tuple[str, ...] = Field(
+        default=DEMUCS_TARGETS, min_length=1, description="Sources to be estimated."
+    )
+    num_channels: int = Field(default=2, ge=1, le=8, description="Number of audio channels.")
+    standardized: bool = Field(
+        default=True, description="Bring a song to mean 0 and standard deviation 1 before it is separated."
+    )
+    num_hidden_channels: int = Field(
+        default=48, ge=4, le=512, multiple_of=4, description="Feature channels of the first layer."
+    )
+    depth: int = Field(default=4, ge=1, le=6, description="Layers of encoder and decoder.")
+    num_fft: Literal[4096] = Field(default=4096, description="Length of the Fourier transform.")
+    edges: Literal["reflect", "zeros"] = Field(
+        default="reflect", description="What the transform continues the signal with at its ends."
+    )
+    branches: Literal["encoder", "both"] = Field(
+        default="both", description="Whether the encoder alone or the decoder too has residual branches."
+    )
+    branch_compress: float = Field(
+        default=8, ge=1, le=64, description="How many times fewer channels the residual branches have inside."
+    )
+    branch_depth: int = Field(default=2, ge=1, le=8, description="Convolutions of a residual branch.")
+    deep_from: int = Field(
+        default=4,
+        ge=0,
+        le=6,
+        description="First layer with norms, and with recurrence and attention in its residual branch.",
+    )
+
+
+class HTDemucsConfig(HybridDemucsConfig):
+    """Settings of a Hybrid Transformer Demucs; the defaults are those of the published htdemucs."""
+
+    net: Literal["HTDemucs"] = Field(default="HTDemucs", description="Architecture.")
+    sample_length: float = Field(
+        default=7.8, gt=0, le=600, description="Length of an audio chunk in seconds; shorter ones are filled."
+    )
+    transformer_depth: int = Field(default=5, ge=1, le=32, description="Layers of the transformer.")
+    transformer_channels: int = Field(
+        default=512, ge=0, le=4096, description="Features of the transformer; 0: those of the last layer."
+    )
+    transformer_heads: int = Field(default=8, ge=1, le=64, description="Heads of its attention.")
+    transformer_hidden_scale: float = Field(
+        default=4, gt=0, le=16, description="Width of the transformer's feed-forward nets, in features."
+    )
+    dropout_p: float = Field(default=0, ge=0, lt=1, description="Probability of dropout in the transformer.")
+
+    @model_validator(mode="after")
+    def _check_transformer(self) -> Self:
+        width = self.transformer_channels or self.num_hidden_channels * 2 ** (self.depth - 1)
+        if width % (4 * self.transformer_heads):
+            raise ValueError(
+                f"--transformer-channels is {width}: must be a multiple of 4 times --transformer-heads"
+            )
+        if self.depth > 4:
+            raise ValueError(f"--depth is {self.depth}: at most 4 with a transformer")
+        return self
+
+
+class HDemucsConfig(HybridDemucsConfig):
+    """Settings of a Hybrid Demucs without a transformer; the defaults are those of hdemucs_mmi."""
+
+    net: Literal["HDemucs"] = Field(default="HDemucs", description="Architecture.")
+    sample_length: float = Field(default=44, gt=0, le=600, description="Length of an audio chunk in seconds.")
+    depth: int = Field(default=6, ge=1, le=6, description="Layers of encoder and decoder.")
+    branches: Literal["encoder", "both"] = Field(
+        default="encoder", description="Whether the encoder alone or the decoder too has residual branches."
+    )
+    branch_compress: float = Field(
+        default=4, ge=1, le=64, description="How many times fewer channels the residual branches have inside."
+    )

@@ -1,0 +1,265 @@
+"""The layers of Hybrid Demucs, which exist for spectrograms and for waveforms alike.
+
+Source: A. Défossez, "Hybrid Spectrogram and Waveform Source Separation", ISMIR 2021 workshop on music
+demixing.
+
+Shape letters: ``B`` batch, ``C`` feature channel, ``F`` frequency row, ``T`` frame or sample.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+__all__ = ["Decoder", "Encoder", "LayerShape", "ResidualBranch"]
+
+LSTM_SPAN = 200
+"""Frames that the recurrence reads at once, half of them shared with the next span."""
+
+
+class LayerScale(nn.Module):
+    """Scales each channel by a gain that begins near zero, so that a residual branch begins silent."""
+
+    def __init__(self, channels: int, initial: float) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.full((channels,), initial))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Scale ``[B, C, T]``."""
+        return self.scale[:, None] * features
+
+
+class Recurrence(nn.Module):
+    """A bidirectional LSTM over spans of the sequence, added to its input: ``[B, C, T]`` to the same."""
+
+    def __init__(self, channels: int, depth: int = 2) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(channels, channels, depth, bidirectional=True)
+        self.linear = nn.Linear(2 * channels, channels)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Run the recurrence."""
+        batch, _, length = features.shape
+        spans = features
+        step = LSTM_SPAN // 2
+        count = math.ceil(length / step)
+        if length > LSTM_SPAN:
+            padded = F.pad(features, (0, (count - 1) * step + LSTM_SPAN - length))
+            spans = padded.unfold(-1, LSTM_SPAN, step).transpose(1, 2).flatten(0, 1)  # [B count, C, span]
+        found, _ = self.lstm(spans.permute(2, 0, 1))
+        found = self.linear(found).permute(1, 2, 0)
+        if length > LSTM_SPAN:
+            # Each span knows least about its ends, so of what two share each gives the half it is deeper in.
+            spans = found.unflatten(0, (batch, count))
+            quarter = step // 2
+            kept = [spans[:, 0, :, :-quarter]]
+            kept += [spans[:, index, :, quarter:-quarter] for index in range(1, count - 1)]
+            kept += [spans[:, -1, :, quarter:]]
+            found = torch.cat(kept, dim=-1)[..., :length]
+        out: Tensor = features + found
+        return out
+
+
+class LocalAttention(nn.Module):
+    """Attention that fades with distance at rates which each query chooses: ``[B, C, T]`` to the same."""
+
+    def __init__(self, channels: int, heads: int = 4, num_decays: int = 4) -> None:
+        super().__init__()
+        self.heads = heads
+        self.num_decays = num_decays
+        self.content = nn.Conv1d(channels, channels, 1)
+        self.query = nn.Conv1d(channels, channels, 1)
+        self.key = nn.Conv1d(channels, channels, 1)
+        self.query_decay = nn.Conv1d(channels, heads * num_decays, 1)
+        self.proj = nn.Conv1d(channels, channels, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Attend to all other positions."""
+        length = features.shape[-1]
+
+        def split(numbers: Tensor) -> Tensor:
+            heads: Tensor = numbers.unflatten(1, (self.heads, -1))
+            return heads
+
+        query, key, content = (split(f(features)) for f in (self.query, self.key, self.content))
+        scores = torch.einsum("bhct,bhcs->bhts", key, query) / key.shape[2] ** 0.5
+        positions = torch.arange(length, device=features.device, dtype=features.dtype)
+        distance = (positions[:, None] - positions).abs()
+        rates = torch.arange(1, self.num_decays + 1, device=features.device, dtype=features.dtype)
+        decays = split(self.query_decay(features)).sigmoid() / 2  # [B, heads, decays, T]
+        slopes = (rates[:, None] * decays).sum(2) / self.num_decays**0.5
+        scores = scores - distance * slopes.unsqueeze(2)
+        itself = torch.eye(length, dtype=torch.bool, device=features.device)
+        weights = scores.masked_fill(itself, -100.0).softmax(dim=2)
+        attended = torch.einsum("bhts,bhct->bhcs", weights, content).flatten(1, 2)
+        out: Tensor = features + self.proj(attended)
+        return out
+
+
+class ResidualBranch(nn.Module):
+    """Dilated convolutions over time in a narrow branch, added to their input: ``[B, C, T]`` to the same.
+
+    Args:
+        channels: Number of channels ``C``.
+        compress: How many times fewer channels there are inside.
+        depth: Number of branches, each with twice the dilation of the one before.
+        initial: Gain that a branch begins with.
+        recurrent: Whether a branch has a recurrence.
+        attentive: Whether a branch has attention.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        compress: float = 4,
+        depth: int = 2,
+        initial: float = 1e-4,
+        recurrent: bool = False,
+        attentive: bool = False,
+    ) -> None:
+        super().__init__()
+        hidden = int(channels / compress)
+        self.blocks = nn.ModuleList()
+        for level in range(depth):
+            middle: list[nn.Module] = []
+            if recurrent:
+                middle.append(Recurrence(hidden))
+            if attentive:
+                middle.append(LocalAttention(hidden))
+            self.blocks.append(
+                nn.Sequential(
+                    nn.Conv1d(channels, hidden, 3, dilation=2**level, padding=2**level),
+                    nn.GroupNorm(1, hidden),
+                    nn.GELU(),
+                    *middle,
+                    nn.Conv1d(hidden, 2 * channels, 1),
+                    nn.GroupNorm(1, 2 * channels),
+                    nn.GLU(dim=1),
+                    LayerScale(channels, initial),
+                )
+            )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Transform ``[B, C, T]``, or each row of ``[B, C, F, T]`` by itself."""
+        rows = features
+        if features.ndim == 4:
+            rows = features.transpose(1, 2).flatten(0, 1)
+        for block in self.blocks:
+            rows = rows + block(rows)
+        if features.ndim == 4:
+            rows = rows.unflatten(0, (features.shape[0], -1)).transpose(1, 2)
+        return rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerShape:
+    """What an encoder's layer and the decoder's layer across from it have in common.
+
+    Attributes:
+        outer: Channels on the outside.
+        inner: Channels on the inside.
+        kernel: Length of the convolution.
+        stride: Its stride.
+        padding: What is put at both ends, or cut off them on the way back.
+        over_frequency: Whether it runs over the rows of a spectrogram, instead of over time.
+        norm_groups: Groups of the norms, 0 without norms.
+        bare: Whether there is only the convolution: the waveform's last layer, which joins the spectrogram.
+    """
+
+    outer: int
+    inner: int
+    kernel: int
+    stride: int
+    padding: int
+    over_frequency: bool
+    norm_groups: int = 0
+    bare: bool = False
+
+    def norm(self, channels: int) -> nn.Module:
+        """A norm of this layer."""
+        return nn.GroupNorm(self.norm_groups, channels) if self.norm_groups else nn.Identity()
+
+
+class Encoder(nn.Module):
+    """One layer down: a strided convolution, a residual branch, and a gated mixing of channels."""
+
+    def __init__(self, shape: LayerShape, branch: nn.Module, *, context: int = 0) -> None:
+        super().__init__()
+        self.shape = shape
+        size = 1 + 2 * context
+        if shape.over_frequency:
+            kernel, stride, padding = (shape.kernel, 1), (shape.stride, 1), (shape.padding, 0)
+            self.conv: nn.Module = nn.Conv2d(shape.outer, shape.inner, kernel, stride, padding)
+        else:
+            self.conv = nn.Conv1d(shape.outer, shape.inner, shape.kernel, shape.stride, shape.padding)
+        if shape.bare:
+            return
+        self.norm1 = shape.norm(shape.inner)
+        self.branch = branch
+        mixing = nn.Conv2d if shape.over_frequency else nn.Conv1d
+        self.rewrite = mixing(shape.inner, 2 * shape.inner, size, padding=context)
+        self.norm2 = shape.norm(2 * shape.inner)
+
+    def forward(self, features: Tensor, joining: Tensor | None = None) -> Tensor:
+        """Encode ``[B, C, F, T]`` or ``[B, C, T]``, where ``joining`` is added after the convolution."""
+        if not self.shape.over_frequency:
+            if features.ndim == 4:
+                features = features.flatten(1, 2)
+            features = F.pad(features, (0, -features.shape[-1] % self.shape.stride))
+        out: Tensor = self.conv(features)
+        if self.shape.bare:
+            return out
+        if joining is not None:
+            out = out + (joining.unsqueeze(2) if out.ndim == 4 else joining)
+        out = self.branch(F.gelu(self.norm1(out)))
+        return F.glu(self.norm2(self.rewrite(out)), dim=1)
+
+
+class Decoder(nn.Module):
+    """One layer up: what comes across is mixed in, and a transposed convolution undoes the stride."""
+
+    def __init__(
+        self, shape: LayerShape, outputs: int, branch: nn.Module, *, context: int = 1, last: bool = False
+    ) -> None:
+        super().__init__()
+        self.shape = shape
+        self.last = last
+        size = 1 + 2 * context
+        if shape.over_frequency:
+            kernel, stride = (shape.kernel, 1), (shape.stride, 1)
+            self.conv_tr: nn.Module = nn.ConvTranspose2d(shape.inner, outputs, kernel, stride)
+        else:
+            self.conv_tr = nn.ConvTranspose1d(shape.inner, outputs, shape.kernel, shape.stride)
+        self.norm2 = shape.norm(outputs)
+        if shape.bare:
+            return
+        mixing = nn.Conv2d if shape.over_frequency else nn.Conv1d
+        self.rewrite = mixing(shape.inner, 2 * shape.inner, size, padding=context)
+        self.norm1 = shape.norm(2 * shape.inner)
+        self.branch = branch
+
+    def forward(self, features: Tensor, skip: Tensor | None, length: int) -> tuple[Tensor, Tensor]:
+        """Decode.
+
+        Args:
+            features: ``[B, C, F, T]`` or ``[B, C, T]``.
+            skip: What comes across from the encoder; a bare layer gets none.
+            length: Samples that a layer over time shall return.
+
+        Returns:
+            The features, and what they were before the transposed convolution.
+        """
+        if self.shape.over_frequency and features.ndim == 3:
+            features = features.unsqueeze(2)
+        if skip is not None:
+            features = self.branch(F.glu(self.norm1(self.rewrite(features + skip)), dim=1))
+        out = self.norm2(self.conv_tr(features))
+        padding = self.shape.padding
+        if not self.shape.over_frequency:
+            out = out[..., padding : padding + length]
+        elif padding:
+            out = out[..., padding:-padding, :]
+        return out if self.last else F.gelu(out), features

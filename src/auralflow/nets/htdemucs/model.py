@@ -1,0 +1,61 @@
+"""Hybrid Demucs as a separator.
+
+Shape letters: ``B`` batch, ``S`` source, ``C`` channel, ``N`` sample.
+"""
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from auralflow.nets.door import Chunking, Estimate, SeparationModel, Traits
+from auralflow.nets.htdemucs.config import HDemucsConfig, HTDemucsConfig
+from auralflow.nets.htdemucs.net import HybridDemucs
+from auralflow.transforms import STFT
+
+__all__ = ["HybridDemucsModel"]
+
+
+class HybridDemucsModel(SeparationModel):
+    """A Hybrid Demucs. It estimates audio; filters work on the usual transform of that.
+
+    Args:
+        config: Settings of the model.
+
+    Example:
+        >>> config = HTDemucsConfig(
+        ...     num_hidden_channels=4, transformer_depth=1, transformer_channels=16, transformer_heads=2,
+        ...     sample_length=0.5,
+        ... )
+        >>> model = HybridDemucsModel(config).eval()
+        >>> list(model(torch.randn(1, 2, 10000)).audio.shape)
+        [1, 4, 2, 10000]
+    """
+
+    config: HTDemucsConfig | HDemucsConfig
+    transform: STFT
+
+    def __init__(self, config: HTDemucsConfig | HDemucsConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.traits = Traits(standardized=config.standardized)
+        self.transform = STFT(config.num_fft, config.num_fft, config.num_fft // 4)
+        # A transformer knows the positions of its training chunks: it always gets as many.
+        self.filled = isinstance(config, HTDemucsConfig)
+        self.net = HybridDemucs(config)
+
+    def forward(self, mixture: Tensor) -> Estimate:
+        """Estimate the targets of chunks of audio ``[B, C, N]``."""
+        missing = max(0, self.config.chunk_samples - mixture.shape[-1]) if self.filled else 0
+        audio = self.net(F.pad(mixture, (0, missing)))[..., : mixture.shape[-1]]
+        return Estimate(mixture, self.transform, audio=audio)
+
+    def chunking(self, *, length: int | None = None, overlap: float | None = None) -> Chunking:
+        """How to deal a song out: under a triangle, the last chunk in the middle of what the net reads."""
+        chosen = self.config.chunk_samples if length is None else length
+        shared = self.config.overlap if overlap is None else overlap
+        return Chunking(
+            length=chosen,
+            step=max(1, int((1 - shared) * chosen)),
+            window="triangle",
+            every_step=True,
+            last="centre",
+        )
