@@ -32,6 +32,11 @@ FAMILIES: Mapping[str, str] = {
     "unet": "auralflow.nets.unet:FAMILY",
     "spleeter": "auralflow.nets.spleeter:FAMILY",
     "openunmix": "auralflow.nets.openunmix:FAMILY",
+    "scnet": "auralflow.nets.scnet:FAMILY",
+    "htdemucs": "auralflow.nets.htdemucs:FAMILY",
+    "roformer": "auralflow.nets.roformer:FAMILY",
+    "mdx23c": "auralflow.nets.mdx23c:FAMILY",
+    "mdxnet": "auralflow.nets.mdxnet:FAMILY",
 }
 """By name, where the `Family` is: ``module:object``."""
 

@@ -1,0 +1,137 @@
+"""Every net of the published families: small ones, made, trained, saved and run like our own."""
+
+import pytest
+import torch
+
+from auralflow.nets.families import create_model, find_net
+
+SMALL = {
+    "SCNet": {
+        "stage_channels": (4, 8),
+        "num_dual_paths": 2,
+        "num_fft": 256,
+        "hop_length": 64,
+        "sample_length": 0.25,
+    },
+    "BSRoformer": {
+        "num_fft": 256,
+        "window_size": 256,
+        "hop_length": 64,
+        "band_sizes": (2,) * 8 + (16,) * 7 + (1,),
+        "dim": 16,
+        "depth": 1,
+        "heads": 2,
+        "dim_head": 8,
+        "mask_hidden": 32,
+        "sample_length": 0.25,
+    },
+    "MelBandRoformer": {
+        "num_fft": 256,
+        "window_size": 256,
+        "hop_length": 64,
+        "num_bands": 12,
+        "dim": 16,
+        "depth": 1,
+        "heads": 2,
+        "dim_head": 8,
+        "mask_hidden": 32,
+        "sample_length": 0.25,
+    },
+    "MDX23C": {
+        "num_fft": 256,
+        "hop_length": 64,
+        "num_bins": 128,
+        "num_scales": 2,
+        "num_hidden_channels": 8,
+        "growth": 8,
+        "sample_length": 0.25,
+    },
+    "MDXNet": {
+        "num_fft": 256,
+        "hop_length": 64,
+        "num_bins": 128,
+        "num_stages": 2,
+        "growth": 8,
+        "sample_length": 0.25,
+    },
+    "HTDemucs": {
+        "num_hidden_channels": 8,
+        "branch_compress": 2,
+        "transformer_depth": 2,
+        "transformer_channels": 32,
+        "transformer_heads": 2,
+        "sample_length": 0.6,
+    },
+    "HDemucs": {"num_hidden_channels": 4, "branch_compress": 2, "sample_length": 0.6},
+}
+RATE = 8000
+
+
+def small(name):
+    _, net = find_net(name)
+    targets = ("vocals",) if name == "MDXNet" else ("vocals", "drums")
+    values = dict(net.presets) | SMALL[name] | {"net": name, "targets": targets, "sample_rate": RATE}
+    return create_model(net.settings(**values))
+
+
+def tone_and_noise(num_samples):
+    generator = torch.Generator().manual_seed(0)
+    tone = torch.sin(torch.arange(num_samples) * 0.2).expand(1, 2, -1)
+    noise = 0.3 * torch.randn(1, 2, num_samples, generator=generator)
+    return torch.stack((tone, noise), dim=1)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_any_length_is_separated(name):
+    torch.manual_seed(0)
+    model = small(name).eval()
+    with torch.inference_mode():
+        for num_samples in (1, 500, model.config.chunk_samples):
+            audio = torch.randn(2, 2, num_samples)
+            estimate = model(audio)
+            assert estimate.audio.shape == (2, len(model.targets), 2, num_samples)
+            assert estimate.audio.isfinite().all()
+            assert estimate.spectrogram.shape[:3] == estimate.audio.shape[:3]
+            assert estimate.mixture.shape[-2:] == estimate.spectrogram.shape[-2:]
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_gradients_reach_every_parameter(name):
+    torch.manual_seed(0)
+    model = small(name).train()
+    targets = tone_and_noise(model.config.chunk_samples)[:, : len(model.targets)]
+    estimate = model(targets.sum(1)).audio
+    (estimate - targets).square().mean().backward()
+    silent = [
+        parameter_name
+        for parameter_name, parameter in model.named_parameters()
+        if parameter.grad is None or not parameter.grad.abs().sum() > 0
+    ]
+    assert not silent
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_net_learns_one_chunk_by_heart(name):
+    torch.manual_seed(0)
+    model = small(name).train()
+    stems = tone_and_noise(model.config.chunk_samples)
+    mixture, targets = stems.sum(1), stems[:, : len(model.targets)]
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+    losses = []
+    for _ in range(30):
+        loss = (model(mixture).audio - targets).abs().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert min(losses[-5:]) < 0.75 * losses[0]
+
+
+@pytest.mark.parametrize("name", ["BSRoformer", "MelBandRoformer"])
+def test_the_mask_estimators_of_some_targets_alone_estimate_the_same(name):
+    torch.manual_seed(0)
+    model = small(name).eval()
+    audio = torch.randn(1, 2, model.config.chunk_samples)
+    with torch.inference_mode():
+        alone = model.restricted(("drums",))
+        assert torch.allclose(alone(audio).audio[:, 0], model(audio).audio[:, 1], atol=1e-6)
