@@ -85,7 +85,9 @@ class Shelf:
 
 
 class Server(ThreadingHTTPServer):
-    """Serves one file; ``plan`` says what becomes of each request, the last word counts for all that follow.
+    """Serves one file, or several by name; ``ranges``: also the rest of one.
+
+    ``plan`` says what becomes of each request, the last word counts for all that follow.
 
     Words: whole, cut (half of it, then the connection ends), wrong (other bytes), long (more bytes than
     announced anywhere), absent (404), mute (not a byte), drip (the header, then a byte now and then), trickle
@@ -94,10 +96,12 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, content: bytes, plan: list[str]) -> None:
+    def __init__(self, content: bytes | dict[str, bytes], plan: list[str], ranges: bool) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.content = content
         self.plan = plan
+        self.ranges = ranges
+        self.sent = 0
         self.paths: list[str] = []
         self.closing = threading.Event()
 
@@ -112,16 +116,27 @@ class _Handler(BaseHTTPRequestHandler):
         word = server.plan[min(len(server.paths), len(server.plan) - 1)]
         server.paths.append(self.path)
         content = server.content
+        if isinstance(content, dict):
+            name = self.path.rpartition("/")[2]
+            word, content = (word, content[name]) if name in content else ("absent", b"")
         if word == "mute":
             server.closing.wait(20)
             return
         if word == "trickle":
             self._drip(b"HTTP/1.1 200 OK\r\nX-Long: " + b"a" * len(content))
             return
-        self.send_response(404 if word == "absent" else 200)
+        start = self._start() if server.ranges else 0
+        if start and start >= len(content):
+            word, content = "nothing left", b""
+        content = content[start:]
+        statuses = {"absent": 404, "nothing left": 416}
+        self.send_response(statuses.get(word, 206 if start else 200))
         if word != "long":
-            self.send_header("Content-Length", str(0 if word == "absent" else len(content)))
+            self.send_header("Content-Length", str(0 if word in statuses else len(content)))
         self.end_headers()
+        self._send(word, b"" if word in statuses else content)
+
+    def _send(self, word: str, content: bytes) -> None:
         if word == "wrong":
             content = bytes(len(content))
         elif word == "cut":
@@ -131,11 +146,10 @@ class _Handler(BaseHTTPRequestHandler):
         if word == "drip":
             self._drip(content)
             return
-        if word != "absent":
-            try:
-                self.wfile.write(content)
-            except OSError:
-                return
+        # Counted first: the client may be done before this thread goes on.
+        self.server.sent += len(content)
+        with suppress(OSError):
+            self.wfile.write(content)
 
     def _drip(self, content: bytes) -> None:
         with suppress(OSError):
@@ -144,13 +158,17 @@ class _Handler(BaseHTTPRequestHandler):
                     return
                 self.wfile.write(bytes([byte]))
 
+    def _start(self) -> int:
+        wanted = self.headers.get("Range", "bytes=0-")
+        return int(wanted.removeprefix("bytes=").removesuffix("-"))
+
     def log_message(self, *_: object) -> None:
         pass
 
 
 @contextmanager
-def serving(content: bytes, *plan: str) -> Iterator[Server]:
-    server = Server(content, list(plan) or ["whole"])
+def serving(content: bytes | dict[str, bytes], *plan: str, ranges: bool = False) -> Iterator[Server]:
+    server = Server(content, list(plan) or ["whole"], ranges)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

@@ -13,6 +13,7 @@ from pretrained_makers import Shelf, make_card, serving
 from auralflow.errors import ModelError, NotFoundError, UsageError
 from auralflow.models import Access, ModelCard, Registry, fetch_weights, find_weights, installed_registry
 from auralflow.models import download as download_module
+from auralflow.models import turns as turns_module
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def home(tmp_path):
 @pytest.fixture
 def impatient(monkeypatch):
     """Attempts follow each other at once."""
-    monkeypatch.setattr("pooch.core.time.sleep", lambda _: None)
+    monkeypatch.setattr(download_module, "PAUSE", 0)
 
 
 def fetch(shelf, home, *, mirror="", offline=False, **options):
@@ -123,7 +124,8 @@ def test_a_download_that_fails_leaves_nothing_and_says_why_in_a_line(shelf, home
     ):
         fetch(shelf, home, mirror=server.url)
     assert "\n" not in str(caught.value)
-    assert files_in(home) == []
+    # What came is kept, to go on from; what is wrong is not.
+    assert files_in(home) == ([f"{shelf.card.file}.part"] if word == "cut" else [])
     # And the next time, with a better network, all is well.
     with serving(shelf.weights.read_bytes()) as server:
         assert fetch(shelf, home, mirror=server.url).is_file()
@@ -160,7 +162,7 @@ def test_a_server_that_sends_a_byte_now_and_then_is_left(shelf, home, impatient,
 
 
 def test_a_process_that_downloads_is_waited_for_as_long_as_it_gets_on(shelf, home, monkeypatch, caplog):
-    monkeypatch.setattr("auralflow.models.download.STALLED", 0.3)
+    monkeypatch.setattr(turns_module, "STALLED", 0.3)
     folder = home / "pretrained" / shelf.card.name
     folder.mkdir(parents=True)
     lock = FileLock(folder / ".lock")
@@ -175,7 +177,7 @@ def test_a_process_that_downloads_is_waited_for_as_long_as_it_gets_on(shelf, hom
 
     # One whose file grows is waited for, longer than that.
     growing, looks = folder / "tmpabc", []
-    real = download_module._progress
+    real = turns_module._progress
 
     def grow(place):
         with growing.open("ab") as file:
@@ -185,7 +187,7 @@ def test_a_process_that_downloads_is_waited_for_as_long_as_it_gets_on(shelf, hom
             lock.release()
         return real(place)
 
-    monkeypatch.setattr(download_module, "_progress", grow)
+    monkeypatch.setattr(turns_module, "_progress", grow)
     lock.acquire()
     with serving(shelf.weights.read_bytes()) as server:
         assert fetch(shelf, home, mirror=server.url).is_file()
@@ -210,13 +212,31 @@ def test_a_damaged_cache_is_repaired(shelf, home):
         assert len(server.paths) == 4
 
 
-def test_what_a_killed_download_left_is_cleared_away(shelf, home):
-    folder = home / "pretrained" / shelf.card.name
-    folder.mkdir(parents=True)
-    (folder / "tmpabc123").write_bytes(b"half")
-    with serving(shelf.weights.read_bytes()) as server:
-        fetch(shelf, home, mirror=server.url)
+@pytest.mark.parametrize("left", [b"half", None, bytes(10)], ids=["other bytes", "half", "zeros"])
+def test_what_a_killed_download_left_is_gone_on_from_or_replaced(shelf, home, impatient, left):
+    content = shelf.weights.read_bytes()
+    part = home / "pretrained" / shelf.card.name / f"{shelf.card.file}.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(content[: len(content) // 2] if left is None else left)
+    with serving(content, ranges=True) as server:
+        path = fetch(shelf, home, mirror=server.url)
+        assert len(server.paths) == (1 if left is None else 2)
+        assert server.sent == len(content) // 2 if left is None else server.sent > len(content)
+    assert path.read_bytes() == content
     assert files_in(home) == [shelf.card.file]
+
+
+def test_a_part_that_is_the_whole_is_taken_and_one_that_is_too_long_is_not(shelf, home, impatient):
+    content = shelf.weights.read_bytes()
+    part = home / "pretrained" / shelf.card.name / f"{shelf.card.file}.part"
+    part.parent.mkdir(parents=True)
+    for extra, requests in ((b"", 1), (b"more", 2)):
+        part.write_bytes(content + extra)
+        with serving(content, ranges=True) as server:
+            path = fetch(shelf, home, mirror=server.url)
+            assert len(server.paths) == requests
+        assert path.read_bytes() == content
+        path.unlink()
 
 
 def test_of_two_downloads_at_once_one_downloads_and_both_have_it(shelf, home):

@@ -211,8 +211,8 @@ def test_download_offline_leaves_the_network_alone(shelf, tmp_path, monkeypatch,
 def test_models_lists_what_there_is_and_where(shelf, capsys):
     assert run("models") == 0
     head, _, row, *_ = (line.split() for line in capsys.readouterr().out.splitlines() if line.strip())
-    assert head == ["model", "size", "vocals", "drums", "bass", "other", "weights"]
-    assert row == [NAME, "0.3", "MB", *["+3.5"] * 4, "shipped"]
+    assert head == ["model", "stems", "licence", "size", "weights"]
+    assert row == [NAME, *FOUR, "CC0-1.0", "0", "MB", "here"]
 
 
 def test_models_as_json_are_the_cards(shelf, capsys):
@@ -237,7 +237,7 @@ def test_an_installation_without_pretrained_models_says_so(shelf, monkeypatch, t
         "auralflow.models.registry.PACKAGE_FOLDER", tmp_path / "a" / "b" / "c" / "d" / "nothing"
     )
     assert run("models") == 0
-    assert capsys.readouterr().out == "this installation of auralflow has no pretrained models\n"
+    assert capsys.readouterr().out == "there is no such model\n"
     assert run("models", "--json") == 0
     assert json.loads(capsys.readouterr().out) == []
     assert run("download", "SpectrogramNetLSTM") == 2

@@ -40,7 +40,12 @@ def test_only_what_is_needed_comes_out_of_an_archive(tmp_path, make, name):
     assert [part.name for part in checkpoint.parts] == ["drums", "vocals"]
     assert checkpoint.settings == {"model": {"dim": 4}}
     assert checkpoint.settings_file == "config.yaml"
-    assert [source.name for source in checkpoint.sources] == [name]
+    assert [source.name for source in checkpoint.sources] == [
+        name,
+        f"{name}/pack/drums.pth",
+        f"{name}/pack/vocals.pth",
+        f"{name}/pack/config.yaml",
+    ]
     assert checkpoint.sources[0].sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert checkpoint.parts[0].tensors["weight"].tolist() == [0, 1, 2]
 

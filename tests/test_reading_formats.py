@@ -43,7 +43,9 @@ def test_either_file_of_a_bundle_stands_for_both_and_both_for_one(tmp_path):
     index = make_bundle(tmp_path, ARRAYS)
     data = index.with_name("model.data-00000-of-00001")
     for given in ([index], [data], [index, data]):
-        assert len(read_checkpoint(given).parts) == 1
+        checkpoint = read_checkpoint(given)
+        assert len(checkpoint.parts) == 1
+        assert [source.name for source in checkpoint.sources] == [index.name, data.name]
     data.unlink()
     with pytest.raises(ModelError, match=r"no model[.]data-00000-of-00001 beside it"):
         read_checkpoint([index])

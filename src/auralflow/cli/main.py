@@ -22,6 +22,7 @@ from auralflow.cli.download_command import download
 from auralflow.cli.evaluate_command import evaluate
 from auralflow.cli.export_command import export
 from auralflow.cli.help import DATA, MODELS, OPTIONS, PROGRAM, SONGS, add_command
+from auralflow.cli.import_command import import_files
 from auralflow.cli.models_command import models
 from auralflow.cli.parameters import switch
 from auralflow.cli.plot_command import plot
@@ -60,6 +61,7 @@ add_command(app, app_command, name="app", group=SONGS)
 add_command(app, plot, group=SONGS)
 add_command(app, models, group=MODELS)
 add_command(app, download, group=MODELS)
+add_command(app, import_files, name="import", group=MODELS)
 add_command(app, config, group=MODELS)
 add_command(app, train, group=MODELS)
 add_command(app, evaluate, group=MODELS)

@@ -22,9 +22,10 @@ from auralflow.config.base import (
 from auralflow.config.data import AugmentConfig, CheckConfig, ImportConfig, PrepareConfig, SynthConfig
 from auralflow.config.doctor import DoctorConfig
 from auralflow.config.evaluation import EvaluateConfig
+from auralflow.config.import_model import ImportModelConfig
 from auralflow.config.model import DEFAULT_FAMILY, FORMAT_VERSION, SOURCES, ModelConfig
 from auralflow.config.plot import PlotConfig
-from auralflow.config.pretrained import DownloadConfig
+from auralflow.config.pretrained import DownloadConfig, LicenceTerms, ListConfig
 from auralflow.config.separation import AudioFormat, EngineConfig, SeparateConfig, StemConfig
 from auralflow.config.training import CriterionName, TrainConfig
 
@@ -42,6 +43,9 @@ __all__ = [
     "EngineConfig",
     "EvaluateConfig",
     "ImportConfig",
+    "ImportModelConfig",
+    "LicenceTerms",
+    "ListConfig",
     "ModelConfig",
     "PlotConfig",
     "PrepareConfig",

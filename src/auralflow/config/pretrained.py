@@ -1,13 +1,16 @@
-"""Settings of a download."""
+"""Settings of the commands about models with a name."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
 from auralflow.config.base import Settings, split_words
 
-__all__ = ["DownloadConfig"]
+__all__ = ["DownloadConfig", "LicenceTerms", "ListConfig"]
+
+LicenceTerms = Literal["permissive", "non-commercial", "unstated"]
+"""What a licence of weights allows, in a word."""
 
 
 class DownloadConfig(Settings):
@@ -21,6 +24,22 @@ class DownloadConfig(Settings):
     offline: bool = Field(default=False, description="Use the network for nothing.")
 
     @field_validator("target", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return split_words(value)
+
+
+class ListConfig(Settings):
+    """Settings of `auralflow models`."""
+
+    targets: tuple[str, ...] = Field(
+        default=(), description="List only models that estimate all of these, as in vocals,drums."
+    )
+    licence: LicenceTerms | None = Field(
+        default=None, description="List only models with such a licence. Default: all."
+    )
+
+    @field_validator("targets", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return split_words(value)

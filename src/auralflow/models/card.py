@@ -11,9 +11,21 @@ from auralflow.config import ModelConfig, Settings, parse_settings, read_setting
 from auralflow.errors import ModelError, SettingsError
 from auralflow.nets.families import all_nets, parse_model_config
 
-__all__ = ["CARD_FILE", "DataPart", "ModelCard", "ScoreTable", "TargetScore", "TrackScore", "TrainingRecord"]
+__all__ = [
+    "CARD_FILE",
+    "MODEL_FILE",
+    "WEIGHTS_FILE",
+    "DataPart",
+    "ModelCard",
+    "ScoreTable",
+    "TargetScore",
+    "TrackScore",
+    "TrainingRecord",
+]
 
 CARD_FILE = "card.json"
+MODEL_FILE = "model.json"
+WEIGHTS_FILE = "model.safetensors"
 
 
 class DataPart(Settings):

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from auralflow.config import FORMAT_VERSION, ModelConfig, read_settings
 from auralflow.errors import ModelError, NotFoundError, SettingsError, UsageError
+from auralflow.models.card import MODEL_FILE, WEIGHTS_FILE
 from auralflow.nets.door import SeparationModel
 from auralflow.nets.families import create_model, parse_model_config
 from auralflow.storage import atomic_path, write_json
@@ -31,8 +32,6 @@ __all__ = [
     "set_aside",
 ]
 
-MODEL_FILE = "model.json"
-WEIGHTS_FILE = "model.safetensors"
 TRAINED_FILES = (WEIGHTS_FILE, "trainer.json", "summary.json", "card.json", "checkpoint", "runs")
 
 

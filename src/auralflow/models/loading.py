@@ -1,32 +1,30 @@
 """Models for use, of a folder or of a pretrained name."""
 
-import hashlib
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from torch import Tensor
-
-from auralflow.config import ModelConfig
+from auralflow.config import ModelConfig, parse_settings, read_settings
 from auralflow.config.base import suggestion
-from auralflow.errors import NotFoundError, UsageError
+from auralflow.errors import NotFoundError
 from auralflow.models.budget import limited_to_weights
 from auralflow.models.card import CARD_FILE, ModelCard
 from auralflow.models.folder import (
-    MODEL_FILE,
-    TRAINED_FILES,
     WEIGHTS_FILE,
     load_weights,
     read_model_config,
     read_weights,
     save_weights,
-    set_aside,
 )
+from auralflow.models.origin import OriginCard
+from auralflow.models.public_models import fetch_public
 from auralflow.models.registry import Registry, installed_registry
 from auralflow.models.weights import Access, fetch_weights
+from auralflow.models.writing import ModelParts, check_free, write_model
 from auralflow.nets.door import SeparationModel
 from auralflow.nets.families import all_nets, create_model
-from auralflow.storage import atomic_path, write_json
+from auralflow.storage import file_hash
 
 __all__ = ["ModelFiles", "find_model", "is_pretrained", "load", "save_pretrained"]
 
@@ -52,7 +50,7 @@ def is_pretrained(model: str | Path, registry: Registry | None = None) -> bool:
         model: A model folder or a name.
         registry: The pretrained models. Default: those that are installed.
     """
-    names = (registry or installed_registry()).names
+    names = (registry or installed_registry()).all_names
     return str(model) in (*names, *(net.name for _, net in all_nets())) and not Path(model).exists()
 
 
@@ -69,7 +67,7 @@ def find_model(
         model: A model folder or a pretrained name; a path that exists counts more than a name.
         registry: The pretrained models. Default: those that are installed.
         access: Where weights may come from. Default: what the environment says.
-        on_progress: Is told the bytes that were downloaded, and how many there are.
+        on_progress: Called with the bytes that have come, and how many there are.
 
     Raises:
         NotFoundError: If there is no such model.
@@ -80,13 +78,17 @@ def find_model(
         folder = Path(model)
         if not folder.exists():
             raise NotFoundError(
-                f"no model '{model}'{suggestion(str(model), registry.names)}",
+                f"no model '{model}'{suggestion(str(model), registry.all_names)}",
                 expected="a model folder, or a name that auralflow models lists",
                 advice="Make one with: auralflow config",
             )
         return ModelFiles(read_model_config(folder), folder / WEIGHTS_FILE)
-    card = registry.card(str(model))
     access = access or Access.from_environment()
+    public = registry.public_card(str(model))
+    if public:
+        folder = fetch_public(public, access, on_progress=on_progress)
+        return ModelFiles(read_model_config(folder), folder / WEIGHTS_FILE)
+    card = registry.card(str(model))
     return ModelFiles(card.settings, fetch_weights(card, registry, access, on_progress=on_progress))
 
 
@@ -105,7 +107,7 @@ def load(
         target: Keep only this target. Default: all that the model has.
         registry: The pretrained models. Default: those that are installed.
         access: Where pretrained weights may come from. Default: what the environment says.
-        on_progress: Is told the bytes that were downloaded, and how many there are.
+        on_progress: Called with the bytes that have come, and how many there are.
 
     Returns:
         The model in evaluation mode on the CPU, in float32 whatever its file holds.
@@ -137,7 +139,7 @@ def load(
 
 def save_pretrained(
     name: str,
-    folder: Path,
+    folder: str | Path,
     *,
     targets: tuple[str, ...] = (),
     force: bool = False,
@@ -154,7 +156,7 @@ def save_pretrained(
         force: Replace the model of a folder that holds one. Its files move to ``previous-<time>/``.
         registry: The pretrained models. Default: those that are installed.
         access: Where weights may come from. Default: what the environment says.
-        on_progress: Is told the bytes that were downloaded, and how many there are.
+        on_progress: Called with the bytes that have come, and how many there are.
 
     Returns:
         The folder that the earlier model was moved to, None when there was none.
@@ -165,40 +167,43 @@ def save_pretrained(
         NotFoundError: If there is no such name or target.
         ModelError: If the weights cannot be had.
     """
-    registry = registry or installed_registry()
-    card = registry.card(name)
-    own = (MODEL_FILE, *TRAINED_FILES)
-    existing = [file for file in own if (folder / file).exists()]
-    if existing and not force:
-        raise UsageError(
-            f"'{folder}' already holds a model ({', '.join(existing)})",
-            advice="Choose another folder with --save, or move the model aside with --force.",
-        )
-    weights = fetch_weights(card, registry, access or Access.from_environment(), on_progress=on_progress)
-    kept = None
-    if targets and targets != card.targets:
-        kept = _restricted(card, weights, targets)
-    # From here on nothing can fail but the disk.
-    previous = set_aside(folder, own) if existing else None
-    path = folder / WEIGHTS_FILE
-    if kept is None:
-        with atomic_path(path) as part:
-            part.write_bytes(weights.read_bytes())
+    folder = Path(folder)
+    registry, access = registry or installed_registry(), access or Access.from_environment()
+    public = registry.public_card(name)
+    card: ModelCard | OriginCard
+    if public:
+        if not (folder / CARD_FILE).exists():
+            # Before anything is downloaded; with a card, only the whole of the new model says whether it may.
+            check_free(folder, None, force=force)
+        source = fetch_public(public, access, on_progress=on_progress)
+        config, weights = read_model_config(source), source / WEIGHTS_FILE
+        card = parse_settings(OriginCard, read_settings(source / CARD_FILE))
     else:
-        save_weights(kept, path)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        card = card.restricted(targets, size=path.stat().st_size, sha256=digest)
-    write_json(folder / CARD_FILE, card.model_dump(mode="json"))
-    write_json(folder / MODEL_FILE, card.settings.model_dump(mode="json"))
-    return previous
+        card = registry.card(name)
+        if not (folder / CARD_FILE).exists():
+            check_free(folder, None, force=force)
+        weights = fetch_weights(card, registry, access, on_progress=on_progress)
+        config = card.settings
+    if not targets or targets == config.targets:
+        return write_model(folder, ModelParts(config, weights, card.model_dump(mode="json")), force=force)
+    with tempfile.TemporaryDirectory(prefix="auralflow-") as scratch:
+        kept = Path(scratch) / WEIGHTS_FILE
+        config = _restrict(config, weights, targets, kept)
+        card = card.restricted(targets, size=kept.stat().st_size, sha256=file_hash(kept))
+        return write_model(folder, ModelParts(config, kept, card.model_dump(mode="json")), force=force)
 
 
-def _restricted(card: ModelCard, path: Path, targets: tuple[str, ...]) -> dict[str, Tensor]:
-    """Weights of a model that was cut down to some targets, in the precision that they are stored in."""
-    whole = create_model(card.settings)
-    load_weights(whole, path)
-    stored = read_weights(path)
-    kept = whole.restricted(targets).state_dict()
-    return {
-        name: tensor.to(stored[name].dtype) if name in stored else tensor for name, tensor in kept.items()
-    }
+def _restrict(config: ModelConfig, weights: Path, targets: tuple[str, ...], path: Path) -> ModelConfig:
+    """Write the weights of a model that is cut down to some targets, in the precision of the whole ones."""
+    whole = create_model(config)
+    load_weights(whole, weights)
+    stored = read_weights(weights)
+    kept = whole.restricted(targets)
+    save_weights(
+        {
+            name: tensor.to(stored[name].dtype) if name in stored else tensor
+            for name, tensor in kept.state_dict().items()
+        },
+        path,
+    )
+    return kept.config

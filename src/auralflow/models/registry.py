@@ -1,6 +1,7 @@
 """Which pretrained models there are: a folder with a card for each. Loads no torch."""
 
 import json
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -9,12 +10,15 @@ from urllib.request import url2pathname
 from auralflow.config.base import suggestion
 from auralflow.errors import NotFoundError
 from auralflow.models.card import CARD_FILE, ModelCard
-from auralflow.nets.families import all_nets
+from auralflow.models.public_card import PublicCard
+from auralflow.nets.families import FAMILIES, all_nets
 
 __all__ = ["SHIPPED_WEIGHTS", "Registry", "installed_registry"]
 
 PACKAGE_FOLDER = Path(__file__).parent / "pretrained"
 """Where the cards, and the weights that are shipped with the package, are installed."""
+PUBLIC_FOLDER = Path(__file__).parent / "public"
+"""Where the cards of public models are; their weights are never in here."""
 CHECKOUT_FOLDER = "pretrained"
 """Folder of a checkout of the repository with the weights that are too large for the package."""
 SHIPPED_WEIGHTS = "weights.safetensors"
@@ -26,6 +30,7 @@ class Registry:
     Args:
         folder: The folder.
         checkout: Another folder with files of weights, if there is one.
+        public: A folder with cards of public models, ``<name>.json``.
 
     Example:
         >>> import tempfile
@@ -33,9 +38,10 @@ class Registry:
         ()
     """
 
-    def __init__(self, folder: Path, checkout: Path | None = None) -> None:
+    def __init__(self, folder: Path, checkout: Path | None = None, public: Path | None = None) -> None:
         self.folder = folder
         self.checkout = checkout
+        self.public = public
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -66,6 +72,38 @@ class Registry:
         """
         return [self.card(name) for name in self.names]
 
+    @property
+    def public_names(self) -> tuple[str, ...]:
+        """Names of the public models of families that are known here, from A to Z."""
+        return tuple(card.name for card in self.public_cards())
+
+    @property
+    def all_names(self) -> tuple[str, ...]:
+        """The names that commands accept: those of this project's models, then those of public ones."""
+        return (*self.names, *self.public_names)
+
+    def public_cards(self) -> list[PublicCard]:
+        """Read the cards of all public models of families that are known here.
+
+        Raises:
+            ModelError: If one is broken.
+        """
+        cards = [PublicCard.read(path) for path in sorted(self.public.glob("*.json"))] if self.public else []
+        return [card for card in cards if card.family in FAMILIES]
+
+    def public_card(self, name: str) -> PublicCard | None:
+        """The card of a public model, None if there is none of this name."""
+        return next((card for card in self.public_cards() if card.name == name), None)
+
+    def recognize(self, hashes: Iterable[str]) -> PublicCard | None:
+        """The public model that files belong to, None if that is not known.
+
+        Args:
+            hashes: SHA-256 of the files.
+        """
+        known = list(hashes)
+        return next((c for c in self.public_cards() if any(map(c.knows, known))), None)
+
     def find_folder(self, name: str) -> Path | None:
         """The folder of a model's card, None if there is no such model."""
         return self.folder / name if name in self.names else None
@@ -78,8 +116,8 @@ class Registry:
                 advice=f"Train one: auralflow config {name} --save my_model ..., then auralflow train.",
             )
         return NotFoundError(
-            f"no pretrained model {name!r}{suggestion(name, self.names)}",
-            expected=", ".join(self.names),
+            f"no pretrained model {name!r}{suggestion(name, self.all_names)}",
+            expected=", ".join(self.all_names),
             advice="See: auralflow models",
         )
 
@@ -89,7 +127,7 @@ def installed_registry() -> Registry:
     root = PACKAGE_FOLDER.parents[3]
     # Installed as a copy, the package lies in site-packages, beside nothing of the repository.
     checkout = root if (root / "pyproject.toml").is_file() else _installed_from()
-    return Registry(PACKAGE_FOLDER, checkout / CHECKOUT_FOLDER if checkout else None)
+    return Registry(PACKAGE_FOLDER, checkout / CHECKOUT_FOLDER if checkout else None, PUBLIC_FOLDER)
 
 
 def _installed_from() -> Path | None:

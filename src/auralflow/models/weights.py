@@ -3,7 +3,6 @@
 Wherever they are found, their size and SHA-256 are those of the card, or they do not count.
 """
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from auralflow.errors import ModelError, UsageError
 from auralflow.models.card import ModelCard
 from auralflow.models.registry import SHIPPED_WEIGHTS, Registry
-from auralflow.storage import cache_folder
+from auralflow.storage import cache_folder, file_hash
 
 __all__ = ["Access", "Place", "fetch_weights", "find_weights"]
 
@@ -70,11 +69,16 @@ class Access:
             return Path(url2pathname(urlsplit(self.mirror).path))
         return Path(self.mirror).expanduser()
 
-    def url(self, card: ModelCard) -> str:
-        """Address of a model's weights; empty if there is none."""
+    def url(self, file: str, url: str) -> str:
+        """Where to download a file from; empty if that is nowhere.
+
+        Args:
+            file: Its name on mirrors.
+            url: Its address where there is no mirror.
+        """
         if self.mirror:
-            return "" if self.mirror_folder else f"{self.mirror.rstrip('/')}/{quote(card.file)}"
-        return card.url
+            return "" if self.mirror_folder else f"{self.mirror.rstrip('/')}/{quote(file)}"
+        return url
 
     def cache_folder(self, card: ModelCard) -> Path:
         """Folder that a model is downloaded to."""
@@ -98,8 +102,7 @@ class Place:
         try:
             if self.path.stat().st_size != card.size:
                 return False
-            with self.path.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest() == card.sha256
+            return file_hash(self.path) == card.sha256
         except OSError:
             return False
 
@@ -165,7 +168,7 @@ def fetch_weights(
 def _download(
     card: ModelCard, registry: Registry, access: Access, on_progress: Callable[[int, int], None]
 ) -> Path:
-    url = access.url(card)
+    url = access.url(card.file, card.url)
     if access.offline or not url:
         damaged = [f"'{place.path}'" for place in places(card, registry, access) if place.path.exists()]
         raise ModelError(
@@ -174,9 +177,10 @@ def _download(
             advice=_advice(card, access, url),
         )
     # Loaded only here, for nothing but downloads needs it.
-    from auralflow.models.download import download  # noqa: PLC0415
+    from auralflow.models.download import Wanted, download  # noqa: PLC0415
 
-    return download(card, url, access.cache_folder(card), on_progress=on_progress)
+    wanted = Wanted(card.name, card.file, card.size, card.sha256)
+    return download(wanted, url, access.cache_folder(card), on_progress=on_progress)
 
 
 def _advice(card: ModelCard, access: Access, url: str) -> str:

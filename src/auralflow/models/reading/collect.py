@@ -2,13 +2,14 @@
 
 import dataclasses
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from auralflow.errors import ModelError, NotFoundError, UsageError
 from auralflow.models.reading.archives import extract_checkpoint, is_needed
-from auralflow.models.reading.files import describe_file, kind_of, tail_md5
+from auralflow.models.reading.files import Kind, describe_file, kind_of, tail_md5
 from auralflow.models.reading.onnx_file import read_onnx
 from auralflow.models.reading.pytorch_file import read_pytorch
 from auralflow.models.reading.safetensors_file import read_safetensors
@@ -37,24 +38,48 @@ def read_checkpoint(files: Iterable[Path], *, settings: Path | None = None) -> C
     """
     given = [file for path in files for file in _files_of(path)]
     with tempfile.TemporaryDirectory(prefix="auralflow-") as scratch:
-        weights: list[Path] = []
-        beside: list[Path] = []
-        for number, path in enumerate(given):
-            kind = kind_of(path)
-            if kind == "archive":
-                inner, texts = _open_archive(path, Path(scratch) / str(number))
-                weights += inner
-                beside += texts
-            else:
-                (beside if kind == "settings" else weights).append(path)
-        parts = _read_parts(weights)
-        chosen = _settings(beside, settings)
+        found = list(_open(given, Path(scratch)))
+        texts = [one for one in found if one.kind == "settings"]
+        weights = [one for one in found if one.kind != "settings"]
+        chosen = [_Found(settings, "settings", settings.name)] if settings else texts
+        parts, read = _read_parts(weights)
+        archives = {one.archive: one.archive.name for one in read if one.archive}
+        named = {**archives, **{one.path: one.name for one in (*read, *chosen)}}
         return Checkpoint(
             parts=parts,
-            settings=_merged(chosen),
-            settings_file=", ".join(path.name for path in chosen),
-            sources=tuple(describe_file(path) for path in [*given, *([settings] if settings else [])]),
+            settings=_merged([one.path for one in chosen]),
+            settings_file=", ".join(one.path.name for one in chosen),
+            sources=tuple(
+                dataclasses.replace(describe_file(path), name=name) for path, name in named.items()
+            ),
         )
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A file to be read.
+
+    Attributes:
+        path: Where it is.
+        kind: What it is.
+        name: What it is called, with the name of its archive before it.
+        archive: The archive that it is from.
+    """
+
+    path: Path
+    kind: Kind
+    name: str
+    archive: Path | None = None
+
+
+def _open(given: list[Path], scratch: Path) -> Iterator[_Found]:
+    """The files that were given, with archives replaced by what is in them."""
+    for number, path in enumerate(given):
+        kind = kind_of(path)
+        if kind == "archive":
+            yield from _in_archive(path, scratch / str(number))
+        else:
+            yield _Found(path, kind, path.name)
 
 
 def _files_of(path: Path) -> list[Path]:
@@ -68,18 +93,19 @@ def _files_of(path: Path) -> list[Path]:
     return [path]
 
 
-def _open_archive(path: Path, folder: Path) -> tuple[list[Path], list[Path]]:
+def _in_archive(path: Path, folder: Path) -> Iterator[_Found]:
     """Files of weights in an archive, and the settings that lie in the same folders as these."""
     folder.mkdir()
-    files = [(file, _kind_or_none(file)) for file in extract_checkpoint(path, folder)]
-    weights = [file for file, kind in files if kind not in (None, "settings", "archive")]
-    if not weights:
+    known = {file: kind for file in extract_checkpoint(path, folder) if (kind := _kind_or_none(file))}
+    homes = {file.parent for file, kind in known.items() if kind not in ("settings", "archive")}
+    if not homes:
         raise ModelError(f"cannot import '{path}'", found="an archive without weights", expected="weights")
-    homes = {file.parent for file in weights}
-    return weights, [file for file, kind in files if kind == "settings" and file.parent in homes]
+    for file, kind in known.items():
+        if kind != "archive" and file.parent in homes:
+            yield _Found(file, kind, f"{path.name}/{file.relative_to(folder).as_posix()}", path)
 
 
-def _kind_or_none(path: Path) -> str | None:
+def _kind_or_none(path: Path) -> Kind | None:
     """What a file of an archive is; archives of programs hold much that only looks like weights."""
     try:
         return kind_of(path)
@@ -87,27 +113,28 @@ def _kind_or_none(path: Path) -> str | None:
         return None
 
 
-def _read_parts(weights: list[Path]) -> tuple[CheckpointPart, ...]:
+def _read_parts(weights: list[_Found]) -> tuple[tuple[CheckpointPart, ...], list[_Found]]:
+    """The parts, and the files that were read for them."""
     if not weights:
         raise UsageError("no weights were given", expected="one or more files of weights")
     if len(weights) > MAX_PARTS:
         raise UsageError("too many files", found=str(len(weights)), expected=f"at most {MAX_PARTS}")
     parts: list[CheckpointPart] = []
-    bundles: set[Path] = set()
-    for path in weights:
-        kind = kind_of(path)
-        if kind == "tensorflow":
-            index, data = bundle_files(path)
-            if index not in bundles:
-                bundles.add(index)
-                parts.append(read_bundle(index, data))
+    read: dict[Path, _Found] = {}
+    for one in weights:
+        if one.path in read:
+            continue
+        if one.kind == "tensorflow":
+            index, data = bundle_files(one.path)
+            folder = one.name.removesuffix(one.path.name)
+            read |= {
+                file: _Found(file, one.kind, f"{folder}{file.name}", one.archive) for file in (index, data)
+            }
+            parts.append(read_bundle(index, data))
         else:
-            parts.append(dataclasses.replace(READERS[kind](path), file_md5=tail_md5(path)))
-    return tuple(parts)
-
-
-def _settings(beside: list[Path], chosen: Path | None) -> list[Path]:
-    return [chosen] if chosen else beside
+            read[one.path] = one
+            parts.append(dataclasses.replace(READERS[one.kind](one.path), file_md5=tail_md5(one.path)))
+    return tuple(parts), list(read.values())
 
 
 def _merged(files: list[Path]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from auralflow.models.reading.pytorch_file import LEGACY_MAGIC, is_pytorch_zip
 from auralflow.models.reading.settings_file import SETTINGS_ENDINGS
 from auralflow.models.reading.tensorflow_bundle import DATA_FILE, TABLE_MAGIC
 from auralflow.nets.checkpoint import SourceFile
+from auralflow.storage import file_hash
 
 __all__ = ["Kind", "describe_file", "kind_of", "tail_md5"]
 
@@ -38,9 +39,7 @@ def describe_file(path: Path) -> SourceFile:
     """
     if not path.is_file():
         raise NotFoundError(f"no such file: '{path}'")
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return SourceFile(path.name, path.stat().st_size, digest)
+    return SourceFile(path.name, path.stat().st_size, file_hash(path))
 
 
 def tail_md5(path: Path) -> str:

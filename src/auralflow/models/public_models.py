@@ -1,0 +1,128 @@
+"""Public models on this machine: downloaded once, verified, converted, kept. Loads no torch by itself."""
+
+import logging
+import shutil
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+
+from auralflow.config import parse_settings, read_settings
+from auralflow.errors import AuralflowError, ModelError
+from auralflow.models.card import CARD_FILE, MODEL_FILE, WEIGHTS_FILE
+from auralflow.models.download import Wanted, download
+from auralflow.models.origin import CONVERTER_VERSION, OriginCard
+from auralflow.models.public_card import PublicCard, RemoteFile
+from auralflow.models.turns import turn
+from auralflow.models.weights import Access
+
+__all__ = ["converted_folder", "fetch_public", "find_public"]
+
+logger = logging.getLogger(__name__)
+OnProgress = Callable[[int, int], None]
+
+
+def converted_folder(card: PublicCard, access: Access) -> Path:
+    """The model folder that a public model is converted to; another one for other files or conversions."""
+    key = sha256("".join(file.sha256 for file in card.files).encode()).hexdigest()[:8]
+    return access.home / "public" / card.name / f"{key}-{CONVERTER_VERSION}"
+
+
+def find_public(card: PublicCard, access: Access) -> Path | None:
+    """The converted model, if it is on this machine and whole.
+
+    Args:
+        card: Card of the model.
+        access: Where it may be.
+    """
+    folder = converted_folder(card, access)
+    try:
+        origin = parse_settings(OriginCard, read_settings(folder / CARD_FILE))
+    except AuralflowError:
+        return None
+    weights = Wanted(card.name, WEIGHTS_FILE, origin.size, origin.sha256)
+    whole = (folder / MODEL_FILE).is_file() and weights.is_whole(folder / WEIGHTS_FILE)
+    return folder if whole else None
+
+
+def fetch_public(card: PublicCard, access: Access, *, on_progress: OnProgress = lambda *_: None) -> Path:
+    """The model folder of a public model, which is downloaded and converted on first use.
+
+    The licence of its weights is then logged as a warning.
+
+    Args:
+        card: Card of the model.
+        access: Where its files may come from.
+        on_progress: Called with the bytes that have come, and how many there are.
+
+    Raises:
+        ModelError: If its files cannot be had, or are not what the card says.
+    """
+    found = find_public(card, access)
+    if found:
+        return found
+    home = converted_folder(card, access).parent
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ModelError(
+            f"cannot store {card.name} in '{home}'",
+            found=error.strerror or str(error),
+            advice="Set AURALFLOW_HOME to a folder that can be written to.",
+        ) from None
+    try:
+        with turn(home / ".converting", card.name):
+            # Another process may have done it meanwhile.
+            return find_public(card, access) or _convert(card, access, home, on_progress)
+    except TimeoutError as error:
+        raise ModelError(
+            f"cannot get {card.name}", found=str(error), advice="End it, and try again."
+        ) from None
+
+
+def _convert(card: PublicCard, access: Access, home: Path, on_progress: OnProgress) -> Path:
+    originals = list(_originals(card, access, home, on_progress))
+    # Loaded only here: to list models needs no torch.
+    from auralflow.models.importing import convert_public  # noqa: PLC0415
+
+    folder = converted_folder(card, access)
+    # What is there is damaged, or a killed process left it.
+    shutil.rmtree(folder, ignore_errors=True)
+    convert_public(card, originals, folder)
+    for path in originals:
+        if path.parent == home:
+            path.unlink(missing_ok=True)
+    logger.warning("%s: %s Credit: %s.", card.name, card.licence.sentence, card.credit)
+    return folder
+
+
+def _originals(card: PublicCard, access: Access, home: Path, on_progress: OnProgress) -> Iterator[Path]:
+    before = 0
+    for file in card.files:
+        yield _original(card, file, access, home, _shifted(on_progress, before, card.size))
+        before += file.size
+
+
+def _shifted(on_progress: OnProgress, before: int, total: int) -> OnProgress:
+    return lambda done, _: on_progress(before + done, total)
+
+
+def _original(
+    card: PublicCard, file: RemoteFile, access: Access, home: Path, on_progress: OnProgress
+) -> Path:
+    """A file as it was published: from a mirror that is a folder, from the cache, or downloaded."""
+    wanted = Wanted(card.name, file.name, file.size, file.sha256, exact=False)
+    places = [folder / file.name for folder in (access.mirror_folder, home) if folder]
+    for path in places:
+        if wanted.is_whole(path):
+            return path
+    url = access.url(file.name, file.url)
+    if access.offline or not url:
+        damaged = [f"'{path}'" for path in places if path.exists()]
+        raise ModelError(
+            f"{card.name} is not on this machine",
+            found=f"{', '.join(damaged)} damaged" if damaged else "",
+            advice="Download it without AURALFLOW_OFFLINE or --offline."
+            if url
+            else f"Put {file.name} into '{access.mirror_folder}', or set AURALFLOW_MIRROR to where it is.",
+        )
+    return download(wanted, url, home, on_progress=on_progress)
