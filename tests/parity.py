@@ -4,9 +4,16 @@ import importlib
 import importlib.util
 import sys
 import types
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from torch import Tensor, nn
+
+from auralflow.nets.checkpoint import Checkpoint, CheckpointPart
 
 
 def package_folder(name: str) -> Path:
@@ -27,14 +34,52 @@ def load_file(path: Path) -> types.ModuleType:
     return module
 
 
-def import_openunmix() -> types.ModuleType:
-    """Open-Unmix's models. They import torchaudio, which separation never calls, and which may be missing."""
-    package_folder("openunmix")
-    missing = importlib.util.find_spec("torchaudio") is None
-    if missing:
-        sys.modules["torchaudio"] = types.ModuleType("torchaudio")
+@contextmanager
+def stand_ins(*names: str) -> Iterator[None]:
+    """Empty modules for what packages import and the parts that are compared never call."""
+    missing = [name for name in names if importlib.util.find_spec(name) is None]
+    for name in missing:
+        sys.modules[name] = types.ModuleType(name)
+        sys.modules[name].__dict__["filters"] = None
     try:
-        return importlib.import_module("openunmix.model")
+        yield
     finally:
-        if missing:
-            del sys.modules["torchaudio"]
+        for name in missing:
+            del sys.modules[name]
+
+
+def import_openunmix() -> types.ModuleType:
+    """Open-Unmix's models."""
+    package_folder("openunmix")
+    with stand_ins("torchaudio"):
+        return importlib.import_module("openunmix.model")
+
+
+def reference(module: str, name: str) -> Any:
+    """A class of a reference package; skips the test where the package is missing."""
+    package_folder(module.partition(".")[0])
+    with stand_ins("torchaudio", "librosa"):
+        return getattr(importlib.import_module(module), name)
+
+
+def checkpoint_of(
+    net: nn.Module, settings: Mapping[str, Any] | None = None, *, name: str = "model", **facts: Any
+) -> Checkpoint:
+    """What a reader of files would make of a published file with the weights of a net."""
+    tensors = {key: tensor.detach().clone() for key, tensor in net.state_dict().items()}
+    part = CheckpointPart(name=name, format="pytorch", tensors=tensors, **facts)
+    return Checkpoint(parts=(part,), settings=settings or {}, settings_file="model.yaml" if settings else "")
+
+
+def excite(net: nn.Module, seed: int) -> None:
+    """Move every parameter away from values such as 0 and 1 at which a fault would not show."""
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in net.parameters():
+        if parameter.ndim == 1 and parameter.requires_grad:
+            parameter.data += 0.1 * torch.randn(parameter.shape, generator=generator)
+
+
+def distance(ours: Tensor, theirs: Tensor) -> float:
+    """Largest difference, relative to the largest sample."""
+    assert ours.shape == theirs.shape
+    return ((ours - theirs).abs().max() / theirs.abs().max()).item()

@@ -5,9 +5,9 @@ from fractions import Fraction
 
 import pytest
 import torch
+from parity import checkpoint_of, distance, excite, reference
 
 from auralflow.nets.families import create_model, find_family, load_object
-from tests.parity.references import checkpoint_of, distance, excite, reference
 
 SOURCES = ["drums", "bass", "other", "vocals"]
 
@@ -133,7 +133,7 @@ def test_mdx23c():
         "training": {"instruments": ["Vocals", "Instrumental"], "target_instrument": None},
         "inference": {"num_overlap": 8},
     }
-    theirs = reference("msst.models.mdx23c_tfc_tdf_v3", "TFC_TDF_net")(config(settings)).eval()
+    theirs = reference("pymss_core.modules.mdx23c_tfc_tdf_v3", "TFC_TDF_net")(config(settings)).eval()
     excite(theirs, 4)
     model = converted("mdx23c", checkpoint_of(theirs, settings))
     assert model.targets == ("vocals", "instrumental")

@@ -4,6 +4,7 @@ import warnings
 
 import pytest
 import torch
+from parity import distance, excite
 
 from auralflow.errors import ModelError
 from auralflow.models.reading import read_checkpoint
@@ -11,7 +12,6 @@ from auralflow.nets.checkpoint import Checkpoint
 from auralflow.nets.families import create_model, find_family, load_object
 from auralflow.nets.mdxnet import MDXNetConfig
 from auralflow.nets.mdxnet.net import TFCTDF2
-from tests.parity.references import distance, excite
 
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
