@@ -8,6 +8,7 @@ import threading
 import time
 import zipfile
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -16,7 +17,7 @@ from conftest import RATE, constant_model, tiny_config
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auralflow.app import Order, Studio, Workspace, wording
+from auralflow.app import Order, Studio, Workspace, intake, wording
 from auralflow.app.intake import check_song, take_in
 from auralflow.app.line import Line
 from auralflow.app.mixer import CODE, describe
@@ -171,6 +172,46 @@ def test_a_bad_song_is_refused_in_one_line_that_calls_it_by_its_name(
         finish(works.run("me", order(path)))
     assert str(tmp_path) not in str(caught.value)
     assert list(workspace.jobs.iterdir()) == []
+
+
+def write_m4a(path, seconds):
+    """Silence, whose length no header states to the sample."""
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("aac", rate=RATE, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        frame.sample_rate = RATE
+        for start in range(0, seconds * RATE, 1024):
+            frame.pts = start
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def test_a_song_is_measured_no_further_than_it_may_be_long(workspace, tmp_path):
+    write_m4a(tmp_path / "a.m4a", 600)
+    works = studio(workspace, max_duration=5)
+    with pytest.raises(UsageError, match=r"'a\.m4a' is too long: found at least 0:0[56] minutes, expected"):
+        finish(works.run("me", order(tmp_path / "a.m4a")))
+    assert list(workspace.jobs.iterdir()) == []
+
+
+def test_a_song_is_measured_in_its_turn_and_not_before(workspace, song, monkeypatch):
+    measured = []
+
+    def probe(path, **limits):
+        measured.append(limits)
+        return real(path, **limits)
+
+    real = intake.probe
+    monkeypatch.setattr(intake, "probe", probe)
+    works = studio(workspace, concurrency=1, max_duration=7)
+    first, second = (works.run(name, order(song)) for name in "ab")
+    next(first)
+    assert next(second) == Stage("waiting", ahead=1)
+    assert measured == [{"max_seconds": 7}]
+    first.close()
+    assert next(second).name == "separating"
+    assert measured == [{"max_seconds": 7}] * 2
+    second.close()
 
 
 def test_songs_at_the_limits_are_taken(workspace, tmp_path):

@@ -72,7 +72,7 @@ def check_song(kept: Path, name: str, settings: AppConfig) -> AudioInfo:
         AudioError: If it is no audio, or damaged.
     """
     with under_its_own_name(kept, name):
-        info = probe(kept)
+        info = probe(kept, max_seconds=settings.max_duration)
     _check(info, name, settings)
     return info
 
