@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from auralflow import config
 from auralflow.cli import app
 from auralflow.config import Settings
+from auralflow.errors import ExitCode
 from auralflow.nets.families import all_nets
 
 FOLDER = Path(__file__).parent / "reference"
@@ -29,9 +30,10 @@ CLI_HEAD = """# Command line
   terminals only, and no colours with `NO_COLOR` set.
 - Every command takes `--verbose` (what is used and done, and where an error came from) and `--quiet` (only
   results and errors), before or after its name.
-- The exit code is 0 when all was done, 1 when something failed, 2 when the request was wrong, 130 after
-  Ctrl-C.
-"""
+
+| exit code | when |
+|---|---|
+""" + "".join(f"| {code.value} | {code.meaning} |\n" for code in ExitCode)
 SETTINGS_HEAD = """# Settings
 
 Every setting, its type, default and bounds, as it stands in JSON files (`model.json`, `trainer.json`) and as

@@ -9,6 +9,7 @@ import time
 import pytest
 from separating import RATE, noise, outputs, small_model, write_song
 
+from auralflow.cli import main
 from auralflow.config import EngineConfig, SeparateConfig, StemConfig, parse_settings
 from auralflow.errors import SettingsError
 from auralflow.separation import Separator, find_songs, separate_files
@@ -83,7 +84,21 @@ def _raylets():
     return {child.pid for child in psutil.Process().children(recursive=True)}
 
 
-@pytest.mark.parametrize("values", [{"address": "auto"}, {"engine": "ray", "jobs": 2}])
+@pytest.mark.parametrize(
+    "values",
+    [{"address": "auto"}, {"executor": "ray", "jobs": 2}, {"engine": "ray", "jobs": 2}],
+)
 def test_settings_that_contradict_each_other_are_refused(values):
-    with pytest.raises(SettingsError, match="--engine"):
+    with pytest.raises(SettingsError, match="--executor"):
         parse_settings(SeparateConfig, values)
+
+
+@pytest.mark.parametrize("words", [["--engine", "ray"], ["--engine=ray"]])
+def test_the_former_name_of_the_executor_is_understood_with_a_hint(tmp_path, capsys, words):
+    command = ["separate", "SpectrogramNetSimple", "song.wav", "--save", str(tmp_path), "--jobs", "2"]
+    assert main([*command, *words]) == 2
+    error = capsys.readouterr().err
+    assert "note: --engine is called --executor now" in error
+    assert "--jobs is for --executor local" in error
+    assert main(["separate", "SpectrogramNetSimple", "--", "--engine=ray"]) == 2
+    assert "no such file or folder: '--engine=ray'" in capsys.readouterr().err

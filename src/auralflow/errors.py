@@ -39,16 +39,35 @@ __all__ = [
 
 
 class ExitCode(IntEnum):
-    """What the process returns to the shell."""
+    """What the process returns to the shell.
 
-    DONE = 0
-    """All that was asked for was done."""
-    FAILED = 1
-    """Something that was asked for could not be done: one song of many, or everything."""
-    USAGE = 2
-    """The request itself is wrong; nothing was started."""
-    INTERRUPTED = 130
-    """The user stopped it, by the shell's convention of 128 plus the number of SIGINT."""
+    Attributes:
+        meaning: When.
+
+    Example:
+        >>> ExitCode.USAGE, ExitCode(2).meaning
+        (<ExitCode.USAGE: 2>, 'the request was wrong; nothing was started')
+    """
+
+    DONE = 0, "all that was asked for was done"
+    FAILED = 1, "something failed: one song of many, or everything"
+    USAGE = 2, "the request was wrong; nothing was started"
+    # By the shell's convention of 128 plus the number of SIGINT.
+    INTERRUPTED = 130, "the user stopped it with Ctrl-C"
+
+    meaning: str
+
+    def __new__(cls, value: int, meaning: str) -> Self:
+        """Make a code.
+
+        Args:
+            value: The number.
+            meaning: What it says, for the documentation.
+        """
+        code = int.__new__(cls, value)
+        code._value_ = value
+        code.meaning = meaning
+        return code
 
 
 class AuralflowError(Exception):

@@ -54,7 +54,7 @@ SETTING_GROUPS: Mapping[str, Mapping[str, str]] = {
         "Computing": "batch_size device precision backend",
     },
     "SeparateConfig": {
-        "Computing": "jobs engine address",
+        "Computing": "jobs executor address",
     },
     "EvaluateConfig": {
         "Scores": "bounds bss_eval log_spectral_distance stoi",

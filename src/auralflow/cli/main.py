@@ -15,7 +15,7 @@ from auralflow import __version__
 from auralflow.cli.app_command import app as app_command
 from auralflow.cli.completion_command import completion
 from auralflow.cli.config_command import config
-from auralflow.cli.console import cannot_print, error_line, help_console, set_messages, stderr
+from auralflow.cli.console import cannot_print, error_line, help_console, note, set_messages, stderr
 from auralflow.cli.data_command import data
 from auralflow.cli.doctor_command import doctor
 from auralflow.cli.download_command import download
@@ -37,6 +37,7 @@ __all__ = ["app", "main"]
 
 logger = logging.getLogger(__name__)
 MESSAGES = Group("Messages", sort_key=100)
+FORMER_NAMES = {"--engine": "--executor"}
 VERBOSE = Parameter(name=("--verbose", "-v"))
 QUIET = Parameter(name=("--quiet", "-q"))
 
@@ -90,11 +91,24 @@ def _run(
     set_messages(verbose=verbose, quiet=quiet)
     logger.info("auralflow %s, Python %s, %s", __version__, platform.python_version(), platform.platform())
     try:
-        return _call(app, tokens)
+        return _call(app, _with_names_of_today(tokens))
     except Exception:
         if verbose:
             stderr.print(traceback.format_exc().rstrip(), style="dim")
         raise
+
+
+def _with_names_of_today(tokens: Sequence[str]) -> list[str]:
+    """The same arguments, with options that had another name once under their own."""
+    result: list[str] = []
+    for index, word in enumerate(tokens):
+        if word == "--":
+            return [*result, *tokens[index:]]
+        name, equals, value = word.partition("=")
+        if name in FORMER_NAMES:
+            note(f"{name} is called {FORMER_NAMES[name]} now")
+        result.append(FORMER_NAMES.get(name, name) + equals + value)
+    return result
 
 
 def main(tokens: Sequence[str] | None = None, *, interrupted: Callable[[], bool] = lambda: False) -> int:

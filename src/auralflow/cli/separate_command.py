@@ -112,7 +112,7 @@ def _outcomes(
     force: bool,
     show: "Callable[[Song, float], None]",
 ) -> "Iterator[Outcome]":
-    if options.engine == "ray":
+    if options.executor == "ray":
         from auralflow.separation.cluster import separate_on_ray
 
         return separate_on_ray(

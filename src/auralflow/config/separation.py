@@ -116,7 +116,7 @@ class SeparateConfig(StemConfig, EngineConfig):
 
     save: Path = Field(default=Path(), description="Folder in which separated_audio/ is made.")
     jobs: int = Field(default=1, ge=1, le=256, description="Songs that are separated at the same time.")
-    engine: Literal["local", "ray"] = Field(
+    executor: Literal["local", "ray"] = Field(
         default="local",
         description="Where songs are separated: here, or as tasks on a Ray cluster (extra ray).",
     )
@@ -124,10 +124,18 @@ class SeparateConfig(StemConfig, EngineConfig):
         default=None, description="Address of the Ray cluster. Default: one on this machine, for this run."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _take_former_name(cls, values: Any) -> Any:
+        """``engine``, as ``executor`` was called before, is still understood."""
+        if isinstance(values, dict) and "engine" in values and "executor" not in values:
+            return {("executor" if name == "engine" else name): value for name, value in values.items()}
+        return values
+
     @model_validator(mode="after")
-    def _check_engine(self) -> Self:
-        if self.address and self.engine == "local":
-            raise ValueError("--address is for --engine ray: without it, nothing is sent anywhere")
-        if self.jobs > 1 and self.engine == "ray":
-            raise ValueError("--jobs is for --engine local: a cluster runs as many songs as it has cores")
+    def _check_executor(self) -> Self:
+        if self.address and self.executor == "local":
+            raise ValueError("--address is for --executor ray: without it, nothing is sent anywhere")
+        if self.jobs > 1 and self.executor == "ray":
+            raise ValueError("--jobs is for --executor local: a cluster runs as many songs as it has cores")
         return self

@@ -1,6 +1,5 @@
 """Writing the files of a cache: decoded once, at one rate, as numpy arrays."""
 
-import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,16 +10,11 @@ from numpy.typing import NDArray
 
 from auralflow.audio import Audio, probe, resample_stream, stream_audio
 from auralflow.datasets.cache import StemRecord
+from auralflow.storage import file_hash
 
-__all__ = ["checksum", "store_file", "write_samples"]
+__all__ = ["store_file", "write_samples"]
 
 BLOCK = 1 << 18
-
-
-def checksum(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def store_file(
@@ -55,7 +49,7 @@ def store_file(
         if sample_type == "float32" or peak <= scale:
             break
         scale = peak
-    return StemRecord(file=target.name, size=target.stat().st_size, sha256=checksum(target), scale=scale)
+    return StemRecord(file=target.name, size=target.stat().st_size, sha256=file_hash(target), scale=scale)
 
 
 def write_samples(

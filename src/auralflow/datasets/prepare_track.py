@@ -17,13 +17,13 @@ from auralflow.datasets.cache import (
     source_changes,
     write_record,
 )
-from auralflow.datasets.cache_files import checksum, store_file, write_samples
+from auralflow.datasets.cache_files import store_file, write_samples
 from auralflow.datasets.facts import silent_stems
 from auralflow.datasets.repitch import repitch
 from auralflow.datasets.stems import read_samples
 from auralflow.datasets.tracks import MIXTURE, Track, read_track, stem_files
 from auralflow.errors import DatasetError
-from auralflow.storage import atomic_folder, claimed
+from auralflow.storage import atomic_folder, claimed, file_hash
 
 __all__ = ["Outcome", "prepare_track"]
 
@@ -67,7 +67,7 @@ def _is_fresh(folder: Path, target: Path, recipe: Recipe, *, verify: bool) -> bo
     record = read_record(target)
     if record is None or record.recipe != recipe:
         return False
-    if verify and any(checksum(target / stem.file) != stem.sha256 for stem in record.all_files):
+    if verify and any(file_hash(target / stem.file) != stem.sha256 for stem in record.all_files):
         return False
     if not source_changes(folder, record):
         return True
@@ -77,7 +77,7 @@ def _is_fresh(folder: Path, target: Path, recipe: Recipe, *, verify: bool) -> bo
         files.keys() == record.sources.keys()
         and silent_stems(folder, files) == set(record.silent)
         and all(
-            record.sources[stem].file == path.name and record.sources[stem].sha256 == checksum(path)
+            record.sources[stem].file == path.name and record.sources[stem].sha256 == file_hash(path)
             for stem, path in files.items()
         )
     )
@@ -93,7 +93,7 @@ def _source(path: Path, sample_rate: int) -> SourceRecord:
         file=path.name,
         size=status.st_size,
         mtime_ns=status.st_mtime_ns,
-        sha256=checksum(path),
+        sha256=file_hash(path),
         sample_rate=sample_rate,
     )
 
@@ -145,5 +145,5 @@ def _vary(
         write_samples(
             path, [varied], shape=(len(varied), length), sample_type=recipe.sample_type, scale=scale
         )
-        made[stem] = StemRecord(file=path.name, size=path.stat().st_size, sha256=checksum(path), scale=scale)
+        made[stem] = StemRecord(file=path.name, size=path.stat().st_size, sha256=file_hash(path), scale=scale)
     return VariantRecord(pitch=float(pitch), tempo=float(tempo), num_samples=length, stems=made)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from scipy.signal import find_peaks
 from auralflow.audio import read_audio, resample
 from auralflow.effects.signals import Signal
 from auralflow.errors import DatasetError
-from auralflow.storage import atomic_path, cache_folder
+from auralflow.storage import atomic_path, cache_folder, file_hash
 
 __all__ = ["FRAMES_PER_SECOND", "RATE", "Unit", "Voice", "analyse", "load_voice", "synthesise", "voice_cache"]
 
@@ -105,7 +104,7 @@ def load_voice(path: Path) -> Voice:
         AudioError: If the file cannot be read.
     """
     world = _world()
-    name = sha256(path.read_bytes()).hexdigest()[:32]
+    name = file_hash(path)[:32]
     kept = voice_cache() / f"{name}-{VERSION}.npz"
     parts = _read(kept)
     if parts is None:
