@@ -49,7 +49,7 @@ class HybridDemucsModel(SeparationModel):
         return Estimate(mixture, self.transform, audio=audio)
 
     def chunking(self, *, length: int | None = None, overlap: float | None = None) -> Chunking:
-        """How to deal a song out: under a triangle, the last chunk in the middle of what the net reads."""
+        """How to deal a song out: under a triangle; a transformer has the last chunk in the middle of its own."""
         chosen = self.config.chunk_samples if length is None else length
         shared = self.config.overlap if overlap is None else overlap
         return Chunking(
@@ -57,5 +57,5 @@ class HybridDemucsModel(SeparationModel):
             step=max(1, int((1 - shared) * chosen)),
             window="triangle",
             every_step=True,
-            last="centre",
+            last="centre" if self.filled else "short",
         )

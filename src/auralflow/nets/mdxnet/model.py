@@ -61,5 +61,6 @@ class MDXNetModel(SeparationModel):
             window="hann",
             before=trim,
             after=trim,
+            multiple=whole - 2 * trim,
             every_step=True,
         )
