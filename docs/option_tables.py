@@ -25,6 +25,7 @@ from auralflow.config import (
     TrainConfig,
     option_name,
 )
+from auralflow.losses import LOSSES
 from auralflow.nets.unet import RecurrentNetConfig, SpectrogramNetConfig
 
 README = Path(__file__).parent.parent / "README.md"
@@ -71,17 +72,24 @@ def table(kind: type[Settings], leave_out: set[str]) -> str:
     return "\n".join(rows)
 
 
+def criteria_table() -> str:
+    """One Markdown row per loss: its name, and the quantity to minimise."""
+    rows = [f"| `{loss.name}` | {loss.summary} |" for loss in LOSSES.values()]
+    return "\n".join(["| criterion | quantity to minimise |", "|---|---|", *rows])
+
+
 def filled(text: str) -> str:
     """The README with every table written anew.
 
     Raises:
         ValueError: If a table has no place in the README.
     """
-    for name, (kind, leave_out) in TABLES.items():
-        pattern = re.compile(f"(<!-- options: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+    bodies = {f"options: {name}": table(kind, leave_out) for name, (kind, leave_out) in TABLES.items()}
+    bodies["criteria"] = criteria_table()
+    for name, body in bodies.items():
+        pattern = re.compile(f"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
         if not pattern.search(text):
-            raise ValueError(f"README.md has no place for the options of {name}")
-        body = table(kind, leave_out)
+            raise ValueError(f"README.md has no place for {name}")
         text = pattern.sub(lambda found, body=body: f"{found[1]}\n{body}\n\n{found[2]}", text)
     return text
 

@@ -406,12 +406,12 @@ def test_criterion_equals_its_function_and_says_which_tensors_it_needs(name, red
 
 def test_criterion_defaults_are_those_of_the_settings():
     assert losses.create_criterion("component") == losses.ComponentLoss(alpha=0.2, beta=0.8, gamma=0.0)
-    assert losses.create_criterion("kl_div") == losses.KLDivergenceLoss(construction_loss="l2")
+    assert losses.create_criterion("kl_div") == losses.ConstructionLoss(construction_loss="l2")
     assert losses.create_criterion("si-sdr") == losses.SiSDRLoss(best_permutation=False)
     assert losses.create_criterion("complex-l1") == losses.ComplexL1Loss(reduction="mean")
     assert losses.L1Loss() != losses.L2Loss()
     tensors = magnitudes()
-    torch.testing.assert_close(losses.KLDivergenceLoss()(*tensors), losses.l2_loss(*tensors))
+    torch.testing.assert_close(losses.ConstructionLoss()(*tensors), losses.l2_loss(*tensors))
 
 
 def test_unknown_names_and_choices_are_refused_with_the_known_ones():

@@ -11,7 +11,7 @@ from cyclopts import App, Group, Parameter
 from pydantic import create_model
 
 from auralflow.cli.parameters import Flatten
-from auralflow.config import Settings, TrainConfig
+from auralflow.config import LossConfig, Settings, TrainConfig
 
 __all__ = ["DATA", "MODELS", "OPTIONS", "PROGRAM", "SETTING_GROUPS", "SONGS", "add_command"]
 
@@ -32,7 +32,7 @@ SETTING_GROUPS: Mapping[str, Mapping[str, str]] = {
     },
     "TrainConfig": {
         "Length of the training": "max_epochs stop_patience max_plateaus min_delta select checkpoint_minutes",
-        "Loss": "criterion construction_loss kl_weight alpha beta gamma reduction best_perm",
+        "Loss": " ".join((*LossConfig.model_fields, "kl_weight")),
         "Optimisation": "batch_size lr lr_lstm weight_decay warmup_steps ema_decay use_amp scale_grad "
         "init_scale clip_grad max_grad_norm",
         "Loading": "max_tracks max_samples valid_samples num_workers persistent_workers pin_memory pre_fetch",

@@ -27,7 +27,7 @@ from auralflow.config.model import DEFAULT_FAMILY, FORMAT_VERSION, SOURCES, Mode
 from auralflow.config.plot import PlotConfig
 from auralflow.config.pretrained import DownloadConfig, LicenceTerms, ListConfig
 from auralflow.config.separation import AudioFormat, EngineConfig, SeparateConfig, StemConfig
-from auralflow.config.training import CriterionName, TrainConfig
+from auralflow.config.training import LossConfig, TrainConfig
 
 __all__ = [
     "DEFAULT_FAMILY",
@@ -37,7 +37,6 @@ __all__ = [
     "AudioFormat",
     "AugmentConfig",
     "CheckConfig",
-    "CriterionName",
     "DoctorConfig",
     "DownloadConfig",
     "EngineConfig",
@@ -46,6 +45,7 @@ __all__ = [
     "ImportModelConfig",
     "LicenceTerms",
     "ListConfig",
+    "LossConfig",
     "ModelConfig",
     "PlotConfig",
     "PrepareConfig",

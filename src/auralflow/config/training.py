@@ -1,18 +1,30 @@
 """Settings of a training run."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, create_model
 
-from auralflow.config.base import DEVICE_PATTERN
+from auralflow.config.base import DEVICE_PATTERN, Settings
 from auralflow.config.data import AugmentConfig
+from auralflow.losses import LOSSES
+from auralflow.losses.table import loss_options
 
-__all__ = ["CriterionName", "TrainConfig"]
+__all__ = ["LossConfig", "TrainConfig"]
 
-CriterionName = Literal["component", "kl_div", "l1", "l2", "mask", "si_sdr", "rmse", "complex_l1", "snr"]
+_loss_fields: dict[str, Any] = {
+    "criterion": (Literal[tuple(LOSSES)], Field(default="si_sdr", description="Loss criterion.")),
+    **loss_options(),
+}
+LossConfig = create_model(
+    "LossConfig",
+    __base__=Settings,
+    __module__=__name__,
+    __doc__="Which criterion, and the settings of all criteria, as they state them themselves.",
+    **_loss_fields,
+)
 
 
-class TrainConfig(AugmentConfig):
+class TrainConfig(LossConfig, AugmentConfig):
     """Settings of a training run: ``trainer.json``."""
 
     max_tracks: int = Field(default=80, ge=1, description="Number of tracks that chunks are drawn from.")
@@ -38,23 +50,8 @@ class TrainConfig(AugmentConfig):
         lt=1,
         description="Decay of a moving average of the weights, which is then what is kept; 0: off.",
     )
-    criterion: CriterionName = Field(default="si_sdr", description="Loss criterion.")
-    construction_loss: Literal["l1", "l2"] = Field(default="l2", description="Construction loss of kl_div.")
     kl_weight: float = Field(
         default=0.001, ge=0, description="Weight of a VAE's KL term, which is added to any criterion."
-    )
-    alpha: float = Field(default=0.2, ge=0, description="Weight of the first term of component: the target.")
-    beta: float = Field(
-        default=0.8, ge=0, description="Weight of the second term of component: the residual."
-    )
-    gamma: float = Field(
-        default=0, ge=0, description="Weight of the third term of component: the residual's shape."
-    )
-    reduction: Literal["mean", "sum"] = Field(
-        default="mean", description="Whether the loss is averaged or summed."
-    )
-    best_perm: bool = Field(
-        default=False, description="With si_sdr, score the permutation of the targets with the smallest loss."
     )
     use_amp: bool = Field(
         default=False, description="Mixed precision, on CUDA and on CPUs with bfloat16 units (AMX)."

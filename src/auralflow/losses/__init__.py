@@ -1,4 +1,4 @@
-"""What training makes small: criteria on tensors.
+"""What training minimises: criteria on tensors.
 
 A loss is a pure function, and a criterion is that function with its settings chosen. The type of a
 criterion says which tensors it needs: ``MagnitudeCriterion`` a mask and magnitudes,
@@ -15,44 +15,33 @@ sum: every criterion takes ``known`` ``[B, S]``, and the rows of unknown targets
 every gradient is finite on silence.
 """
 
-from auralflow.losses.criteria import (
+from auralflow.losses.base import (
     AudioCriterion,
-    ComplexL1Loss,
-    ComponentLoss,
     Criterion,
-    KLDivergenceLoss,
-    L1Loss,
-    L2Loss,
     MagnitudeCriterion,
-    MaskLoss,
     MixtureCriterion,
-    RMSELoss,
-    SiSDRLoss,
-    SNRLoss,
-    SpectrogramCriterion,
-    create_criterion,
-)
-from auralflow.losses.functions import (
-    ConstructionLoss,
     Reduction,
-    complex_l1_loss,
-    component_loss,
-    l1_loss,
-    l2_loss,
-    mask_loss,
-    rmse_loss,
-    si_sdr_loss,
-    snr_loss,
+    SpectrogramCriterion,
 )
+from auralflow.losses.complex_l1 import ComplexL1Loss, complex_l1_loss
+from auralflow.losses.component import ComponentLoss, component_loss
+from auralflow.losses.construction import ConstructionLoss
+from auralflow.losses.l1 import L1Loss, l1_loss
+from auralflow.losses.l2 import L2Loss, l2_loss
+from auralflow.losses.mask import MaskLoss, mask_loss
 from auralflow.losses.partial import join_unknown
+from auralflow.losses.rmse import RMSELoss, rmse_loss
+from auralflow.losses.si_sdr import SiSDRLoss, si_sdr_loss
+from auralflow.losses.snr import SNRLoss, snr_loss
+from auralflow.losses.table import LOSSES, create_criterion
 
 __all__ = [
+    "LOSSES",
     "AudioCriterion",
     "ComplexL1Loss",
     "ComponentLoss",
     "ConstructionLoss",
     "Criterion",
-    "KLDivergenceLoss",
     "L1Loss",
     "L2Loss",
     "MagnitudeCriterion",

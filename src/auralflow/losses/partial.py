@@ -1,7 +1,11 @@
 """What a loss makes of targets that are not known one by one."""
 
-import torch
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["join_unknown"]
 
@@ -22,6 +26,7 @@ def join_unknown(estimate: Tensor, known: Tensor | None) -> Tensor:
         A tensor of the same shape; ``estimate`` itself if all targets are known.
 
     Example:
+        >>> import torch
         >>> estimate = torch.tensor([[1.0, 2.0, 3.0]])
         >>> join_unknown(estimate, torch.tensor([[True, False, False]]))
         tensor([[1., 5., 5.]])
@@ -29,5 +34,5 @@ def join_unknown(estimate: Tensor, known: Tensor | None) -> Tensor:
     if known is None or bool(known.all()):
         return estimate
     known = known.reshape(*known.shape, *[1] * (estimate.ndim - 2)).to(estimate.device)
-    rest = torch.where(known, 0, estimate).sum(dim=1, keepdim=True)
-    return torch.where(known, estimate, rest)
+    rest = estimate.masked_fill(known, 0).sum(dim=1, keepdim=True)
+    return estimate.where(known, rest)

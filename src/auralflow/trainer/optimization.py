@@ -11,7 +11,8 @@ from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from auralflow.config import TrainConfig
-from auralflow.losses import Criterion, create_criterion
+from auralflow.losses import Criterion
+from auralflow.losses.table import criterion_from_options
 from auralflow.models.devices import check_device
 from auralflow.nets.door import SeparationModel
 
@@ -71,15 +72,8 @@ class WeightAverage:
 
 def criterion_of(settings: TrainConfig) -> Criterion:
     """The criterion that the settings name."""
-    return create_criterion(
-        settings.criterion,
-        construction_loss=settings.construction_loss,
-        alpha=settings.alpha,
-        beta=settings.beta,
-        gamma=settings.gamma,
-        best_permutation=settings.best_perm,
-        reduction=settings.reduction,
-    )
+    values = settings.model_dump()
+    return criterion_from_options(values["criterion"], values)
 
 
 def precision_of(settings: TrainConfig, device: torch.device) -> Literal["no", "fp16", "bf16"]:

@@ -1,0 +1,108 @@
+"""A new loss, metric, format or augmentation is written in one or two places, and is then found everywhere.
+
+Each test adds one to a copy of the package, in the places that CONTRIBUTING names, and looks for it outside.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+WEIGHTS = shutil.ignore_patterns("*.safetensors", "__pycache__")
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A copy of the package, and of what writes the tables of the README."""
+    shutil.copytree(ROOT / "src" / "auralflow", tmp_path / "src" / "auralflow", ignore=WEIGHTS)
+    shutil.copytree(ROOT / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("_build", "figures"))
+    shutil.copy(ROOT / "README.md", tmp_path)
+    return tmp_path
+
+
+def edit(path, old, new):
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1, (path, old)
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def run(copy, code):
+    """What a program prints that uses the copy."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=copy,
+        env=os.environ | {"PYTHONPATH": f"{copy / 'src'}{os.pathsep}{copy / 'docs'}", "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+LOSS = '''
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from auralflow.losses.base import AudioCriterion, Reduction, reduce
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def toy_loss(estimate: Tensor, target: Tensor, power: float = 2.0, reduction: Reduction = "mean") -> Tensor:
+    return reduce((estimate - target).abs().pow(power), reduction)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToyLoss(AudioCriterion):
+    """Criterion of ``toy_loss``."""
+
+    name = "toy"
+    summary = "mean of abs(estimate - target) to a power"
+    function = staticmethod(toy_loss)
+
+    toy_power: Annotated[float, Field(gt=0, alias="toy_exponent", description="Power of the toy.")] = 3.0
+
+    def __call__(self, estimate: Tensor, target: Tensor, *, known: Tensor | None = None) -> Tensor:
+        return toy_loss(estimate, target, self.toy_power, self.reduction)
+'''
+
+
+def test_a_loss_is_a_file_and_a_line(copy):
+    (copy / "src/auralflow/losses/toy.py").write_text(LOSS)
+    table = copy / "src/auralflow/losses/table.py"
+    edit(
+        table,
+        "        SNRLoss,\n",
+        "        SNRLoss,\n        __import__('auralflow.losses.toy', fromlist=['x']).ToyLoss,\n",
+    )
+    out = run(
+        copy,
+        """
+import sys
+from auralflow.cli import main
+main(["train", "--help"])
+import option_tables
+print(option_tables.filled(open("README.md").read()))
+assert "torch" not in sys.modules
+import torch
+from auralflow.config import TrainConfig
+from auralflow.errors import SettingsError
+from auralflow.trainer.optimization import criterion_of
+criterion = criterion_of(TrainConfig(criterion="toy", toy_exponent=1.0))
+print(criterion, criterion(torch.full((1, 2, 1, 4), 3.0), torch.ones(1, 2, 1, 4)))
+""",
+    )
+    assert "--toy-exponent" in out
+    assert "| `toy` | mean of abs(estimate - target) to a power |" in out
+    assert "| `--toy-exponent` | `3.0` | Power of the toy. |" in out
+    assert "ToyLoss(reduction='mean', toy_power=1.0) tensor(2.)" in out
