@@ -2,6 +2,7 @@
 
 import math
 import os
+import tokenize
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,17 @@ CACHE_SUFFIX = ".npy"
 
 SampleHeader = tuple[tuple[int, int], np.dtype[Any], int]
 # Shape [C, N], sample type, and the byte at which the samples begin.
+
+# numpy reads the header as Python's literals; what that raises on rubbish depends on the rubbish.
+HEADER_ERRORS = (
+    MemoryError,
+    OverflowError,
+    RecursionError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    tokenize.TokenError,
+)
 
 
 def read_stem(track: Track, stem: str, start: int, frames: int) -> Audio:
@@ -66,10 +78,13 @@ def _read_header(path: Path, _identity: tuple[int, int, int]) -> SampleHeader:
             np.lib.format.read_magic(file)
             shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
             offset = file.tell()
-    except ValueError as error:
+    except HEADER_ERRORS as error:
         raise _broken(path, str(error)) from error
-    if len(shape) != 2 or fortran_order or dtype not in (np.int16, np.float32):
+    if len(shape) != 2 or min(shape) < 0 or fortran_order or dtype not in (np.int16, np.float32):
         raise _broken(path, f"{dtype} of shape {list(shape)}")
+    if offset + shape[0] * shape[1] * dtype.itemsize > path.stat().st_size:
+        # Before memory is taken for what is not there.
+        raise _broken(path, "a file that ends early")
     return (shape[0], shape[1]), dtype, offset
 
 
