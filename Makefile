@@ -2,10 +2,12 @@
 
 PYTHON ?= python3
 VENV := .venv
+BROWSERS = $(shell which chromium chromium-browser google-chrome chrome 2> /dev/null)
+TOOLS = libfluidsynth3 fluid-soundfont-gm $(if $(BROWSERS),,chromium)
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo demo-train test slow lint format bench readme figures docs package notebook browser clean
+.PHONY: demo demo-train test slow fuzz shuffle lint format bench readme figures docs package notebook tools clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -39,6 +41,20 @@ test: $(READY)
 
 slow: $(READY)
 	$(BIN)/python -m pytest -m slow
+
+# Draws anew what `make test` draws the same every time, ten times as many, and damages thousands of files. Each
+# failure prints what repeats it; FUZZ_FILES and FUZZ_SEED choose how many and which.
+FUZZ_FILES ?= 5000
+FUZZ_SEED ?= $(shell date +%s)
+fuzz: $(READY)
+	$(BIN)/python -m pytest --hypothesis-profile=fuzz -m 'hypothesis and not slow' --timeout 3600
+	AURALFLOW_FUZZ_FILES=$(FUZZ_FILES) AURALFLOW_FUZZ_SEED=$(FUZZ_SEED) \
+	  $(BIN)/python -m pytest -m slow -rP --show-capture=stdout tests/fuzz
+
+# The suite in another order of modules, and of tests in each: none may need what another leaves.
+ORDER ?= $(shell date +%s)
+shuffle: $(READY)
+	$(BIN)/python -m pytest --random-order --random-order-seed=$(ORDER)
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -77,9 +93,11 @@ package: $(READY)
 notebook: $(READY)
 	$(BIN)/python -m pytest -m slow tests/test_notebook.py
 
-# Installs Chromium, for the tests of the web page; without it they are skipped. Debian and Ubuntu, as root.
-browser:
-	command -v chromium || (apt-get update && apt-get install --yes --no-install-recommends chromium)
+# Installs what some tests use and skip without: Chromium for the web page, FluidSynth with a free soundfont for
+# instruments. Debian and Ubuntu, as root.
+tools:
+	dpkg --status $(TOOLS) > /dev/null 2>&1 || \
+	  (apt-get update && apt-get install --yes --no-install-recommends $(TOOLS))
 
 clean:
 	rm -rf $(VENV) demo demo-train dist docs/_build

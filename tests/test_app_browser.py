@@ -26,7 +26,7 @@ axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 CHROMIUM = next((path for name in NAMES if (path := shutil.which(name))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: run make browser as root")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: run make tools as root")
 
 # A rate that makes short work of long songs.
 RATE, SECONDS, LONG = 16000, 12, 115

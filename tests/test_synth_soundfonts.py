@@ -24,11 +24,11 @@ FONTS = [
 RATE = 44100
 
 needs_library = pytest.mark.skipif(
-    not find_library("fluidsynth"), reason="needs FluidSynth: apt-get install libfluidsynth3"
+    not find_library("fluidsynth"), reason="no FluidSynth here: run make tools as root"
 )
 needs_font = pytest.mark.skipif(
     not FONTS or not find_library("fluidsynth"),
-    reason="needs a soundfont: apt-get install libfluidsynth3 fluid-soundfont-gm",
+    reason="no soundfont here: run make tools as root",
 )
 
 
