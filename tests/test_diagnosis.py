@@ -53,6 +53,19 @@ def test_a_missing_extra_is_told_with_its_command_and_is_no_problem():
     assert "auralflow[ray]" in check.advice
 
 
+@pytest.fixture(autouse=True)
+def seconds_instead_of_minutes(monkeypatch):
+    monkeypatch.setattr(formats_module, "MINUTES", 0.05)
+
+
+@pytest.mark.slow
+def test_minutes_of_opus_are_read(monkeypatch):
+    monkeypatch.setattr(formats_module, "MINUTES", 2.0)
+    states = {check.name: check.state for check in check_formats() if "opus" in check.name}
+    assert states["opus by libsndfile"] == "ok"
+    assert "problem" not in states.values()
+
+
 def test_every_format_is_written_and_read_and_another_signal_is_noticed(monkeypatch):
     assert {check.name for check in check_formats() if check.found == "written and read"} == {
         *("wav", "flac", "ogg", "mp3"),
@@ -64,7 +77,10 @@ def test_every_format_is_written_and_read_and_another_signal_is_noticed(monkeypa
         return np.flipud(audio), rate
 
     monkeypatch.setattr(formats_module, "read_audio", swapped)
-    assert {check.state for check in check_formats() if check.found != "read"} <= {"problem", "note"}
+    assert {check.state for check in check_formats() if check.found != "read"} <= {
+        "problem",
+        "note",
+    }
 
 
 def test_a_decoder_that_fails_is_a_problem_of_its_format_alone(monkeypatch):

@@ -1,7 +1,8 @@
-"""Formats: each is really written and read, with a short tone."""
+"""Formats: each is really written and read, with a short sound, and Opus with minutes of several encoders."""
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -19,14 +20,44 @@ __all__ = ["check_formats"]
 RATE = 48000
 WRITTEN = {"wav": "PCM_16", "flac": "PCM_16", "ogg": "VORBIS", "mp3": "MPEG_LAYER_III"}
 """Formats of stems, and an encoding of each."""
-READ_ONLY = {"m4a": "aac", "opus": "libopus", "webm": "libopus", "mka": "ac3", "wma": "wmav2"}
-"""Endings of files that are only read, and the codec to make one with."""
+MINUTES = 2.0
+"""Length of the Opus files: it is long ones that a decoder has refused."""
 SIMILARITY = 0.99
 LONGEST_PADDING = 4096
 
 
+@dataclass(frozen=True)
+class _Trial:
+    """A sound that is encoded and read again.
+
+    Attributes:
+        name: What the check is called.
+        suffix: Ending of the file.
+        make: Writes the sound; returns what there is to say, nothing if it could not be tried.
+        seconds: Length of the sound.
+    """
+
+    name: str
+    suffix: str
+    make: Callable[[Path, Audio], str]
+    seconds: float = 0.5
+
+
+def _trials() -> list[_Trial]:
+    return [
+        *(_Trial(name, name, _write(subtype)) for name, subtype in WRITTEN.items()),
+        _Trial("m4a", "m4a", _encode("aac")),
+        _Trial("webm", "webm", _encode("libopus")),
+        _Trial("mka", "mka", _encode("ac3")),
+        _Trial("wma", "wma", _encode("wmav2", b="128000")),
+        _Trial("opus", "opus", _encode("libopus", compression_level="0"), 60 * MINUTES),
+        _Trial("opus by libsndfile", "opus", _write("OPUS"), 60 * MINUTES),
+        _Trial("opus by FFmpeg alone", "opus", _encode("opus", strict="experimental"), 60 * MINUTES),
+    ]
+
+
 def check_formats() -> list[Check]:
-    """Write and read a tone of half a second in each format.
+    """Write and read half a second of sound in each format, and minutes of Opus by each encoder.
 
     Returns:
         A check for each format that stems can be written in, then for some that songs may come in. Where
@@ -36,64 +67,82 @@ def check_formats() -> list[Check]:
         >>> check_formats()[0]
         Check(group='codecs', name='wav', state='ok', found='written and read', advice='')
     """
-    seconds = np.arange(RATE // 2) / RATE
-    tone = np.stack([np.sin(2 * np.pi * pitch * seconds) for pitch in (440, 660)]).astype(np.float32) / 4
     with tempfile.TemporaryDirectory(prefix="auralflow-") as folder:
-        checks = [_check(Path(folder), name, tone, _write) for name in WRITTEN]
-        checks += [_check(Path(folder), name, tone, _encode) for name in READ_ONLY]
-    return checks
+        return [_check(Path(folder), trial) for trial in _trials()]
 
 
-def _check(folder: Path, name: str, tone: Audio, make: Callable[[Path, Audio], str]) -> Check:
-    path = folder / f"tone.{name}"
+def _sound(seconds: float) -> Audio:
+    """Channels that rise in pitch again every half a second, so that nothing can be out of its place."""
+    time = np.arange(RATE // 2) / RATE
+    rises = [np.sin(2 * np.pi * (pitch + 1000 * time) * time) * np.hanning(len(time)) for pitch in (300, 500)]
+    if seconds > 1:
+        rises.pop()
+    return np.tile(np.stack(rises).astype(np.float32) / 4, round(2 * seconds))
+
+
+def _check(folder: Path, trial: _Trial) -> Check:
+    path = folder / f"sound.{trial.suffix}"
+    sound = _sound(trial.seconds)
     try:
-        found = make(path, tone)
+        found = trial.make(path, sound)
         if not found:
-            return Check("codecs", name, "note", "not tried: FFmpeg has no encoder for a test file")
+            return Check("codecs", trial.name, "note", "not tried: FFmpeg has no encoder for a test file")
         read, rate = read_audio(path)
     except (AuralflowError, OSError, ImportError) as error:
         advice = 'Run: pip install --force-reinstall "av>=14" "soundfile>=0.13"'
-        return Check("codecs", name, "problem", " ".join(str(error).split()), advice)
-    if rate != RATE or not _is_same(read, tone):
-        text = f"{read.shape[1]} samples of another signal at {rate} Hz instead of {tone.shape[1]} at {RATE}"
-        return Check("codecs", name, "problem", text, "Use another format, and report this.")
-    return Check("codecs", name, "ok", found)
+        return Check("codecs", trial.name, "problem", " ".join(str(error).split()), advice)
+    if rate != RATE or not _is_same(read, sound):
+        text = f"{read.shape[1]} samples of another signal at {rate} Hz instead of {sound.shape[1]} at {RATE}"
+        return Check("codecs", trial.name, "problem", text, "Use another format, and report this.")
+    return Check("codecs", trial.name, "ok", found)
 
 
-def _is_same(read: Audio, tone: Audio) -> bool:
-    """Whether the tone came back, give or take what codecs do to it and put before and after it."""
-    if read.shape[0] != tone.shape[0] or abs(read.shape[1] - tone.shape[1]) > LONGEST_PADDING:
+def _is_same(read: Audio, sound: Audio) -> bool:
+    """Whether the sound came back, give or take what codecs do to it and put before and after it."""
+    if read.shape[0] != sound.shape[0] or abs(read.shape[1] - sound.shape[1]) > LONGEST_PADDING:
         return False
-    size = 2 * max(read.shape[1], tone.shape[1])
-    spectra = np.fft.rfft(read, size), np.fft.rfft(tone, size)
-    likeness = np.fft.irfft(spectra[0] * spectra[1].conj(), size).max(axis=1)
-    norms = np.linalg.norm(read, axis=1) * np.linalg.norm(tone, axis=1)
-    return bool((likeness >= SIMILARITY * norms).all())
+    size = RATE
+    spectra = np.fft.rfft(read[:, : size // 2], size), np.fft.rfft(sound[:, : size // 2], size)
+    lag = int(np.argmax(np.fft.irfft(spectra[0] * spectra[1].conj(), size).sum(axis=0)))
+    lag -= size * (lag > size // 2)
+    late, early = read[:, max(lag, 0) :], sound[:, max(-lag, 0) :]
+    length = min(late.shape[1], early.shape[1])
+    likeness = np.einsum("cn,cn->c", late[:, :length], early[:, :length])
+    norms = np.linalg.norm(read, axis=1) * np.linalg.norm(sound, axis=1)
+    return abs(lag) <= LONGEST_PADDING and bool((likeness >= SIMILARITY * norms).all())
 
 
-def _write(path: Path, tone: Audio) -> str:
-    write_audio(path, tone, RATE, subtype=WRITTEN[path.suffix[1:]])
-    return "written and read"
+def _write(subtype: str) -> Callable[[Path, Audio], str]:
+    def make(path: Path, sound: Audio) -> str:
+        write_audio(path, sound, RATE, subtype=subtype)
+        return "read" if path.suffix == ".opus" else "written and read"
+
+    return make
 
 
-def _encode(path: Path, tone: Audio) -> str:
-    import av  # noqa: PLC0415 - a broken FFmpeg shall be a finding, not the end
+def _encode(codec: str, **options: str) -> Callable[[Path, Audio], str]:
+    def make(path: Path, sound: Audio) -> str:
+        import av  # noqa: PLC0415 - a broken FFmpeg shall be a finding, not the end
 
-    codec = READ_ONLY[path.suffix[1:]]
-    if codec not in av.codecs_available:
-        return ""
-    try:
-        with av.open(str(path), "w") as container:
-            stream = cast("AudioStream", container.add_stream(codec, rate=RATE, layout="stereo"))
-            frame = av.AudioFrame.from_ndarray(tone, format="fltp", layout="stereo")
-            frame.sample_rate = RATE
-            encoder = stream.codec_context
-            encoder.open()
-            convert = av.AudioResampler(
-                format=encoder.format.name, layout="stereo", rate=RATE, frame_size=encoder.frame_size
-            )
-            for part in (*convert.resample(frame), *convert.resample(None), None):
-                container.mux(stream.encode(part))
-    except av.error.FFmpegError:
-        return ""
-    return "read"
+        if codec not in av.codecs_available:
+            return ""
+        layout = "mono" if len(sound) == 1 else "stereo"
+        try:
+            with av.open(str(path), "w") as container:
+                stream = cast("AudioStream", container.add_stream(codec, rate=RATE, layout=layout))
+                encoder = stream.codec_context
+                if options:
+                    encoder.options = options
+                encoder.open()
+                convert = av.AudioResampler(
+                    format=encoder.format.name, layout=layout, rate=RATE, frame_size=encoder.frame_size
+                )
+                frame = av.AudioFrame.from_ndarray(sound, format="fltp", layout=layout)
+                frame.sample_rate = RATE
+                for part in (*convert.resample(frame), *convert.resample(None), None):
+                    container.mux(stream.encode(part))
+        except av.error.FFmpegError:
+            return ""
+        return "read"
+
+    return make
