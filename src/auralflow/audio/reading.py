@@ -169,11 +169,13 @@ def stream_audio(
 ) -> Iterator[Audio]:
     """Decode an audio file in blocks; memory does not grow with its length.
 
-    A file that holds less than it promises raises: at once where its header tells (WAV, RF64, AIFF, AU, W64,
-    an Ogg page cut in two), or when the end comes too soon (FLAC, MP3 with a frame count, MPEG-4, an Ogg file
-    damaged inside). Nothing betrays the cut in an Ogg file that ends between two pages, in raw AAC, in
-    Matroska and WebM, in an MP3 file without a frame count, or in a WAV file whose header leaves the length
-    open. Damage inside uncompressed samples cannot be told from sound.
+    A file that holds less than it promises raises: at once where its header or its last page tells (WAV,
+    RF64, AIFF, AU, W64, CAF, Windows Media, Matroska, WebM, Ogg), or when the end comes too soon (FLAC,
+    MP3 with a frame count, MPEG-4, an Ogg file damaged inside). Nothing betrays the cut in raw AAC, in an
+    MP3 file without a frame count, or in a WAV file whose header leaves the length open; an Ogg file that
+    ends between two pages is read with a warning, because recordings of streams end so. Damage inside
+    uncompressed samples cannot be told from sound. FLAC, Ogg Vorbis, Opus and MP3 are called damaged only
+    after a second decoder has failed.
 
     Args:
         path: The file; its content decides, not its name.

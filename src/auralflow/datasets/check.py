@@ -245,8 +245,9 @@ def _oddities(part: StemReport, settings: CheckConfig) -> Iterator[str]:
         yield f"clipped in {part.clipped} places"
     if part.info and part.info.channels > 2:
         yield f"{part.info.channels} channels: only for models with 1 or {part.info.channels}"
-    if part.info and part.info.format not in SEEKABLE:
-        yield f"{part.info.format} is slow to read from the middle: train from a prepared cache"
+    if part.info and (part.info.format not in SEEKABLE or part.info.subtype == "OPUS"):
+        name = "Opus" if part.info.subtype == "OPUS" else part.info.format
+        yield f"{name} is slow to read from the middle: train from a prepared cache"
 
 
 def _compare(track: TrackReport, place: str, severity: Literal["error", "warning"]) -> Iterator[Finding]:
