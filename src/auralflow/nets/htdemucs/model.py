@@ -49,7 +49,7 @@ class HybridDemucsModel(SeparationModel):
         return Estimate(mixture, self.transform, audio=audio)
 
     def chunking(self, *, length: int | None = None, overlap: float | None = None) -> Chunking:
-        """How to deal a song out: under a triangle; a transformer has the last chunk in the middle of its own."""
+        """How to deal a song out: under a triangle; a transformer has the last chunk in its middle."""
         chosen = self.config.chunk_samples if length is None else length
         shared = self.config.overlap if overlap is None else overlap
         return Chunking(
