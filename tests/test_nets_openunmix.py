@@ -4,6 +4,7 @@ from parity import import_openunmix
 
 from auralflow.nets.openunmix.config import OpenUnmixConfig
 from auralflow.nets.openunmix.model import OpenUnmixModel
+from auralflow.separation import Separator
 
 VARIANTS = {
     "umx": {"targets": ("vocals", "drums", "bass")},
@@ -87,7 +88,8 @@ def test_wiener_filter_equals_that_of_the_reference_package(variant, iterations,
     model, reference = equal_models(**settings)
     audio = song(model, 302 * model.config.hop_length / model.config.sample_rate)[:1]
     with torch.no_grad():
-        mine = model.filtered(model(audio), iterations).audio
+        estimate = model(audio)
+        mine = estimate.filtered(model.wiener_filtered(estimate, iterations)).audio
         theirs = reference(audio, niter=iterations, residual=residual)[:, : len(model.targets)]
     assert_near(mine, theirs)
 
@@ -98,3 +100,64 @@ def test_folded_nets_compute_the_same(variant):
     audio = song(model, 0.8)
     with torch.no_grad():
         assert_near(model.for_inference()(audio).audio, model(audio).audio)
+
+
+def engine_model(**settings):
+    return equal_models(
+        hidden_size=16,
+        targets=("vocals", "drums", "bass"),
+        sample_rate=8000,
+        bandwidth=3000,
+        num_fft=512,
+        hop_length=128,
+        sample_length=1,
+        **settings,
+    )
+
+
+@pytest.mark.parametrize("seconds", [0.01, 2.2, 3.999])
+def test_engine_reads_a_short_song_whole(seconds):
+    model, reference = engine_model(separation_length=4, separation_context=0)
+    audio = song(model, seconds)[:1]
+    separated = Separator(model).separate(audio[0], 8000)
+    if audio.shape[-1] > 256:
+        assert_near(separated, reference(audio, niter=1)[0])
+    assert separated.shape == (3, *audio.shape[1:])
+    assert separated.isfinite().all()
+
+
+def test_engine_computes_only_the_targets_that_are_asked_for():
+    model, _ = engine_model(separation_length=2, separation_context=0.5, wiener=0)
+    audio = song(model, 5)[0]
+    computed = Separator(model, targets=("bass",))
+    assert len(computed.engine.model.net.targets) == 1
+    assert_near(computed.separate(audio, 8000)[0], Separator(model).separate(audio, 8000)[2])
+
+
+def test_wiener_filter_sees_all_targets_whichever_are_asked_for():
+    model, _ = engine_model()
+    audio = song(model, 2)[0]
+    assert_near(
+        Separator(model, targets=("bass",)).separate(audio, 8000)[0],
+        Separator(model).separate(audio, 8000)[2],
+    )
+    plain, filtered = (Separator(model, wiener=count).separate(audio, 8000) for count in (0, 1))
+    assert (plain - filtered).abs().max() > 1e-3
+    assert torch.equal(filtered, Separator(model).separate(audio, 8000))
+
+
+def test_context_brings_chunks_near_the_whole_song():
+    torch.manual_seed(0)
+    model, _ = engine_model(wiener=0)
+    audio = song(model, 8)[0]
+
+    def separated(**settings):
+        model.config = model.config.model_copy(update=settings)
+        return Separator(model, overlap=0).separate(audio, 8000)
+
+    whole = separated(separation_length=8, separation_context=0)
+    errors = [
+        (separated(separation_length=2, separation_context=context) - whole)[..., 8000:-8000].abs().max()
+        for context in (0, 1)
+    ]
+    assert errors[1] < 0.1 * errors[0]

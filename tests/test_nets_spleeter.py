@@ -7,6 +7,7 @@ from auralflow.models.reading import read_checkpoint
 from auralflow.nets.spleeter.checkpoint import READER
 from auralflow.nets.spleeter.config import SpleeterConfig
 from auralflow.nets.spleeter.model import SpleeterModel
+from auralflow.separation import Separator
 
 STEMS = {
     2: SpleeterConfig(),
@@ -130,3 +131,28 @@ def test_nets_with_the_published_weights_equal_the_pytorch_port():
             theirs = reference(magnitudes)
             mine = net(magnitudes).sigmoid() * magnitudes
         assert (mine - theirs).abs().max() <= 1e-5 * theirs.abs().max()
+
+
+@pytest.mark.parametrize(
+    "num_samples", [1, 441, 64 * 256 - 1024, 64 * 256 * 3 - 1024, 64 * 256 * 2 + 1, 50001]
+)
+def test_engine_gives_what_the_original_makes_of_the_whole_song(num_samples):
+    # The lengths in the middle end where a segment begins, of which a frame's last samples are left.
+    model = randomized(STEMS[2].model_copy(update=SMALL))
+    audio = song(num_samples)[0]
+    separated = Separator(model, batch_size=2).separate(audio.numpy(), 44100)
+    np.testing.assert_allclose(separated, original_song(model, audio.numpy()), atol=1e-5)
+
+
+def test_engine_cross_fades_where_an_overlap_is_asked_for():
+    model = SpleeterModel(STEMS[2].model_copy(update=SMALL)).eval()
+    audio = song(40000)[0]
+    with torch.no_grad():
+        for net in model.net.instruments:
+            net.head.weight.zero_()
+            net.head.bias.zero_()
+    # Equal shares of what the nets read, and nothing of the rest.
+    whole = model(audio.unsqueeze(0)).audio[0].detach().numpy()
+    separated = Separator(model, overlap=0.3).separate(audio.numpy(), 44100)
+    # Near its start the song has zeros around it either way, but frames of another grid.
+    np.testing.assert_allclose(separated[..., 2048:-2048], whole[..., 2048:-2048], atol=2e-2)

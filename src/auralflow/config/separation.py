@@ -34,8 +34,11 @@ class EngineConfig(Settings):
     shifts: int = Field(
         default=1, ge=1, le=32, description="Average over this many passes, each with its chunks elsewhere."
     )
-    wiener: int = Field(
-        default=0, ge=0, le=16, description="Iterations of multichannel Wiener filtering. Default: none."
+    wiener: int | None = Field(
+        default=None,
+        ge=0,
+        le=16,
+        description="Iterations of multichannel Wiener filtering. Default: the model's own, mostly 0.",
     )
     phase: Literal["mixture", "griffin_lim"] = Field(
         default="mixture",

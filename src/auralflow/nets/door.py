@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from auralflow.config import ModelConfig
 from auralflow.errors import ModelError, NotFoundError, UsageError
-from auralflow.transforms import Chunking, Transform, overlap_add
+from auralflow.transforms import Chunking, Transform, overlap_add, wiener_filter
 
 __all__ = ["Chunking", "Estimate", "Graph", "SeparationModel", "Traits", "Transform", "WarmStart"]
 
@@ -240,6 +240,23 @@ class SeparationModel(nn.Module):
                 expected=f"all of {', '.join(self.targets)}, which depend on one another",
                 advice="Keep it whole, and choose with auralflow separate --targets.",
             )
+
+    @property
+    def wiener_iterations(self) -> int:
+        """Iterations of the Wiener filter that the model is used with where nothing else is asked for."""
+        return 0
+
+    def wiener_filtered(self, estimate: Estimate, iterations: int) -> Tensor:
+        """Refine an estimate by the multichannel Wiener filter.
+
+        Args:
+            estimate: What the model returned.
+            iterations: Rounds, at least 1.
+
+        Returns:
+            Complex spectrograms of the targets ``[B, S, C, F, T]``.
+        """
+        return wiener_filter(estimate.magnitudes, estimate.mixture, iterations=iterations)
 
     def for_inference(self) -> Self:
         """An equal model that cannot be trained, and may be faster. Default: a frozen copy."""

@@ -10,7 +10,7 @@ from auralflow.config import EngineConfig
 from auralflow.errors import NotFoundError, UsageError
 from auralflow.nets.door import Estimate, SeparationModel
 from auralflow.separation.backends import onnx_backend, torch_backend
-from auralflow.transforms import griffin_lim, wiener_filter
+from auralflow.transforms import griffin_lim
 
 __all__ = ["ChunkEngine"]
 
@@ -40,8 +40,9 @@ class ChunkEngine:
     def __init__(self, model: SeparationModel, settings: EngineConfig, device: torch.device) -> None:
         self.settings = settings
         chosen = _chosen_targets(model, settings)
+        self.wiener = model.wiener_iterations if settings.wiener is None else settings.wiener
         # What is filtered or shared out depends on all targets.
-        needs_all = settings.wiener > 0 or settings.consistent
+        needs_all = self.wiener > 0 or settings.consistent
         if chosen != model.targets and model.is_divisible and not needs_all:
             model = model.restricted(chosen)
         self.targets = model.targets if settings.consistent else chosen
@@ -71,16 +72,13 @@ class ChunkEngine:
     @property
     def _is_filtered(self) -> bool:
         settings = self.settings
-        return settings.wiener > 0 or settings.consistent or settings.phase == "griffin_lim"
+        return self.wiener > 0 or settings.consistent or settings.phase == "griffin_lim"
 
     def _filtered(self, estimate: Estimate) -> Tensor:
         """Complex spectrograms of the targets ``[B, S, C, F, T]``."""
-        if self.settings.wiener:
-            spectrogram = wiener_filter(
-                estimate.magnitudes, estimate.mixture, iterations=self.settings.wiener
-            )
-        else:
-            spectrogram = estimate.spectrogram
+        spectrogram = (
+            self.model.wiener_filtered(estimate, self.wiener) if self.wiener else estimate.spectrogram
+        )
         if self.settings.consistent:
             # Each target gets of what is left over the share that it has of the whole, bin by bin.
             parts = estimate.mask if estimate.mask is not None else estimate.magnitudes

@@ -74,8 +74,9 @@ class Separator:
         self.model = model.eval()
         #: Share of a chunk that the next one covers again.
         self.overlap = model.config.overlap if settings.overlap is None else settings.overlap
+        wiener = model.wiener_iterations if settings.wiener is None else settings.wiener
         # Resolved, so that what is asked for by default and by number is one thing to the journal.
-        self.settings = settings.model_copy(update={"overlap": self.overlap})
+        self.settings = settings.model_copy(update={"overlap": self.overlap, "wiener": wiener})
         self._warned = False
         self.engine = ChunkEngine(model, self.settings, check_device(self.settings.device))
         logger.info(

@@ -89,10 +89,18 @@ class OpenUnmixModel(SeparationModel):
         """Rounds of the Wiener filter by default: none where one target would get the whole mixture."""
         return self.config.wiener if len(self.targets) > 1 or self.config.wiener_residual else 0
 
-    def filtered(self, estimate: Estimate, iterations: int) -> Estimate:
-        """Refine an estimate by the Wiener filter of the original: all targets, passage by passage."""
+    def wiener_filtered(self, estimate: Estimate, iterations: int) -> Tensor:
+        """Refine an estimate by the Wiener filter of the original, passage by passage.
+
+        Args:
+            estimate: What the model returned.
+            iterations: Rounds, at least 1.
+
+        Returns:
+            Complex spectrograms of the targets ``[B, S, C, F, T]``.
+        """
         config = self.config
-        spectrogram = wiener_filter(
+        return wiener_filter(
             estimate.magnitudes,
             estimate.mixture,
             iterations=iterations,
@@ -100,7 +108,6 @@ class OpenUnmixModel(SeparationModel):
             excerpt=config.wiener_frames,
             epsilon=WIENER_EPSILON,
         )
-        return estimate.filtered(spectrogram)
 
     def chunking(self, *, length: int | None = None, overlap: float | None = None) -> Chunking:
         """How to deal a song out: in long chunks, beside which the nets read some of the song."""
@@ -113,6 +120,7 @@ class OpenUnmixModel(SeparationModel):
             length=chosen,
             step=max(1, round(chosen * (1 - shared))),
             context=round(config.separation_context * rate / hop) * hop,
+            last="short",
         )
 
     def restricted(self, targets: tuple[str, ...]) -> "OpenUnmixModel":
