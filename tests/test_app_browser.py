@@ -468,7 +468,7 @@ def test_another_model_offers_its_own_stems(visit, files):
     ("name", "words"),
     [
         ("letter.wav", "Cannot read 'letter.wav'"),
-        ("too long.wav", "found 2:01 minutes, expected at most 2:00 minutes"),
+        ("too long.wav", "found at least 2:01 minutes, expected at most 2:00 minutes"),
     ],
 )
 def test_a_bad_file_is_refused_with_a_message_and_the_next_one_is_taken(visit, files, name, words):

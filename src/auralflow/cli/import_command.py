@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from auralflow.cli.console import note, results
+from auralflow.cli.console import note, result_line
 from auralflow.cli.parameters import Flatten, switch
 from auralflow.config import ImportModelConfig
 from auralflow.errors import UsageError
@@ -50,7 +50,5 @@ def import_files(
     if imported.previous:
         note(f"the earlier model was moved to {imported.previous}")
     known = f"{imported.card.name}, " if imported.card.name else ""
-    results.print(
-        f"wrote {options.save}: {known}{imported.family.title}, {', '.join(imported.config.targets)}"
-    )
+    result_line(f"wrote {options.save}: {known}{imported.family.title}, {', '.join(imported.config.targets)}")
     note(imported.card.licence.sentence)
