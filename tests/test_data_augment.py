@@ -246,9 +246,40 @@ def test_the_mixture_is_the_sum_of_its_stems(dataset, remix):
         np.testing.assert_allclose(mixture, targets.sum(0), atol=1e-5)
 
 
+def test_a_produced_voice_changes_no_other_stem_and_the_mixture_is_still_the_sum(dataset):
+    plain, produced = (make_chunks(dataset, only(remix=1, produce=share)) for share in (0, 1))
+    changed = 0
+    for number in range(12):
+        before, after = plain[number], produced[number]
+        # The order of the draws is that of the sources, and the voice comes first.
+        vocals = plain.draw(number).stems["vocals"]
+        assert produced.draw(number).stems["vocals"].places == vocals.places
+        np.testing.assert_allclose(after.mixture, after.targets.sum(0), atol=1e-5)
+        changed += not np.allclose(before.targets[0], after.targets[0], atol=1e-4)
+        assert torch.equal(produced[number].targets, after.targets)
+    assert changed > 8
+    draws = [make_chunks(dataset, only(remix=1, produce=0.3)).draw(number) for number in range(400)]
+    assert np.mean([bool(draw.stems["vocals"].production) for draw in draws]) == pytest.approx(0.3, abs=0.1)
+    assert not any(draw.stems[name].production for draw in draws for name in ("drums", "bass", "other"))
+
+
+def test_a_mastered_remix_is_compressed_by_one_gain_for_all_its_stems(dataset):
+    plain, mastered = (make_chunks(dataset, only(remix=1, master=share)) for share in (0, 1))
+    for number in range(4):
+        before, after = plain[number], mastered[number]
+        np.testing.assert_allclose(after.mixture, after.targets.sum(0), atol=1e-5)
+        gains = (after.targets / before.targets)[before.targets.abs() > 1e-3]
+        assert 0 < gains.min() <= gains.max() <= 1 + 1e-5
+        expected = before.targets * (after.mixture / before.mixture)
+        loud = before.mixture.abs() > 1e-2
+        np.testing.assert_allclose(after.targets[0][loud], expected[0][loud], atol=1e-4)
+
+
 def test_the_stems_of_a_remix_come_from_different_tracks(dataset):
     chunks = make_chunks(dataset)
-    tracks = {tuple(stem.places[0].track for stem in chunks.draw(number).values()) for number in range(200)}
+    tracks = {
+        tuple(stem.places[0].track for stem in chunks.draw(number).stems.values()) for number in range(200)
+    }
     assert len(tracks) > 100
     share = np.mean([len(set(combination)) > 1 for combination in tracks])
     assert share > 0.9
@@ -327,7 +358,7 @@ def test_a_track_without_a_stem_gives_the_others_and_is_never_silence(tmp_path):
     used = {source: set() for source in SOURCES}
     for number in range(60):
         draws = chunks.draw(number)
-        for source, stem in draws.items():
+        for source, stem in draws.stems.items():
             used[source] |= {chunks.pools[source].tracks[place.track].name for place in stem.places}
         assert level(chunks.render(draws)[1][2]) > -40
     assert used["bass"] == {"With bass"}
@@ -351,12 +382,12 @@ def test_variants_are_used_as_often_as_the_setting_says(tmp_path):
     data = write_dataset(tmp_path / "data", train=2)
     prepare(data, tmp_path / "cache", PrepareConfig(sample_rate=RATE, variants=3))
     chunks = make_chunks(tmp_path / "cache", only(repitch=0.4))
-    stems = [stem for number in range(300) for stem in chunks.draw(number).values()]
+    stems = [stem for number in range(300) for stem in chunks.draw(number).stems.values()]
     assert np.mean([stem.variant is not None for stem in stems]) == pytest.approx(0.4, abs=0.05)
     always = make_chunks(tmp_path / "cache", only(repitch=1, remix_level=-20))
     draw = always.draw(0)
     _, targets, _ = always.render(draw)
-    stem = draw["bass"]
+    stem = draw.stems["bass"]
     track = always.pools["bass"].tracks[stem.places[0].track]
     variant = track.variants[int(stem.variant * 3)]
     start = int(stem.places[0].position * (variant.num_samples - 4000))

@@ -68,7 +68,7 @@ def test_tracks_are_drawn_in_proportion_to_their_length(tmp_path, remix):
     write_track(tmp_path / "valid" / "V", seed=9)
     chunks = make_chunks(tmp_path, PLAIN.model_copy(update={"remix": remix}))
     draws = [chunks.draw(number) for number in range(3000)]
-    places = [draw["bass"].places[0] if remix else draw.places[0] for draw in draws]
+    places = [draw.stems["bass"].places[0] if remix else draw.places[0] for draw in draws]
     share = np.bincount([place.track for place in places]) / len(places)
     # Four standard deviations of a binomial share.
     np.testing.assert_allclose(share, [0.1, 0.3, 0.6], atol=4 * 0.5 / np.sqrt(3000))

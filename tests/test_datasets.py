@@ -175,7 +175,9 @@ def test_remixed_stems_come_from_several_tracks(dataset):
             audio[:, ::2] *= -1
             write_audio(dataset / "train" / name / f"{stem}.wav", audio, RATE)
     chunks = TrainingChunks(index_split(dataset, "train"), tiny_config(targets=SOURCES))
-    drawn = [{stem.places[0].track for stem in chunks.draw(position).values()} for position in range(20)]
+    drawn = [
+        {stem.places[0].track for stem in chunks.draw(position).stems.values()} for position in range(20)
+    ]
     assert set().union(*drawn) == {0, 1, 2}
 
 

@@ -68,6 +68,19 @@ class AugmentConfig(Settings):
     over_mixture_voiceless: float = Field(
         default=0.2, ge=0, le=1, description="Share of those that have no voice at all."
     )
+    produce: float = Field(
+        default=0,
+        ge=0,
+        le=1,
+        description="Probability that a voice of a remix is produced as on a record: takes, harmonies, "
+        "choirs, compression, saturation, echoes, rooms, drawn anew for every chunk.",
+    )
+    master: float = Field(
+        default=0,
+        ge=0,
+        le=1,
+        description="Probability that a remix is compressed as a whole, with one gain for all stems.",
+    )
     gain: float = Field(default=1, ge=0, le=1, description="Probability that a stem gets a random gain.")
     gain_range: float = Field(default=6, ge=0, le=40, description="Largest random gain in dB, up and down.")
     channel_swap: float = Field(

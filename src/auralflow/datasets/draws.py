@@ -11,11 +11,26 @@ from auralflow.config import AugmentConfig, ModelConfig
 from auralflow.datasets.augment import Change, draw_change
 from auralflow.datasets.chunks import read_chunk
 from auralflow.datasets.tracks import Track
+from auralflow.effects.dynamics import Compressor
+from auralflow.effects.voices import Production, draw_production, produce
 
-__all__ = ["LARGEST_MATCH_DB", "Moment", "Place", "Pool", "StemDraw", "draw_stem", "level", "read_stem_draw"]
+__all__ = [
+    "LARGEST_MATCH_DB",
+    "VOICE",
+    "Moment",
+    "Place",
+    "Pool",
+    "Remix",
+    "StemDraw",
+    "draw_master",
+    "draw_stem",
+    "level",
+    "read_stem_draw",
+]
 
 LARGEST_MATCH_DB = 12.0
 """Level matching goes no further than this, or the end of a reverberation would become a solo."""
+VOICE = "vocals"
 CANDIDATES = 4
 """How many places are tried for one that is not silent."""
 
@@ -37,12 +52,14 @@ class StemDraw:
         keep_silence: Take the first candidate even if it is silent.
         variant: None for the track itself, or 0 to 1 of the variants that its cache has.
         change: What is done after the level was matched.
+        production: How a voice is produced, before all else; None: as it was recorded.
     """
 
     places: tuple[Place, ...]
     keep_silence: bool
     variant: float | None
     change: Change
+    production: Production | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +78,19 @@ class Moment:
     keep_silence: bool
     change: Change
     stems: Mapping[str, tuple[float, Change]]
+
+
+@dataclass(frozen=True)
+class Remix:
+    """A mix of stems from different tracks.
+
+    Attributes:
+        stems: Where the stem of each source comes from and what is done to it.
+        master: What compresses the mix as a whole, one after the other.
+    """
+
+    stems: Mapping[str, StemDraw]
+    master: tuple[Compressor, ...] = ()
 
 
 class Pool:
@@ -86,12 +116,13 @@ class Pool:
 
 
 def draw_stem(
-    pool: Pool, generator: np.random.Generator, augment: AugmentConfig, sample_rate: int
+    pool: Pool, stem: str, generator: np.random.Generator, augment: AugmentConfig, sample_rate: int
 ) -> StemDraw:
     """Draw where a stem comes from and what is done to it.
 
     Args:
         pool: The tracks that have the stem.
+        stem: Its name.
         generator: Where chance comes from.
         augment: Probabilities and ranges.
         sample_rate: Of the model, in hertz.
@@ -102,13 +133,42 @@ def draw_stem(
         keep_silence=bool(keep < augment.keep_silence),
         variant=float(variant) if repitch < augment.repitch else None,
         change=draw_change(augment, generator, sample_rate),
+        production=_draw_production(stem, generator, augment),
     )
+
+
+def _draw_production(stem: str, generator: np.random.Generator, augment: AugmentConfig) -> Production | None:
+    # Where none is wanted nothing is drawn, so that the chunks stay what they were.
+    if stem != VOICE or not augment.produce:
+        return None
+    own = generator.spawn(1)[0]
+    return draw_production(own) if generator.random() < augment.produce else None
+
+
+def draw_master(generator: np.random.Generator, augment: AugmentConfig) -> tuple[Compressor, ...]:
+    """Draw what compresses a mix as a whole: a compressor and a limiter, or nothing.
+
+    Args:
+        generator: Where chance comes from.
+        augment: How often.
+    """
+    if not augment.master:
+        return ()
+    chance, *where = generator.random(6).tolist()
+    bus = Compressor(
+        threshold=-2 + 6 * where[0],
+        ratio=1.5 + 2 * where[1],
+        attack=0.005 + 0.025 * where[2],
+        release=0.08 + 0.22 * where[3],
+    )
+    limiter = Compressor(threshold=3 + 6 * where[4], ratio=20.0, attack=0.001, release=0.06)
+    return (bus, limiter) if chance < augment.master else ()
 
 
 def read_stem_draw(
     pool: Pool, stem: str, draw: StemDraw, config: ModelConfig, augment: AugmentConfig
 ) -> tuple[Audio, float]:
-    """Read the stem that was drawn, before anything is done to it.
+    """Read the stem that was drawn, a voice as it is produced, before anything else is done to it.
 
     Args:
         pool: The tracks that it was drawn from.
@@ -128,6 +188,9 @@ def read_stem_draw(
         loudness = level(audio)
         if loudness > augment.silence_threshold or draw.keep_silence:
             break
+    if draw.production and loudness > augment.silence_threshold:
+        audio = produce(audio, draw.production, config.sample_rate) if len(audio) <= 2 else audio
+        loudness = level(audio)
     return audio, loudness
 
 

@@ -17,6 +17,7 @@ from auralflow.datasets.augment import Change, apply_change, draw_change
 from auralflow.datasets.chunks import Chunk, read_moment, to_tensors
 from auralflow.datasets.draws import (
     LARGEST_MATCH_DB,
+    VOICE,
     Place,
     Pool,
     StemDraw,
@@ -28,7 +29,6 @@ from auralflow.errors import DatasetError
 
 __all__ = ["VOICE_LEVELS", "OverMixture", "Overlay"]
 
-VOICE = "vocals"
 VOICE_LEVELS = (-12.0, 6.0)
 """Level of the voice against the accompaniment in dB, as in real mixes."""
 MIX_OVER_STEM_DB = 6.0
@@ -125,7 +125,7 @@ class OverMixture:
         rate = self.config.sample_rate
         places = self.recordings.draw(generator)
         change = draw_change(self.augment, generator, rate)
-        voice = draw_stem(self.voices, generator, self.augment, rate)
+        voice = draw_stem(self.voices, VOICE, generator, self.augment, rate)
         return Overlay(
             places,
             keep_silence=keep < self.augment.keep_silence,

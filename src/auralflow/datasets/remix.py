@@ -7,7 +7,7 @@ of what was drawn.
 Shape letters: ``S`` source, ``C`` channel, ``N`` sample.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -21,16 +21,19 @@ from auralflow.datasets.draws import (
     Moment,
     Place,
     Pool,
+    Remix,
     StemDraw,
+    draw_master,
     draw_stem,
     level,
     read_stem_draw,
 )
 from auralflow.datasets.over_mixture import Overlay, OverMixture
 from auralflow.datasets.tracks import Track, sources_of
+from auralflow.effects.dynamics import master
 from auralflow.errors import DatasetError
 
-__all__ = ["Moment", "Place", "StemDraw", "TrainingChunks"]
+__all__ = ["Moment", "Place", "Remix", "StemDraw", "TrainingChunks"]
 
 
 class TrainingChunks(Dataset[Chunk]):
@@ -97,7 +100,7 @@ class TrainingChunks(Dataset[Chunk]):
         """Make chunk number ``position``, a whole number from 0 without an upper end."""
         return self.render(self.draw(position))
 
-    def draw(self, position: int) -> Moment | Overlay | dict[str, StemDraw]:
+    def draw(self, position: int) -> Moment | Overlay | Remix:
         """Draw what chunk number ``position`` will be, without reading anything.
 
         Args:
@@ -113,9 +116,11 @@ class TrainingChunks(Dataset[Chunk]):
         if self.over and self.over_share and generator.random() < self.over_share:
             return self.over.draw(generator)
         rate = self.config.sample_rate
-        return {
-            source: draw_stem(self.pools[source], generator, self.augment, rate) for source in self.sources
+        stems = {
+            source: draw_stem(self.pools[source], source, generator, self.augment, rate)
+            for source in self.sources
         }
+        return Remix(stems, draw_master(generator, self.augment))
 
     def _draw_moment(self, generator: np.random.Generator) -> Moment:
         keep, loose = generator.random(2)
@@ -136,7 +141,7 @@ class TrainingChunks(Dataset[Chunk]):
             stems=stems if loose < self.augment.time_shift else {},
         )
 
-    def render(self, draw: Moment | Overlay | Mapping[str, StemDraw]) -> Chunk:
+    def render(self, draw: Moment | Overlay | Remix) -> Chunk:
         """Make the chunk that was drawn: read it, and apply the changes.
 
         Args:
@@ -151,9 +156,11 @@ class TrainingChunks(Dataset[Chunk]):
             assert self.over is not None
             return self.over.render(draw)
         config = self.config
-        stems = np.empty((len(draw), config.num_channels, config.chunk_samples), dtype=np.float32)
-        for row, (source, stem) in zip(stems, draw.items(), strict=True):
+        stems = np.empty((len(draw.stems), config.num_channels, config.chunk_samples), dtype=np.float32)
+        for row, (source, stem) in zip(stems, draw.stems.items(), strict=True):
             row[:] = self._render_stem(source, stem)
+        for compressor in draw.master:
+            stems = master(stems, compressor, config.sample_rate)
         return self._chunk(stems.sum(axis=0), stems)
 
     def _render_stem(self, source: str, draw: StemDraw) -> Audio:
