@@ -7,8 +7,10 @@ import soundfile
 from auralflow.audio import resample
 from auralflow.cli import main
 from auralflow.errors import AudioError, DatasetError, NotFoundError
-from auralflow.synth import Material, generate_song, vocoder
+from auralflow.synth import Material, generate_song
+from auralflow.synth.players import vocoder
 from auralflow.synth.players.recorded_singers import RecordedSinger, VoiceBank
+from auralflow.synth.players.vocals import speak
 from auralflow.synth.players.vocoder import RATE, load_voice, synthesise, voice_cache
 from auralflow.synth.players.voice import Timbre, sing
 from auralflow.synth.score.melody import Syllable
@@ -221,3 +223,19 @@ def test_a_missing_vocoder_is_told_with_the_command_that_installs_it(tmp_path, s
     assert main(["synth", str(tmp_path / "songs"), "--tracks", "1", "--voices", str(tmp_path / "v")]) == 1
     assert "pip install 'auralflow[voices]'" in capsys.readouterr().err
     vocoder._world.cache_clear()
+
+
+def test_spoken_words_keep_the_rhythm_stay_low_and_fall():
+    rng = np.random.default_rng(0)
+    line = [
+        Syllable(0.3 * n, 0.28, int(rng.integers(60, 84)), 0.9, "s", "a", "a", first=n % 8 == 0)
+        for n in range(64)
+    ]
+    words = speak(line, 48, rng)
+    assert [word.start for word in words] == [syllable.start for syllable in line]
+    assert {word.first for word in words[::8]} == {True}
+    assert all(word.length <= 0.22 for word in words)
+    pitches = np.array([word.pitch for word in words]).reshape(8, 8)
+    assert pitches.min() >= 48
+    assert pitches.max() <= 56
+    assert pitches[:, 0].mean() > pitches[:, -1].mean() + 1

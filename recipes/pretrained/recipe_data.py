@@ -153,7 +153,10 @@ def synth_command(
                 expected=f"auralflow synth {option_name(name)}",
             )
         for filled in _filled(value, source, recipe):
-            words += [option_name(name), filled]
+            if str(value).startswith("{source}/") and not Path(filled).exists():
+                say(f"songs of the kind '{part.name}' are made without {option_name(name)}: no {filled}")
+            else:
+                words += [option_name(name), filled]
     return words
 
 

@@ -46,6 +46,7 @@ def synth(
             voices=options.voices,
             samples=options.samples,
             soundfonts=options.soundfont,
+            grooves=options.grooves,
             num_workers=usable_workers(options.num_workers),
             on_track=lambda done, _: progress.update(task, completed=done),
         )

@@ -29,6 +29,10 @@ class SynthConfig(Settings):
     soundfont: tuple[Path, ...] = Field(
         default=(), description="General MIDI soundfonts that play many parts but the voice."
     )
+    grooves: Path | None = Field(
+        default=None,
+        description="Folder or ZIP file of drum performances as MIDI that play the drums of most songs.",
+    )
     num_workers: int = Field(
         default=1, ge=1, description="Processes that make songs at the same time, at most one a core."
     )

@@ -19,6 +19,7 @@ from auralflow.storage import atomic_folder, claimed, remove_dead_folders
 from auralflow.synth.players.recorded_singers import VoiceBank
 from auralflow.synth.players.samples import SampleBank
 from auralflow.synth.players.soundfonts import soundfont
+from auralflow.synth.score.grooves import GrooveBank
 from auralflow.synth.score.midi_songs import MidiLibrary, composition_of, index_midi
 from auralflow.synth.song import Material, generate_song
 
@@ -38,8 +39,8 @@ SECOND_WORDS = (
 SPLITS = ("train", "valid", "test")
 FULL_SCALE = 32767
 
-Sources = tuple[Path | None, tuple[Path, ...], Path | None]
-"""Folder of samples, soundfonts, folder of voices."""
+Sources = tuple[Path | None, tuple[Path, ...], Path | None, Path | None]
+"""Folder of samples, soundfonts, folder of voices, folder of drum performances."""
 
 
 class _Song(NamedTuple):
@@ -81,6 +82,7 @@ def write_dataset(  # noqa: PLR0913 - all but the first are options
     voices: Path | None = None,
     samples: Path | None = None,
     soundfonts: Sequence[Path] = (),
+    grooves: Path | None = None,
     num_workers: int = 1,
     on_track: Callable[[int, int], None] | None = None,
 ) -> SynthReport:
@@ -102,6 +104,7 @@ def write_dataset(  # noqa: PLR0913 - all but the first are options
         voices: Folder of recorded voices that sing, see `VoiceBank`.
         samples: Folder of recorded notes and strokes, see `SampleBank`.
         soundfonts: Files of General MIDI soundfonts.
+        grooves: Folder of drum performances as MIDI, or a ZIP file of them, see `GrooveBank`.
         num_workers: Processes that make songs at the same time; the songs do not depend on it. With more than
             one, a script needs the ``if __name__ == "__main__"`` that ``multiprocessing`` asks for.
         on_track: Called after each song with the number of finished songs and the number of all.
@@ -125,12 +128,12 @@ def write_dataset(  # noqa: PLR0913 - all but the first are options
         raise SettingsError("cannot write a dataset", found=f"seed {seed}", expected="a seed of 0 or more")
     counts = _split_counts(tracks, valid, test)
     # To fail before anything is written.
-    _material(samples, tuple(soundfonts), voices)
+    sources = (samples, tuple(soundfonts), voices, grooves)
+    _material(*sources)
     for path in soundfonts:
         soundfont(path, sample_rate)
     for split in SPLITS:
         remove_dead_folders(folder / split)
-    sources = (samples, tuple(soundfonts), voices)
     make = partial(_make_track, folder, seconds=seconds, sample_rate=sample_rate, sources=sources)
     with _pool(num_workers) as pool:
         library = index_midi(midi, executor=pool) if midi is not None else None
@@ -178,11 +181,14 @@ def _song_seed(seed: int, split: int, number: int) -> int:
 
 
 @lru_cache(maxsize=1)
-def _material(samples: Path | None, soundfonts: tuple[Path, ...], voices: Path | None) -> Material:
+def _material(
+    samples: Path | None, soundfonts: tuple[Path, ...], voices: Path | None, grooves: Path | None
+) -> Material:
     return Material(
         samples=SampleBank(samples) if samples else None,
         soundfonts=soundfonts,
         voices=VoiceBank(voices) if voices else None,
+        grooves=GrooveBank(grooves) if grooves else None,
     )
 
 

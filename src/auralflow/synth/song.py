@@ -17,16 +17,19 @@ from auralflow.synth.players.samples import SampleBank
 from auralflow.synth.players.singers import Singer, built_in_singer
 from auralflow.synth.players.vocals import perform_vocals
 from auralflow.synth.score.arrangement import accompaniment, bass_part
-from auralflow.synth.score.composition import compose
+from auralflow.synth.score.composition import Score, compose
+from auralflow.synth.score.grooves import GrooveBank
 from auralflow.synth.score.melody import sung_melody
 from auralflow.synth.score.midi_arrangement import arrange
 from auralflow.synth.score.midi_files import Composition
-from auralflow.synth.score.parts import Arrangement
+from auralflow.synth.score.parts import Arrangement, Hit
 
 __all__ = ["Material", "generate_song"]
 
 LOWEST_RATE = 4000
 WIDE_BASSES = 0.4
+PERFORMED = 0.7
+"""Share of the songs in which a recorded drummer plays, where there are any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +40,13 @@ class Material:
         samples: Recorded notes and strokes.
         soundfonts: Files of General MIDI soundfonts.
         voices: Recorded voices, which then sing every song.
+        grooves: Performances of drummers, which play in most songs.
     """
 
     samples: SampleBank | None = None
     soundfonts: tuple[Path, ...] = ()
     voices: VoiceBank | None = None
+    grooves: GrooveBank | None = None
 
 
 def generate_song(
@@ -76,19 +81,21 @@ def generate_song(
     """
     length = _check(seed, seconds, sample_rate)
     # A change in one part leaves the others as they are.
-    plan, voice, drums, bass, other, desk, players, end = np.random.default_rng(seed).spawn(8)
+    plan, voice, drums, bass, other, desk, players, end, drummer = np.random.default_rng(seed).spawn(9)
     singer = _singer(material, voice)
     if composition is None:
         score = compose(seconds, plan)
         arrangement = Arrangement(
             tempo=score.tempo,
-            drums=tuple(drum_hits(score, drums)),
+            drums=tuple(_performed(material, score, drummer) or drum_hits(score, drums)),
             bass=(bass_part(score, bass),),
             other=accompaniment(score, other),
             vocals=tuple(sung_melody(score, singer.floor, voice)),
         )
     else:
-        arrangement = arrange(composition, seconds, singer.floor, plan)
+        arrangement = arrange(
+            composition, seconds, singer.floor, plan, lambda score: _performed(material, score, drummer)
+        )
     band = Band(sample_rate, players, samples=material.samples, soundfonts=material.soundfonts)
     dry = {
         "vocals": perform_vocals(
@@ -107,6 +114,11 @@ def generate_song(
 
 def _singer(material: Material, rng: np.random.Generator) -> Singer:
     return material.voices.singer(rng) if material.voices else built_in_singer(rng)
+
+
+def _performed(material: Material, score: Score, rng: np.random.Generator) -> list[Hit] | None:
+    """What a recorded drummer plays, None where the drums are as they were written."""
+    return material.grooves.hits(score, rng) if material.grooves and rng.random() < PERFORMED else None
 
 
 def _low(sound: Signal, sample_rate: int, rng: np.random.Generator) -> Signal:

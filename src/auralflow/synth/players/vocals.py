@@ -9,13 +9,16 @@ from auralflow.effects.signals import Signal
 from auralflow.synth.players.singers import Singer
 from auralflow.synth.score.melody import Syllable
 
-__all__ = ["perform_vocals"]
+__all__ = ["perform_vocals", "speak"]
 
 DOUBLED = 0.45
 HARMONISED = 0.25
 WITH_CHOIR = 0.15
-INTERVALS = (12, -12, 7, -5)
-"""Semitones of second voices that fit any chord: octaves, fifth, fourth."""
+SPOKEN = 0.12
+"""Share of the songs whose words are spoken in time with the beat instead of sung."""
+LONGEST_SPOKEN = 0.22
+INTERVALS = (12, -12, 7, -5, 3, 4, -8, -9)
+"""Semitones of second voices: octaves, fifth, fourth, thirds and sixths."""
 LONG = 0.45
 CHOIR = 3
 JITTER = 0.012
@@ -50,6 +53,8 @@ def perform_vocals(
         (2, 8000)
     """
     stereo = np.zeros((2, samples), dtype=np.float32)
+    if rng.random() < SPOKEN:
+        syllables = speak(syllables, lead.floor, rng)
 
     def add(singer: Singer, line: Sequence[Syllable], pan: float, decibels: float) -> None:
         angle = (1 + pan) * np.pi / 4
@@ -73,6 +78,31 @@ def perform_vocals(
             line = [replace(syllable, pitch=_near(syllable.pitch, singer.floor)) for syllable in held]
             add(singer, _again(line, rng), (-0.8, 0.8, 0.2)[number], rng.uniform(-14, -9))
     return stereo
+
+
+def speak(syllables: Sequence[Syllable], floor: int, rng: np.random.Generator) -> list[Syllable]:
+    """Speak a line in its rhythm: short syllables, and a pitch that falls over each phrase.
+
+    Args:
+        syllables: The line.
+        floor: Lowest MIDI pitch of the singer.
+        rng: Source of the randomness: accents.
+
+    Returns:
+        Syllables that begin when those of the line do.
+
+    Example:
+        >>> line = [Syllable(0.1 * n, 0.5, 72, 0.9, "s", "a", "a", first=n == 0) for n in range(3)]
+        >>> [word.length for word in speak(line, 50, np.random.default_rng(0))]
+        [0.22, 0.22, 0.22]
+    """
+    words: list[Syllable] = []
+    fall = 0
+    for syllable in syllables:
+        fall = 0 if syllable.first else min(fall + int(rng.random() < 0.3), 4)
+        pitch = floor + 5 - fall + int(rng.random() < 0.2) * 3
+        words.append(replace(syllable, pitch=pitch, length=min(syllable.length, LONGEST_SPOKEN)))
+    return words
 
 
 def _again(syllables: Sequence[Syllable], rng: np.random.Generator) -> list[Syllable]:

@@ -1,6 +1,6 @@
 """A composition made into a song: cut to length, moved to another key and tempo, sung, and filled up."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -28,7 +28,13 @@ sound in 7 seconds out of 10, and the bass in fewer."""
 Event = TypeVar("Event", Note, Hit)
 
 
-def arrange(song: Composition, seconds: float, floor: int, rng: np.random.Generator) -> Arrangement:
+def arrange(
+    song: Composition,
+    seconds: float,
+    floor: int,
+    rng: np.random.Generator,
+    drummer: Callable[[Score], Sequence[Hit] | None] = lambda _: None,
+) -> Arrangement:
     """Make a song of a composition.
 
     It begins with a bar, in the best of four drawn places: that where most stems play. Tempo and key are
@@ -41,6 +47,8 @@ def arrange(song: Composition, seconds: float, floor: int, rng: np.random.Genera
         seconds: Length of the song. A composition that is shorter is repeated.
         floor: Lowest MIDI pitch of the singer.
         rng: Source of the randomness.
+        drummer: Called with the beats; what it plays takes the place of the composition's drums. Default:
+            they stay.
 
     Returns:
         The arrangement.
@@ -70,6 +78,7 @@ def arrange(song: Composition, seconds: float, floor: int, rng: np.random.Genera
     if not bass:
         bass = [Part(int(rng.integers(33, 36)), low_line(other, score, rng))]
     drums = window.hits(song.strokes) if song.strokes else tuple(drum_hits(score, rng))
+    drums = tuple(drummer(score) or drums)
     return Arrangement(
         tempo=score.tempo,
         drums=_with_rests(drums, score, STEM_RESTS, rng),

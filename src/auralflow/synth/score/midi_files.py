@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
+from io import BytesIO
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ SHORTEST_NOTE = 0.02
 # Strokes of the drum channel by their numbers in General MIDI; what is not named here is left out.
 # fmt: off
 PIECES = {
+    22: "hat", 26: "open_hat",
     35: "kick", 36: "kick", 37: "rim", 38: "snare", 39: "clap", 40: "snare", 41: "tom_low", 42: "hat",
     43: "tom_low", 44: "hat", 45: "tom_mid", 46: "open_hat", 47: "tom_mid", 48: "tom_high", 49: "crash",
     50: "tom_high", 51: "ride", 52: "crash", 53: "ride", 54: "shaker", 55: "crash", 56: "rim", 57: "crash",
@@ -61,7 +63,7 @@ class Composition:
     digest: str
 
 
-def read_midi(path: Path) -> Composition:
+def read_midi(path: Path, content: bytes | None = None) -> Composition:
     """Read a Standard MIDI File.
 
     Volume and expression become part of the velocities, the pedal of the lengths. Programs that strike join
@@ -69,6 +71,7 @@ def read_midi(path: Path) -> Composition:
 
     Args:
         path: The file.
+        content: What is in it, where it is no file of its own.
 
     Returns:
         The song; one without notes has no parts and no strokes.
@@ -79,7 +82,7 @@ def read_midi(path: Path) -> Composition:
     import mido  # noqa: PLC0415 - only songs from MIDI files need it
 
     try:
-        file = mido.MidiFile(path, clip=True)
+        file = mido.MidiFile(path, BytesIO(content) if content is not None else None, clip=True)
         if file.type == 2 or file.ticks_per_beat <= 0:
             raise DatasetError(
                 f"cannot use '{path}'",
