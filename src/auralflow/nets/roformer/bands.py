@@ -5,6 +5,7 @@ overlap.
 """
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
 
@@ -24,8 +25,7 @@ def adjacent_bands(sizes: Sequence[int]) -> list[list[int]]:
         >>> adjacent_bands((1, 2))
         [[0], [1, 2]]
     """
-    ends = torch.tensor(sizes).cumsum(0).tolist()
-    return [list(range(end - size, end)) for end, size in zip(ends, sizes, strict=True)]
+    return [list(range(end - size, end)) for end, size in zip(accumulate(sizes), sizes, strict=True)]
 
 
 def mel_bands(num_bands: int, num_bins: int, sample_rate: int) -> list[list[int]]:
@@ -47,7 +47,8 @@ def mel_bands(num_bands: int, num_bins: int, sample_rate: int) -> list[list[int]
         >>> bands[0], len(bands[-1])
         ([0, 1, 2, 3, 4, 5, 6], 130)
     """
-    inside = mel_filters(num_bins, num_bands, sample_rate) > 0
+    with torch.device("cpu"):  # also where a model is made without its numbers
+        inside = mel_filters(num_bins, num_bands, sample_rate) > 0
     inside[0, 0] = inside[-1, -1] = True
     if not (inside.any(0).all() and inside.any(1).all()):
         raise SettingsError(

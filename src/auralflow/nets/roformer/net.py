@@ -7,6 +7,7 @@ et al., "RoFormer", arXiv 2104.09864, 2021.
 Shape letters: ``B`` batch, ``S`` source, ``K`` band, ``T`` frame, ``D`` feature, ``L`` length of a sequence.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -188,9 +189,11 @@ class BandTransformer(nn.Module):
             bands = mel_bands(config.num_bands, config.num_bins, config.sample_rate)
         else:
             bands = adjacent_bands(config.band_sizes)
-        rows = torch.tensor([row for band in bands for row in band])
-        self.register_buffer("rows", rows, persistent=False)
-        self.register_buffer("shares", 1 / rows.bincount(minlength=self.num_bins), persistent=False)
+        rows = [row for band in bands for row in band]
+        counts = Counter(rows)
+        shares = torch.tensor([1 / counts[row] for row in range(self.num_bins)])
+        self.register_buffer("rows", torch.tensor(rows), persistent=False)
+        self.register_buffer("shares", shares, persistent=False)
         self.overlapping = len(rows) > self.num_bins
         widths = [2 * config.num_channels * len(band) for band in bands]
 
