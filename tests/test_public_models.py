@@ -27,6 +27,7 @@ from auralflow.models.public_models import converted_folder, fetch_public, find_
 from auralflow.models.registry import PUBLIC_FOLDER, Registry, installed_registry
 from auralflow.nets import families
 from auralflow.nets.families import create_model, parse_model_config
+from auralflow.nets.msst import TrainingFile
 from auralflow.storage import write_json
 
 TARGETS = ("vocals", "bass")
@@ -375,3 +376,15 @@ def test_only_models_of_known_families_are_listed(monkeypatch):
     assert expected <= listed
     monkeypatch.setattr("auralflow.models.registry.FAMILIES", dict.fromkeys(known, ""))
     assert len(installed_registry().public_cards()) == len(CARDS)
+
+
+# Settings that a card knows and the weights do not.
+
+
+@pytest.mark.parametrize("name", [path.stem for path in CARDS if PublicCard.read(path).settings])
+def test_the_settings_of_a_card_are_those_of_its_family(name):
+    card = installed_registry().public_card(name)
+    training = TrainingFile(card.settings, name)
+    assert training.targets == card.targets
+    assert 1 <= training.engine()["sample_length"] <= 20
+    assert 0 < training.engine()["overlap"] < 1

@@ -135,3 +135,10 @@ def test_the_mask_estimators_of_some_targets_alone_estimate_the_same(name):
     with torch.inference_mode():
         alone = model.restricted(("drums",))
         assert torch.allclose(alone(audio).audio[:, 0], model(audio).audio[:, 1], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_size_of_a_net_is_known_without_its_numbers(name):
+    with torch.device("meta"):
+        parameters = list(small(name).parameters())
+    assert all(parameter.is_meta for parameter in parameters)

@@ -3,6 +3,7 @@
 import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
@@ -106,6 +107,8 @@ def convert_public(card: PublicCard, files: Sequence[Path], folder: Path) -> Non
         ModelError: If the files are not what the card says.
     """
     checkpoint = read_checkpoint(files)
+    if card.settings:
+        checkpoint = replace(checkpoint, settings=card.settings, settings_file=f"card of {card.name}")
     _, reader = recognize(checkpoint, card.family)
     conversion = convert(checkpoint, reader, card.targets)
     if set(conversion.config.targets) != set(card.targets):

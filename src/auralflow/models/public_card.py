@@ -48,6 +48,9 @@ class PublicCard(Settings):
         default={},
         description="Beginnings of the SHA-256 of the same weights in other files, and what these are.",
     )
+    settings: dict[str, Any] = Field(
+        default={}, description="What the authors' own settings file says, as far as the weights do not."
+    )
     licence: Licence = Field(description="Licence of the weights.")
     credit: str = Field(min_length=1, description="Whom to name.")
     data: str = Field(min_length=1, description="What it was trained on.")
