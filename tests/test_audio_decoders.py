@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from audio_files import encode, noise
 
-from auralflow.audio import decoder_process, decoders, probe, read_audio, stream_audio, write_audio
+from auralflow.audio import decoder, decoder_process, decoders, probe, read_audio, stream_audio, write_audio
 from auralflow.audio.containers import ContainerSource
 from auralflow.errors import AudioError
 
@@ -57,7 +58,7 @@ def test_a_child_is_used_for_one_file_after_the_other(song):
     pids = set()
     for _ in range(3):
         probe(song)
-        assert decoders.running() == 1
+        assert len(decoders.pids()) == 1
         pids.add(decoders._pool.idle[0].pid)
     assert len(pids) == 1
 
@@ -67,7 +68,7 @@ def test_none_is_started_for_what_libsndfile_reads(tmp_path):
         write_audio(tmp_path / name, noise(2, 1000), 44100, subtype)
         probe(tmp_path / name)
         read_audio(tmp_path / name)
-    assert decoders.running() == 0
+    assert not decoders.pids()
 
 
 def test_a_death_in_the_midst_is_an_error_of_that_file_and_the_next_gets_another_child(song):
@@ -78,7 +79,7 @@ def test_a_death_in_the_midst_is_an_error_of_that_file_and_the_next_gets_another
     with pytest.raises(AudioError, match=r"song\.m4a.*crashed \(SIGKILL\)") as caught:
         list(stream)
     assert "\n" not in str(caught.value)
-    assert decoders.running() == 0
+    assert not decoders.pids()
     assert read_audio(song)[0].shape == (2, FRAMES)
     assert decoders._pool.idle[0].pid != killed
 
@@ -99,10 +100,10 @@ def test_what_an_earlier_file_may_have_broken_is_tried_again_with_a_fresh_child(
 def test_a_child_that_makes_no_progress_is_given_up(tmp_path, monkeypatch):
     # Nobody writes to this pipe: to open it takes for ever.
     os.mkfifo(tmp_path / "pipe.m4a")
-    monkeypatch.setattr(decoders, "PATIENCE", 1.0)
+    monkeypatch.setattr(decoder, "PATIENCE", 1.0)
     with pytest.raises(AudioError, match=r"pipe\.m4a.*no progress for 1 s"):
         ContainerSource(tmp_path / "pipe.m4a")
-    assert decoders.running() == 0
+    assert not decoders.pids()
 
 
 def test_a_child_at_work_shows_that_it_is(song, monkeypatch):
@@ -150,6 +151,13 @@ def test_no_child_outlives_its_parent_or_stays_a_zombie(song):
         os.kill(pid, 0)
 
 
+def test_nobody_watches_when_nobody_waits(song):
+    probe(song)
+    _wait_for(lambda: not any("decoders" in thread.name for thread in threading.enumerate()))
+    assert probe(song).frames == FRAMES
+    assert any("decoders" in thread.name for thread in threading.enumerate())
+
+
 def test_many_threads_decode_at_the_same_time(song):
     whole, _ = read_audio(song)
 
@@ -159,7 +167,7 @@ def test_many_threads_decode_at_the_same_time(song):
     with ThreadPoolExecutor(6) as pool:
         assert all(pool.map(part, range(0, 300_000, 10_000)))
     # As many as were at work at a time; a few stay.
-    assert 1 <= decoders.running() <= 4
+    assert 1 <= len(decoders.pids()) <= 4
 
 
 def test_streams_left_in_the_midst_take_their_children_along(song):
@@ -167,7 +175,7 @@ def test_streams_left_in_the_midst_take_their_children_along(song):
     pids = [next(stream) is not None and child.pid for stream in streams for child in decoders._pool.busy]
     for stream in streams:
         stream.close()
-    assert decoders.running() == 0
+    assert not decoders.pids()
     _wait_for(lambda: not any(_is_alive(pid) for pid in pids))
 
 

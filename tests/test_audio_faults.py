@@ -14,9 +14,9 @@ from auralflow.audio import (
     probe,
     read_audio,
     read_tags,
-    reading,
     resample,
     resample_stream,
+    sources,
     stream_audio,
     write_audio,
 )
@@ -323,6 +323,6 @@ def test_no_file_is_damaged_before_a_second_decoder_says_so(tmp_path, monkeypatc
     assert found.shape == whole.shape
     assert np.abs(found - whole).max() < 1e-3
     # Where both find it damaged, the first one's words are reported.
-    monkeypatch.setattr(reading, "_other_decoder", lambda path, _: SoundFileSource(path))
+    monkeypatch.setattr(sources, "_other_decoder", lambda path, _: SoundFileSource(path))
     with pytest.raises(AudioError, match="after sample 60000"):
         list(stream_audio(tmp_path / name, block=20000))

@@ -11,6 +11,7 @@ import numpy as np
 
 from auralflow.audio import decoders
 from auralflow.audio.checks import Audio, SampleType, check_bounds
+from auralflow.audio.decoder import DecoderLostError
 from auralflow.errors import AudioError
 
 __all__ = ["ContainerSource", "container_tags"]
@@ -34,14 +35,14 @@ class _Loan:
             try:
                 self.begin(do, **words)
                 return self.decoder.reply(self._shown)
-            except decoders.DecoderLostError as lost:
+            except DecoderLostError as lost:
                 self.replace(lost)
 
     def begin(self, do: str, **words: Any) -> None:
         """Ask for samples."""
         self.decoder.ask(do, self.path, **words)
 
-    def replace(self, lost: decoders.DecoderLostError) -> None:
+    def replace(self, lost: DecoderLostError) -> None:
         """Go on with a fresh process.
 
         Raises:
@@ -145,7 +146,7 @@ class ContainerSource:
                 for piece in self._decoded(start + done, left, block, dtype):
                     done += piece.shape[1]
                     yield piece
-            except decoders.DecoderLostError as lost:
+            except DecoderLostError as lost:
                 self._loan.replace(lost)
             else:
                 return

@@ -1,33 +1,17 @@
 """Reading audio files: what is in them, a part of them, or all of them in blocks."""
 
-import logging
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from numpy.typing import DTypeLike
 
-from auralflow.audio.checks import (
-    Audio,
-    SampleType,
-    as_audio_error,
-    check_finite,
-    check_readable,
-    ends_early,
-)
-from auralflow.audio.containers import ContainerSource
-from auralflow.audio.endings import check_size
-from auralflow.audio.ogg import inspect_ogg
-from auralflow.audio.sound_files import SoundFileSource
-from auralflow.errors import AudioError, UsageError
+from auralflow.audio.checks import Audio, SampleType
+from auralflow.audio.sources import checked_blocks, opened
+from auralflow.errors import UsageError
 
 __all__ = ["AUDIO_SUFFIXES", "AudioInfo", "is_audio", "probe", "read_audio", "stream_audio"]
-logger = logging.getLogger(__name__)
-
 # fmt: off
 AUDIO_SUFFIXES = frozenset(
     {".aac", ".ac3", ".aif", ".aifc", ".aiff", ".amr", ".ape", ".au", ".caf", ".dts", ".flac"}
@@ -36,11 +20,6 @@ AUDIO_SUFFIXES = frozenset(
 )
 # fmt: on
 """Lower-case endings of the files that a folder is searched for; whether one decodes, its content decides."""
-
-# Where one decoder may be wrong about a damage. Of plain samples the size of the file tells.
-_COMPRESSED = frozenset({"FLAC", "OGG", "MP3"})
-
-_Source = SoundFileSource | ContainerSource
 
 
 @dataclass(frozen=True)
@@ -108,14 +87,14 @@ def probe(path: Path, *, max_seconds: float | None = None) -> AudioInfo:
         AudioError: If it is not audio, cannot be read, or is seen to be shorter than its header says.
 
     Example:
-        >>> import tempfile
+        >>> import tempfile, soundfile
         >>> path = Path(tempfile.mkdtemp()) / "silence.wav"
         >>> soundfile.write(path, np.zeros((441, 2)), 44100)
         >>> info = probe(path)
         >>> info.frames, info.channels, info.subtype
         (441, 2, 'PCM_16')
     """
-    with _opened(path) as source:
+    with opened(path) as source:
         most = None if max_seconds is None else round(max_seconds * source.sample_rate)
         frames = source.count(most)
         return AudioInfo(path, source.sample_rate, source.channels, frames, source.format, source.subtype)
@@ -145,16 +124,16 @@ def read_audio(
         UsageError: If ``start`` or ``frames`` is negative.
 
     Example:
-        >>> import tempfile
+        >>> import tempfile, soundfile
         >>> path = Path(tempfile.mkdtemp()) / "steps.wav"
         >>> soundfile.write(path, np.arange(4) / 8, 8000, subtype="FLOAT")
         >>> read_audio(path, start=1, frames=2)
         (array([[0.125, 0.25 ]], dtype=float32), 8000)
     """
     _check_range(start, frames)
-    with _opened(path) as source:
+    with opened(path) as source:
         blocks = [np.zeros((source.channels, 0), dtype=_numpy_type(dtype))]
-        blocks += _checked(source, path, start, frames, 1 << 20, dtype)
+        blocks += checked_blocks(source, path, start, frames, 1 << 20, dtype)
         audio = np.concatenate(blocks, axis=1) if len(blocks) != 2 else blocks[1]
         return audio, source.sample_rate
 
@@ -193,7 +172,7 @@ def stream_audio(
         UsageError: If ``block`` is less than 1, or ``start`` or ``frames`` is negative.
 
     Example:
-        >>> import tempfile
+        >>> import tempfile, soundfile
         >>> path = Path(tempfile.mkdtemp()) / "silence.wav"
         >>> soundfile.write(path, np.zeros((250, 2)), 8000)
         >>> [piece.shape for piece in stream_audio(path, block=100)]
@@ -202,95 +181,8 @@ def stream_audio(
     _check_range(start, frames)
     if block < 1:
         raise UsageError("cannot stream audio", found=f"a block of {block} samples", expected="at least 1")
-    with _opened(path) as source:
-        yield from _checked(source, path, start, frames, block, dtype)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[_Source]:
-    """A file, in the hands of the decoder that reads it best; whatever fails is one line."""
-    check_readable(path)
-    with as_audio_error(path), _source(path) as source:
-        yield source
-
-
-def _source(path: Path) -> _Source:
-    check_size(path)
-    if ogg := inspect_ogg(path):
-        if not ogg.is_whole:
-            raise ends_early(
-                path, found=f"{max(ogg.granule, 0)} samples and a damaged page", expected="whole pages"
-            )
-        if not ogg.has_end:
-            _warn_of_no_end(path)
-        # libsndfile refuses some good Opus files, and of several streams in a row it reads the first.
-        if ogg.is_opus or not ogg.is_single:
-            return ContainerSource(path, skip=ogg.skip, promised=ogg.frames)
-    try:
-        source = SoundFileSource(path)
-    except (soundfile.LibsndfileError, TypeError):
-        # A TypeError stands for a name ending in .raw, which soundfile takes for samples without a header.
-        return ContainerSource(path)
-    try:
-        source.check_complete()
-    except AudioError as error:
-        with source:
-            return _second_opinion(path, source, error)
-    return source
-
-
-@lru_cache(maxsize=256)
-def _warn_of_no_end(path: Path) -> None:
-    logger.warning(
-        "'%s' has no mark of its end: it was recorded from a stream, or cut between two pages", path
-    )
-
-
-def _second_opinion(path: Path, first: _Source, error: AudioError) -> _Source:
-    """Another decoder that reads the whole of what one calls damaged.
-
-    Raises:
-        AudioError: The first one's error, if there is no other decoder, or it fails too or finds less.
-    """
-    if first.promised is None or first.format not in _COMPRESSED:
-        raise error
-    with ExitStack() as stack:
-        try:
-            other = _other_decoder(path, first)
-            stack.push(other)
-            found = sum(piece.shape[1] for piece in other.blocks(0, None, 1 << 16, "float32"))
-        except (AudioError, soundfile.LibsndfileError):
-            raise error from None
-        if found != first.promised:
-            raise error
-        stack.pop_all()
-    return other
-
-
-def _other_decoder(path: Path, first: _Source) -> _Source:
-    return ContainerSource(path) if isinstance(first, SoundFileSource) else SoundFileSource(path)
-
-
-def _checked(
-    source: _Source, path: Path, start: int, frames: int | None, block: int, dtype: SampleType
-) -> Iterator[Audio]:
-    done = 0
-    blocks = source.blocks(start, frames, block, dtype)
-    while True:
-        try:
-            piece = next(blocks, None)
-        except AudioError as error:
-            other = _second_opinion(path, source, error)
-            break
-        if piece is None:
-            return
-        check_finite(piece, path)
-        yield piece
-        done += piece.shape[1]
-    with other:
-        for piece in other.blocks(start + done, None if frames is None else frames - done, block, dtype):
-            check_finite(piece, path)
-            yield piece
+    with opened(path) as source:
+        yield from checked_blocks(source, path, start, frames, block, dtype)
 
 
 def _check_range(start: int, frames: int | None) -> None:
