@@ -113,7 +113,7 @@ def address(model_folder, tmp_path):
 
 
 def _request(address, path, method="GET", **headers):
-    connection = HTTPConnection(address, timeout=60)
+    connection = HTTPConnection(address, timeout=300)
     connection.request(method, path, headers=headers)
     answer = connection.getresponse()
     body = answer.read()

@@ -207,7 +207,7 @@ def on_a_terminal(*arguments, **environment):
             break
         text += part
     os.close(main_end)
-    process.wait(timeout=60)
+    process.wait(timeout=300)
     return text.decode()
 
 
@@ -233,7 +233,7 @@ def complete(line, folder):
         "_auralflow auralflow '' ''; printf '%s\\n' \"${COMPREPLY[@]}\""
     )
     done = subprocess.run(
-        ["bash", "-c", program], capture_output=True, text=True, check=True, cwd=folder, timeout=60
+        ["bash", "-c", program], capture_output=True, text=True, check=True, cwd=folder, timeout=300
     )
     assert done.stderr == ""
     return [word.strip() for word in done.stdout.split("\n") if word.strip()]

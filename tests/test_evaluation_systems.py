@@ -401,7 +401,7 @@ def test_systems_of_one_name_are_refused(songs):
 
 def test_jobs_score_tracks_at_once_with_the_same_result(songs, monkeypatch):
     alone = compare([model()], songs, bounds=False)
-    meeting = threading.Barrier(2, timeout=20)
+    meeting = threading.Barrier(2, timeout=300)
     original = ModelSystem.stream
 
     def together(self, *args):

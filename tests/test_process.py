@@ -53,7 +53,7 @@ def test_ctrl_c_while_modules_load_is_one_line(tmp_path, reaction, times):
         assert process.stderr.readline() == "loading\n"
         for _ in range(times):
             process.send_signal(signal.SIGINT)
-        error = process.communicate(timeout=60)[1]
+        error = process.communicate(timeout=300)[1]
     assert process.returncode == 130
     assert error == "stopped\n"
 
@@ -71,7 +71,7 @@ def test_ctrl_c_during_the_work_is_one_line(model_folder, tmp_path, times):
             assert process.poll() is None
         for _ in range(times):
             process.send_signal(signal.SIGINT)
-        error = process.communicate(timeout=60)[1]
+        error = process.communicate(timeout=300)[1]
     assert process.returncode == 130
     assert error == "stopped; what is finished is kept, and the same command goes on from there\n"
     assert not list(tmp_path.rglob("*.part"))
@@ -114,7 +114,7 @@ def test_all_songs_are_done_when_nothing_can_be_printed(model_folder, songs, tmp
     number = output()
     with _start("separate", model_folder(), songs, "--save", tmp_path, stdout=number) as process:
         os.close(number)
-        error = process.communicate(timeout=120)[1]
+        error = process.communicate(timeout=300)[1]
     assert process.returncode == 1
     assert error == f"error: cannot write to standard output: {reason}\n"
     assert {path.parent.name for path in tmp_path.rglob("vocals.wav")} == {"a", "b"}
@@ -126,7 +126,7 @@ def test_a_closed_or_full_output_is_told_by_every_command(command):
         number = output()
         with _start(*command, stdout=number) as process:
             os.close(number)
-            error = process.communicate(timeout=60)[1]
+            error = process.communicate(timeout=300)[1]
         assert process.returncode == 1
         assert error == f"error: cannot write to standard output: {reason}\n"
 

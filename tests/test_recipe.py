@@ -298,12 +298,12 @@ def test_a_recipe_that_is_terminated_ends_its_command_and_goes_on_later(source, 
         " '--tracks', 500, '--seconds', 5)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", script, RECIPE, tmp_path], stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not list(tmp_path.glob("songs/train/Synth*")):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     process.terminate()
-    assert "KeyboardInterrupt" in process.communicate(timeout=60)[1].decode()
+    assert "KeyboardInterrupt" in process.communicate(timeout=300)[1].decode()
     made = len(list(tmp_path.glob("songs/*/Synth*")))
     time.sleep(1.5)
     assert len(list(tmp_path.glob("songs/*/Synth*"))) == made

@@ -611,7 +611,7 @@ def kill_and_resume(folder, dataset, kills, seed):
                 time.sleep(0.01)
             time.sleep(generator.uniform(0, 0.3))
             process.kill()
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=300)
         if process.returncode == 0:
             return killed
         assert process.returncode == -signal.SIGKILL, err
