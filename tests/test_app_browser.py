@@ -255,11 +255,11 @@ def test_the_players_read_every_depth(separated, server, subtype):
     np.testing.assert_allclose(np.array(heard[2]).T, audio[100:], atol=tolerance)
 
 
-LOUDEST = f"""async (seconds) => {{
+LOUDEST = f"""async (place) => {{
     const output = {MIXER}.player.output;
     const samples = new Float32Array(output.fftSize);
     let loudest = 0;
-    for (const end = Date.now() + 1000 * seconds; Date.now() < end; ) {{
+    while ({MIXER}.player.now < place) {{
         output.getFloatTimeDomainData(samples);
         loudest = Math.max(loudest, ...samples.map(Math.abs));
         await new Promise(resolve => setTimeout(resolve, 20));
@@ -272,6 +272,12 @@ def wait_for_sound(page):
     page.wait_for_function(f"{MIXER}.player.now > 0.3")
 
 
+def set_levels(page, *levels):
+    """Set the levels, and wait by the player's own clock until they are reached."""
+    begun = page.evaluate(f"{MIXER}.player.setLevels({list(levels)}), {MIXER}.player.now")
+    page.wait_for_function(f"{MIXER}.player.now > {begun} + 0.3")
+
+
 def stop(page):
     page.evaluate(f"{MIXER}.player.pause(), {MIXER}.player.seek(0), {MIXER}.update()")
 
@@ -280,13 +286,10 @@ def test_all_tracks_play_in_step_to_the_sample(separated):
     button(separated, "Play").last.click()
     wait_for_sound(separated)
     # What is heard beside the original adds up to it: against it, nothing is left, at any time.
-    separated.evaluate(f"{MIXER}.player.setLevels([-1, 1, 1, 1, 1, 1])")
-    separated.wait_for_timeout(300)
-    left = separated.evaluate(LOUDEST, 4.2)
-    assert separated.evaluate(f"{MIXER}.player.now") > 4  # past the seam of two pieces
-    separated.evaluate(f"{MIXER}.player.setLevels([1, 0, 0, 0, 0, 0])")
-    separated.wait_for_timeout(300)
-    assert separated.evaluate(LOUDEST, 0.5) > 0.05
+    set_levels(separated, -1, 1, 1, 1, 1, 1)
+    left = separated.evaluate(LOUDEST, 4)  # past the seam of two pieces
+    set_levels(separated, 1, 0, 0, 0, 0, 0)
+    assert separated.evaluate(LOUDEST, separated.evaluate(f"{MIXER}.player.now") + 0.5) > 0.05
     assert left < 1e-4
     stop(separated)
 
