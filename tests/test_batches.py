@@ -1,6 +1,8 @@
 """One item of many that goes wrong in a way that nobody foresaw costs one line; the others are done."""
 
+import gc
 import json
+import weakref
 
 import numpy as np
 import pytest
@@ -11,9 +13,9 @@ from auralflow.app import Order, Studio, Workspace
 from auralflow.app.page import _separating
 from auralflow.cli import main
 from auralflow.config import AppConfig
-from auralflow.errors import UnexpectedError
+from auralflow.errors import AudioError, UnexpectedError
 from auralflow.evaluation import run
-from auralflow.separation import work
+from auralflow.separation import Separator, find_songs, separate_files, work
 from auralflow.separation.cluster import _outcome
 from auralflow.separation.songs import Song
 
@@ -72,6 +74,29 @@ def test_a_song_that_raises_anything_stops_no_other(
     assert "Traceback" not in captured.err
     assert "1 of 3 songs failed" in captured.err
     assert not (tmp_path / "separated_audio/b").exists()
+
+
+def test_what_failed_holds_none_of_its_audio(songs, tmp_path, monkeypatch):
+    class Audio:
+        pass
+
+    held = []
+
+    def separate_file(*_, **__):
+        first = Audio()
+        held.append(weakref.ref(first))
+        try:
+            second = Audio()
+            held.append(weakref.ref(second))
+            raise ValueError
+        except ValueError as error:
+            raise (AudioError("no sound") if len(held) == 2 else KeyError("x")) from error
+
+    monkeypatch.setattr(work, "separate_file", separate_file)
+    outcomes = list(separate_files(Separator(constant_model(0.5)), find_songs([songs]), tmp_path / "save"))
+    gc.collect()
+    assert [outcome.status for outcome in outcomes] == ["failed"] * 3
+    assert [reference() for reference in held] == [None] * 6
 
 
 def test_where_it_comes_from_is_shown_with_verbose_only(model_folder, songs, tmp_path, capsys, surprise):

@@ -185,6 +185,8 @@ class Worker:
         except Exception as error:
             logger.info("'%s' failed", song.path, exc_info=True)
             failure = failure_of(song, error)
+            # Outcomes are kept to the end, and with its traceback each would hold the audio it failed at.
+            failure.__cause__ = failure.__context__ = failure.__traceback__ = None
             return Outcome(
                 song, self.output / song.name, "failed", elapsed=time.monotonic() - started, error=failure
             )
