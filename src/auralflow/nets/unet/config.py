@@ -23,7 +23,7 @@ class SpectrogramNetConfig(ModelConfig):
     net: NetName = Field(default="SpectrogramNetSimple", description="Architecture.")
     net_version: Literal[1, 2] = Field(
         default=1,
-        description="Make of the net: 1 as it was first; 2 faster, with bins folded into channels and dense "
+        description="Make of the net: 1 as it was first; 2 faster, with bands folded into channels and dense "
         "layers over frequency.",
     )
     num_hidden_channels: int = Field(

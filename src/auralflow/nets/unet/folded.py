@@ -1,4 +1,4 @@
-"""The second make of the nets: bins folded into channels, dense layers over frequency in every level.
+"""The second make of the nets: frequency bands folded into channels, dense layers over frequency.
 
 Shape letters: ``B`` batch, ``S`` source, ``C`` channel, ``F`` frequency bin, ``T`` frame,
 ``H`` hidden channel.
@@ -21,9 +21,9 @@ from auralflow.nets.unet.config import RecurrentNetConfig, SpectrogramNetConfig
 
 __all__ = ["ConvUnit", "FoldedNetLSTM", "FoldedNetSimple", "FoldedNetVAE", "create_folded_net"]
 
-FOLD = 4
-"""Neighbouring bins that become channels at the entrance: convolutions on the full map of bins have so few
-channels that the processor spends most of its time moving data."""
+BANDS = 4
+"""Bands of frequencies that become channels at the entrance. Convolutions on the full map of bins have so few
+channels that the processor spends most of its time moving data; and each band gets filters of its own."""
 NUM_LEVELS = 4
 SMALLEST_SIDE = 2**NUM_LEVELS
 NARROWING = 4
@@ -179,12 +179,14 @@ class DenseOverAll(nn.Module):
 
 
 class FoldedNetSimple(nn.Module):
-    """A U-Net on folded bins that estimates one soft mask per target from a magnitude spectrogram.
+    """A U-Net on folded bands that estimates one soft mask per target from a magnitude spectrogram.
 
-    Four neighbouring bins become channels, so the first of its four levels has a quarter of the bins and
-    twice the channels that the settings say; each level down has twice as many. Every level has dense layers
-    over frequency, and the deepest features of a frame are mixed as a whole. The output is unfolded again.
-    The number of bins is part of the net, the number of frames is not.
+    The spectrum is cut into four bands, which lie side by side as channels: so the first of its four levels
+    has a quarter of the bins, and twice the channels that the settings say; each level down has twice as
+    many. Every level has dense layers over frequency, and the deepest features of a frame are mixed as a
+    whole. The output is unfolded again. The number of bins is part of the net, the number of frames is not.
+    Source: H. Liu et al., "Channel-wise Subband Input for Better Voice and Accompaniment Separation on High
+    Resolution Music", Interspeech 2020, for bands as channels.
 
     Args:
         config: Settings of the model.
@@ -210,9 +212,9 @@ class FoldedNetSimple(nn.Module):
         width = [2 * config.num_hidden_channels * 2**level for level in range(NUM_LEVELS + 1)]
         kind = {"self_normalizing": self.self_normalizing}
         # The highest bin stands alone behind a power of two, and holds next to nothing.
-        self.used_bins = max((config.num_bins - config.num_bins % FOLD) // FOLD, SMALLEST_SIDE) * FOLD
-        bins = [self.used_bins // FOLD // 2**level for level in range(NUM_LEVELS + 1)]
-        folded = config.num_channels * FOLD
+        self.used_bins = max((config.num_bins - config.num_bins % BANDS) // BANDS, SMALLEST_SIDE) * BANDS
+        bins = [self.used_bins // BANDS // 2**level for level in range(NUM_LEVELS + 1)]
+        folded = config.num_channels * BANDS
 
         self.standardize = nn.BatchNorm2d(config.num_channels)
         self.input_affine = BinAffine(config.num_bins) if config.normalize_input else nn.Identity()
@@ -227,7 +229,7 @@ class FoldedNetSimple(nn.Module):
             FoldedUp(width[level + 1], width[level], bins[level], **kind)
             for level in reversed(range(NUM_LEVELS))
         )
-        # What came in goes to the last layer too, where four bins share the channels of one place.
+        # What came in goes to the last layer too, where four bands share the channels of one place.
         self.head = nn.Conv2d(width[0] + folded, self.num_targets * folded, 1)
         self.output_affine = BinAffine(config.num_bins) if config.normalize_output else nn.Identity()
         self.mask = Mask(config.mask_act_fn, config.leak_factor)
@@ -272,18 +274,16 @@ class FoldedNetSimple(nn.Module):
     def _fold(self, features: Tensor) -> Tensor:
         """``[B, C, F, T]`` to ``[B, C * 4, F / 4, T]``."""
         batch, channels, bins, frames = features.shape
-        rows = features.reshape(batch, channels, bins // FOLD, FOLD, frames)
-        return rows.transpose(2, 3).reshape(batch, channels * FOLD, bins // FOLD, frames)
+        return features.reshape(batch, channels * BANDS, bins // BANDS, frames)
 
     def _unfold(self, features: Tensor) -> Tensor:
         """``[B, S * C * 4, F / 4, T]`` to ``[B, S, C, F, T]``."""
         batch, _, rows, frames = features.shape
-        shape = (batch, self.num_targets, self.num_channels)
-        return features.reshape(*shape, FOLD, rows, frames).transpose(3, 4).reshape(*shape, -1, frames)
+        return features.reshape(batch, self.num_targets, self.num_channels, BANDS * rows, frames)
 
 
 class FoldedNetLSTM(FoldedNetSimple):
-    """The U-Net on folded bins with a recurrent bottleneck, whose size does not grow with the chunk.
+    """The U-Net on folded bands with a recurrent bottleneck, whose size does not grow with the chunk.
 
     With ``input_axis`` 1 the number of frames is part of the net.
 
@@ -319,7 +319,7 @@ class FoldedNetLSTM(FoldedNetSimple):
 
 
 class FoldedNetVAE(FoldedNetLSTM):
-    """The U-Net on folded bins with a variational latent before the recurrent stack, self-normalising.
+    """The U-Net on folded bands with a variational latent before the recurrent stack, self-normalising.
 
     In training the latent is sampled; at evaluation it is its mean, so that the net is deterministic.
     """
