@@ -167,6 +167,19 @@ def test_mixes_without_a_voice_become_partial_truths_but_for_artists_kept_aside(
     assert [path.name for path in kept] == ["Bob - Tune 2.wav"]
 
 
+def test_data_with_mixes_without_a_voice_are_made_once(source, tmp_path, instrumentals, capsys):
+    write_json(source / "sources.json", {"songs/train": {"name": "noise", "licence": "CC0-1.0"}})
+    for _ in range(2):
+        steps = recipe_steps.Steps(tmp_path / "work")
+        recipe_data.make_data(source, tmp_path / "work", instrumentals, steps, workers=1)
+    assert "dataset: done before" in capsys.readouterr().out
+    cached = index_split(tmp_path / "work" / "dataset", "train")
+    assert {track.name for track in cached if track.silent == {"vocals"}} == {
+        "instrumental Ann - Tune 0",
+        "instrumental Ann - Tune 1",
+    }
+
+
 def test_the_card_names_every_artist_under_their_licence(source, tmp_path, instrumentals):
     parts = recipe_data.describe_data(source, tmp_path, instrumentals)
     named = {part.licence: part.credit for part in parts if part.name.startswith("Instrumental music")}

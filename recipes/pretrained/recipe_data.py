@@ -100,7 +100,7 @@ def make_data(source: Path, work: Path, recipe: DataRecipe, steps: Steps, *, wor
         for used in found_recordings(source, recipe)
     ]
     instrumentals = [
-        [used.folder, used.held_out, fingerprint(source / used.folder)]
+        [used.folder, list(used.held_out), fingerprint(source / used.folder)]
         for used in found_instrumentals(source, recipe)
     ]
     inputs = [fingerprint(source / "songs"), recipe.copies, made, recordings, instrumentals]
