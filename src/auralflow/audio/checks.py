@@ -91,7 +91,7 @@ def check_bounds(path: Path, sample_rate: int, channels: int) -> None:
         )
 
 
-def check_finite(block: NDArray[Any], path: Path) -> None:
+def check_finite(block: NDArray[Any], path: str | Path) -> None:
     """Refuse samples that are not numbers, before they spread through a model.
 
     Args:
@@ -104,6 +104,7 @@ def check_finite(block: NDArray[Any], path: Path) -> None:
     Example:
         >>> check_finite(np.zeros((1, 4)), Path("silence.wav"))
     """
+    path = Path(path)
     bad = block.size - int(np.count_nonzero(np.isfinite(block)))
     if bad:
         raise AudioError(
@@ -114,7 +115,7 @@ def check_finite(block: NDArray[Any], path: Path) -> None:
         )
 
 
-def check_readable(path: Path) -> None:
+def check_readable(path: str | Path) -> None:
     """Refuse a path that no decoder should be asked to open.
 
     To be called before anything else is done with a file, also before it is hashed or copied: whoever opens a
@@ -127,6 +128,7 @@ def check_readable(path: Path) -> None:
         NotFoundError: If nothing exists at ``path``.
         AudioError: If it is a folder, a device, empty, or may not be read.
     """
+    path = Path(path)
     what = f"cannot read '{path}'"
     try:
         # Asked before opening: to open a named pipe would wait for its writer.

@@ -52,7 +52,7 @@ class AudioInfo:
         return self.frames / self.sample_rate
 
 
-def is_audio(path: Path) -> bool:
+def is_audio(path: str | Path) -> bool:
     """Whether a file's name says that it is audio.
 
     Args:
@@ -65,10 +65,11 @@ def is_audio(path: Path) -> bool:
         >>> is_audio(Path("Song.WAV")), is_audio(Path("cover.jpg"))
         (True, False)
     """
+    path = Path(path)
     return path.suffix.lower() in AUDIO_SUFFIXES
 
 
-def probe(path: Path, *, max_seconds: float | None = None) -> AudioInfo:
+def probe(path: str | Path, *, max_seconds: float | None = None) -> AudioInfo:
     """Report what an audio file holds.
 
     Only the header is read where it states the exact length (WAV, FLAC, Ogg, AIFF, MP3 with a frame count).
@@ -94,6 +95,7 @@ def probe(path: Path, *, max_seconds: float | None = None) -> AudioInfo:
         >>> info.frames, info.channels, info.subtype
         (441, 2, 'PCM_16')
     """
+    path = Path(path)
     with opened(path) as source:
         most = None if max_seconds is None else round(max_seconds * source.sample_rate)
         frames = source.count(most)
@@ -101,7 +103,7 @@ def probe(path: Path, *, max_seconds: float | None = None) -> AudioInfo:
 
 
 def read_audio(
-    path: Path, *, start: int = 0, frames: int | None = None, dtype: SampleType = "float32"
+    path: str | Path, *, start: int = 0, frames: int | None = None, dtype: SampleType = "float32"
 ) -> tuple[Audio, int]:
     """Read an audio file, or a part of it, into memory.
 
@@ -130,6 +132,7 @@ def read_audio(
         >>> read_audio(path, start=1, frames=2)
         (array([[0.125, 0.25 ]], dtype=float32), 8000)
     """
+    path = Path(path)
     _check_range(start, frames)
     with opened(path) as source:
         blocks = [np.zeros((source.channels, 0), dtype=_numpy_type(dtype))]
@@ -139,7 +142,7 @@ def read_audio(
 
 
 def stream_audio(
-    path: Path,
+    path: str | Path,
     *,
     block: int = 65536,
     start: int = 0,
@@ -178,6 +181,7 @@ def stream_audio(
         >>> [piece.shape for piece in stream_audio(path, block=100)]
         [(2, 100), (2, 100), (2, 50)]
     """
+    path = Path(path)
     _check_range(start, frames)
     if block < 1:
         raise UsageError("cannot stream audio", found=f"a block of {block} samples", expected="at least 1")

@@ -17,7 +17,7 @@ TAGS = ("title", "artist", "album", "date", "genre", "tracknumber", "comment", "
 _CONTAINER_NAMES = {"tracknumber": "track"}
 
 
-def read_tags(path: Path) -> dict[str, str]:
+def read_tags(path: str | Path) -> dict[str, str]:
     """Read the tags of an audio file.
 
     Args:
@@ -39,6 +39,7 @@ def read_tags(path: Path) -> dict[str, str]:
         >>> read_tags(path)
         {'title': 'Song'}
     """
+    path = Path(path)
     check_readable(path)
     with as_audio_error(path):
         try:

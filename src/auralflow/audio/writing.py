@@ -64,7 +64,7 @@ class AudioWriter:
 
     def __init__(
         self,
-        path: Path,
+        path: str | Path,
         sample_rate: int,
         channels: int,
         subtype: str = "FLOAT",
@@ -73,6 +73,7 @@ class AudioWriter:
         frames: int | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
+        path = Path(path)
         self.path = path
         self.sample_rate = sample_rate
         self.channels = channels
@@ -171,7 +172,7 @@ class AudioWriter:
         )
 
 
-def write_audio(path: Path, audio: Audio, sample_rate: int, subtype: str = "FLOAT") -> None:
+def write_audio(path: str | Path, audio: Audio, sample_rate: int, subtype: str = "FLOAT") -> None:
     """Write a whole audio file at once; the ending of its name chooses the format.
 
     Args:
@@ -190,6 +191,7 @@ def write_audio(path: Path, audio: Audio, sample_rate: int, subtype: str = "FLOA
         >>> soundfile.info(str(path)).format
         'FLAC'
     """
+    path = Path(path)
     form = _FORMATS.get(path.suffix.lower())
     if form is None:
         raise AudioError(

@@ -12,7 +12,7 @@ HELD_OUT_EVERY = 7
 """Without a validation folder one training track in this many is held out."""
 
 
-def training_tracks(dataset: Path) -> tuple[list[Track], list[Track]]:
+def training_tracks(dataset: str | Path) -> tuple[list[Track], list[Track]]:
     """List the tracks for training and for validation.
 
     Without a validation folder, one training track in seven is held out, at least one: always the same.
@@ -28,6 +28,7 @@ def training_tracks(dataset: Path) -> tuple[list[Track], list[Track]]:
         DatasetError: If there is nothing to train on or nothing left to validate on, or a cache is stale.
         AudioError: If a file is no audio.
     """
+    dataset = Path(dataset)
     index = cached_tracks if is_cache(dataset) else index_split
     train, valid = index(dataset, "train"), index(dataset, "valid")
     if not train:

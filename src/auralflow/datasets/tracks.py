@@ -184,7 +184,7 @@ def stem_files(folder: Path) -> dict[str, Path]:
     return files
 
 
-def read_track(folder: Path) -> Track | None:
+def read_track(folder: str | Path) -> Track | None:
     """Index one track folder by reading the headers of its files.
 
     Args:
@@ -198,6 +198,7 @@ def read_track(folder: Path) -> Track | None:
             contradicts a file.
         AudioError: If a file is no audio.
     """
+    folder = Path(folder)
     files = stem_files(folder)
     if not files:
         return None
@@ -262,7 +263,7 @@ def find_tracks(dataset: Path, split: Split) -> list[Path]:
     return [Path(entry.path) for part in parts for entry in list_folder(Path(part)) if entry.is_dir()]
 
 
-def index_split(dataset: Path, split: Split) -> list[Track]:
+def index_split(dataset: str | Path, split: Split) -> list[Track]:
     """List the tracks of one part of a dataset, sorted by name.
 
     Args:
@@ -278,6 +279,7 @@ def index_split(dataset: Path, split: Split) -> list[Track]:
         DatasetError: If a track's files contradict each other.
         AudioError: If a file is no audio.
     """
+    dataset = Path(dataset)
     return [track for track in map(read_track, find_tracks(dataset, split)) if track is not None]
 
 

@@ -25,7 +25,7 @@ DIGITS = 5
 COLUMNS = {"SDR": "sdr", "SIR": "sir", "SAR": "sar", "ISR": "isr"}
 
 
-def write_museval(report: Report, folder: Path, *, subset: str = "test") -> list[Path]:
+def write_museval(report: Report, folder: str | Path, *, subset: str = "test") -> list[Path]:
     """Write the scores of a system as museval would.
 
     Args:
@@ -37,6 +37,7 @@ def write_museval(report: Report, folder: Path, *, subset: str = "test") -> list
     Returns:
         The files.
     """
+    folder = Path(folder)
     paths = []
     for track in report.tracks:
         targets = [
@@ -64,7 +65,7 @@ def _number(columns: Any, key: str, index: int) -> float:
     return math.nan if value is None else round(value, DIGITS)
 
 
-def read_museval(folder: Path, *, subset: str = "test") -> Report:
+def read_museval(folder: str | Path, *, subset: str = "test") -> Report:
     """Read scores that museval, or `write_museval`, has written.
 
     Args:
@@ -79,6 +80,7 @@ def read_museval(folder: Path, *, subset: str = "test") -> Report:
         NotFoundError: If there is no such file.
         DatasetError: If a file is not museval's.
     """
+    folder = Path(folder)
     files = sorted((folder / subset).glob("**/*.json"))
     if not files:
         raise NotFoundError(

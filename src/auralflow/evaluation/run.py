@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 def evaluate(
     separator: Separator,
-    dataset: Path,
+    dataset: str | Path,
     *,
     subset: Split = "test",
     on_progress: Progress = lambda *_: None,
@@ -60,6 +60,7 @@ def evaluate(
         DatasetError: If the subset has no track that can be scored.
         AudioError: If a track cannot be read.
     """
+    dataset = Path(dataset)
     plan = _Plan.of(dataset, subset, separator.targets)
     system = ModelSystem(separator, "model")
     tracks = [
@@ -118,14 +119,14 @@ class _Plan:
 
 def compare(  # noqa: PLR0913 - each is a choice of its own
     systems: Sequence[System],
-    dataset: Path,
+    dataset: str | Path,
     *,
     subset: Split = "test",
     targets: Sequence[str] = (),
     bounds: bool = True,
     extras: Extras = Extras(),  # noqa: B008 - frozen
     jobs: int = 1,
-    folder: Path | None = None,
+    folder: str | Path | None = None,
     device: torch.device | None = None,
     on_progress: Progress = lambda *_: None,
 ) -> Comparison:
@@ -155,6 +156,8 @@ def compare(  # noqa: PLR0913 - each is a choice of its own
         DatasetError: If the subset has no track that can be scored.
         UsageError: If two systems have one name.
     """
+    dataset = Path(dataset)
+    folder = None if folder is None else Path(folder)
     stems = list(dict.fromkeys(targets or [name for system in systems for name in system.targets]))
     stems = [name for name in stems if name != ACCOMPANIMENT]
     plan = _Plan.of(dataset, subset, stems)

@@ -17,7 +17,7 @@ __all__ = ["save_report"]
 
 
 def save_report(
-    comparison: Comparison, folder: Path, *, subset: str = "test", examples: Sequence[Example] = ()
+    comparison: Comparison, folder: str | Path, *, subset: str = "test", examples: Sequence[Example] = ()
 ) -> list[Path]:
     """Write a report to a folder.
 
@@ -32,6 +32,7 @@ def save_report(
     Returns:
         The main files.
     """
+    folder = Path(folder)
     files = [folder / name for name in ("report.html", "report.md", "scores.csv", "report.json")]
     write_text(files[0], report_page(comparison, examples))
     write_text(files[1], _markdown(comparison))

@@ -218,7 +218,8 @@ class StemFolder:
     LONGEST_SLIP = 0.5
     """Seconds by which a stem may be shorter or longer than its track."""
 
-    def __init__(self, folder: Path, subset: str, targets: Sequence[str], *, name: str = "") -> None:
+    def __init__(self, folder: str | Path, subset: str, targets: Sequence[str], *, name: str = "") -> None:
+        folder = Path(folder)
         if not folder.is_dir():
             raise NotFoundError(f"no folder '{folder}'", expected="<track>/vocals.wav and so on in it")
         self.folder = folder

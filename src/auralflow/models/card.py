@@ -149,7 +149,7 @@ class ModelCard(Settings):
         return self.settings.targets
 
     @classmethod
-    def read(cls, path: Path) -> Self:
+    def read(cls, path: str | Path) -> Self:
         """Read a card.
 
         Args:
@@ -159,6 +159,7 @@ class ModelCard(Settings):
             NotFoundError: If there is no such file.
             ModelError: If it is no card.
         """
+        path = Path(path)
         try:
             return parse_settings(cls, read_settings(path), source=str(path))
         except SettingsError as error:

@@ -35,7 +35,7 @@ def require_onnx(name: str) -> ModuleType:
         raise UsageError(f"{name} is not installed", advice="Run: pip install auralflow[onnx]") from None
 
 
-def export_onnx(model: SeparationModel, path: Path, *, num_samples: int | None = None) -> Graph:
+def export_onnx(model: SeparationModel, path: str | Path, *, num_samples: int | None = None) -> Graph:
     """Write the part of a model that ONNX can express: of a net with masks, from magnitudes to masks.
 
     The first axis of every input is free. The settings of the model are in the file's metadata, under
@@ -52,6 +52,7 @@ def export_onnx(model: SeparationModel, path: Path, *, num_samples: int | None =
     Raises:
         UsageError: If the extra ``onnx`` is not installed, or the model has no part that ONNX can express.
     """
+    path = Path(path)
     onnx = require_onnx("onnx")
     require_onnx("onnxscript")
     graph = model.for_inference().cpu().export_graph(num_samples=num_samples)

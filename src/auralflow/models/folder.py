@@ -35,7 +35,7 @@ __all__ = [
 TRAINED_FILES = (WEIGHTS_FILE, "trainer.json", "summary.json", "card.json", "checkpoint", "runs")
 
 
-def create_model_folder(folder: Path, config: ModelConfig, *, force: bool = False) -> Path | None:
+def create_model_folder(folder: str | Path, config: ModelConfig, *, force: bool = False) -> Path | None:
     """Write ``model.json`` to a new model folder.
 
     Args:
@@ -49,6 +49,7 @@ def create_model_folder(folder: Path, config: ModelConfig, *, force: bool = Fals
     Raises:
         UsageError: If the folder already holds a model and ``force`` is off.
     """
+    folder = Path(folder)
     existing = [folder / name for name in (MODEL_FILE, *TRAINED_FILES) if (folder / name).exists()]
     previous = None
     if existing:
@@ -84,7 +85,7 @@ def set_aside(folder: Path, names: Iterable[str]) -> Path:
     return previous
 
 
-def read_model_config(folder: Path) -> ModelConfig:
+def read_model_config(folder: str | Path) -> ModelConfig:
     """Read the settings of a model folder.
 
     Args:
@@ -94,6 +95,7 @@ def read_model_config(folder: Path) -> ModelConfig:
         NotFoundError: If there is no such folder or no ``model.json`` in it.
         ModelError: If ``model.json`` is broken or of a newer format.
     """
+    folder = Path(folder)
     path = folder / MODEL_FILE
     if not folder.is_dir():
         raise NotFoundError(
@@ -125,13 +127,14 @@ def _parse_model_config(path: Path) -> ModelConfig:
     return parse_model_config(values, source=str(path))
 
 
-def save_weights(model: SeparationModel | dict[str, Tensor], path: Path) -> None:
+def save_weights(model: SeparationModel | dict[str, Tensor], path: str | Path) -> None:
     """Write weights to a safetensors file, atomically.
 
     Args:
         model: The model, or the weights by name.
         path: The file.
     """
+    path = Path(path)
     weights = model.state_dict() if isinstance(model, SeparationModel) else model
     with atomic_path(path) as part:
         part.touch()
@@ -141,7 +144,7 @@ def save_weights(model: SeparationModel | dict[str, Tensor], path: Path) -> None
         part.chmod(mode)
 
 
-def load_weights(model: SeparationModel, path: Path) -> None:
+def load_weights(model: SeparationModel, path: str | Path) -> None:
     """Fill a model with the weights of a safetensors file.
 
     Args:
@@ -152,6 +155,7 @@ def load_weights(model: SeparationModel, path: Path) -> None:
         NotFoundError: If there is no such file.
         ModelError: If it is damaged, is no safetensors file or holds the weights of another net.
     """
+    path = Path(path)
     weights = read_weights(path)
     _check_fit(model.state_dict(), weights, path)
     model.load_state_dict(

@@ -52,7 +52,7 @@ def separate_on_ray(
     model: SeparationModel,
     settings: EngineConfig,
     songs: Sequence[Song],
-    save: Path,
+    save: str | Path,
     options: StemConfig,
     *,
     force: bool = False,
@@ -79,7 +79,7 @@ def separate_on_ray(
         UsageError: If the extra ``ray`` is not installed, or there is no cluster at the address.
         AudioError: If the output folder cannot be written to.
     """
-    output = output_folder(save).absolute()
+    output = output_folder(Path(save)).absolute()
     with _cluster(address) as ray:
         resources = ray.cluster_resources()
         gpus = int(resources.get("GPU", 0))

@@ -54,7 +54,7 @@ def output_folder(save: Path) -> Path:
 def separate_files(
     separator: Separator,
     songs: Sequence[Song],
-    save: Path,
+    save: str | Path,
     options: StemConfig | None = None,
     *,
     force: bool = False,
@@ -83,6 +83,7 @@ def separate_files(
     Raises:
         AudioError: If the output folder cannot be written to.
     """
+    save = Path(save)
     given = options.model_dump(include=set(StemConfig.model_fields)) if options else {}
     stopped = Event()
     worker = Worker(

@@ -113,7 +113,7 @@ def calibrate(separator: Separator, channels: int = 2, seconds: float = 0.0) -> 
 def plan_files(
     separator: Separator,
     songs: Sequence[Song],
-    save: Path,
+    save: str | Path,
     options: StemConfig,
     *,
     force: bool = False,
@@ -127,6 +127,7 @@ def plan_files(
         options: What would be written.
         force: Whether what is done would be done again.
     """
+    save = Path(save)
     worker = Worker(separator, save / OUTPUT_FOLDER, options, force=force)
     planned = [_planned(worker, song) for song in songs]
     existing = next(folder for folder in (save.absolute(), *save.absolute().parents) if folder.exists())

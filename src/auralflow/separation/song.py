@@ -88,8 +88,8 @@ def range_of(info: AudioInfo, options: StemConfig) -> tuple[int, int]:
 
 def separate_file(
     separator: Separator,
-    path: Path,
-    folder: Path,
+    path: str | Path,
+    folder: str | Path,
     options: StemConfig | None = None,
     *,
     on_progress: Callable[[float], None] = lambda _: None,
@@ -121,6 +121,7 @@ def separate_file(
         CancelledError: If ``should_stop`` said so.
         OSError: If the disk is full.
     """
+    path, folder = Path(path), Path(folder)
     given = options.model_dump(include=set(StemConfig.model_fields)) if options else {}
     options = parse_settings(StemConfig, given | changes)
     info = probe(path)

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,7 +33,7 @@ class Song:
     fault: AudioError | None = None
 
 
-def find_songs(paths: Iterable[Path]) -> list[Song]:
+def find_songs(paths: Sequence[str | Path]) -> list[Song]:
     """List the audio files under some paths.
 
     Folders are searched whole, and their tree is mirrored in the output. A folder with a ``mixture`` file, as
@@ -50,7 +50,7 @@ def find_songs(paths: Iterable[Path]) -> list[Song]:
         NotFoundError: If a path does not exist, or there is no audio under any of them.
     """
     songs: list[Song] = []
-    for path in paths:
+    for path in map(Path, paths):
         if path.is_dir():
             songs.extend(_songs_in(path, Path()))
         elif path.exists():

@@ -70,7 +70,7 @@ class SynthReport:
 
 
 def write_dataset(  # noqa: PLR0913 - all but the first are options
-    folder: Path,
+    folder: str | Path,
     *,
     tracks: int,
     seed: int,
@@ -78,11 +78,11 @@ def write_dataset(  # noqa: PLR0913 - all but the first are options
     sample_rate: int = 44100,
     valid: int | None = None,
     test: int | None = None,
-    midi: Path | None = None,
-    voices: Path | None = None,
-    samples: Path | None = None,
-    soundfonts: Sequence[Path] = (),
-    grooves: Path | None = None,
+    midi: str | Path | None = None,
+    voices: str | Path | None = None,
+    samples: str | Path | None = None,
+    soundfonts: Sequence[str | Path] = (),
+    grooves: str | Path | None = None,
     num_workers: int = 1,
     on_track: Callable[[int, int], None] | None = None,
 ) -> SynthReport:
@@ -124,11 +124,16 @@ def write_dataset(  # noqa: PLR0913 - all but the first are options
         ...     sorted(path.name for path in Path(name).iterdir())
         ['test', 'train', 'valid']
     """
+    folder = Path(folder)
+    midi = None if midi is None else Path(midi)
+    voices = None if voices is None else Path(voices)
+    samples = None if samples is None else Path(samples)
+    grooves = None if grooves is None else Path(grooves)
     if seed < 0:
         raise SettingsError("cannot write a dataset", found=f"seed {seed}", expected="a seed of 0 or more")
     counts = _split_counts(tracks, valid, test)
     # To fail before anything is written.
-    sources = (samples, tuple(soundfonts), voices, grooves)
+    sources = (samples, tuple(map(Path, soundfonts)), voices, grooves)
     _material(*sources)
     for path in soundfonts:
         soundfont(path, sample_rate)

@@ -75,12 +75,13 @@ class Trainer:
         model: SeparationModel,
         settings: TrainConfig | None = None,
         *,
-        folder: Path | None = None,
+        folder: str | Path | None = None,
         criterion: Criterion | None = None,
         optimizer: Optimizer | None = None,
         scheduler: LRScheduler | None = None,
         callbacks: Sequence[Callback] = (),
     ) -> None:
+        folder = None if folder is None else Path(folder)
         self.settings = settings = settings or TrainConfig()
         self.folder = folder
         self.callbacks = list(callbacks)

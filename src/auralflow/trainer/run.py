@@ -68,8 +68,8 @@ class Preparation:
 
 
 def prepare_folder(
-    folder: Path,
-    dataset: Path,
+    folder: str | Path,
+    dataset: str | Path,
     settings: TrainConfig,
     *,
     resume: bool,
@@ -92,6 +92,7 @@ def prepare_folder(
         ModelError: If its ``model.json`` is broken, or it cannot start from that model.
         DatasetError: If the dataset cannot be trained on.
     """
+    folder, dataset = Path(folder), Path(dataset)
     config = read_model_config(folder)
     train_tracks, valid_tracks = training_tracks(dataset)
     start = load(initial) if initial else None
@@ -145,8 +146,8 @@ def explain_no_effect(folder: Path, settings: TrainConfig, *, resume: bool = Fal
 
 
 def train(
-    folder: Path,
-    dataset: Path,
+    folder: str | Path,
+    dataset: str | Path,
     settings: TrainConfig,
     *,
     resume: bool = False,
@@ -172,6 +173,7 @@ def train(
     Raises:
         AuralflowError: If the folder or the dataset cannot be used, or training cannot go on.
     """
+    folder, dataset = Path(folder), Path(dataset)
     config = read_model_config(folder)
     # Before the weights are drawn, so that the same command makes the same model.
     torch.manual_seed(settings.seed)

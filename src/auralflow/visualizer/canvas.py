@@ -92,7 +92,7 @@ def _minute_locator(seconds: float) -> MultipleLocator:
     return MultipleLocator(next((step for step in steps if seconds / step <= 10), steps[-1]))
 
 
-def save_figure(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: str | Path) -> None:
     """Write a figure to a file that is never half written.
 
     Args:
@@ -102,6 +102,7 @@ def save_figure(figure: Figure, path: Path) -> None:
     Raises:
         UsageError: If the ending is another.
     """
+    path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in PICTURE_SUFFIXES:
         raise UsageError(

@@ -22,10 +22,10 @@ PAIRED = ("mask", "difference")
 
 
 def plot_files(
-    paths: Sequence[Path],
+    paths: Sequence[str | Path],
     *,
     kind: PlotKind = "spectrogram",
-    save: Path | None = None,
+    save: str | Path | None = None,
     picture: Literal["png", "svg", "pdf"] = "png",
     num_fft: int = 2048,
     start: float = 0.0,
@@ -56,13 +56,14 @@ def plot_files(
         UsageError: If a pair is not whole, or there is no audio in the part.
         AudioError: If a file is no audio.
     """
+    files, save = [Path(path) for path in paths], None if save is None else Path(save)
     if kind in PAIRED:
-        if len(paths) != 2:
+        if len(files) != 2:
             words = "the stem, then its mixture" if kind == "mask" else "the estimate, then the truth"
-            raise UsageError(f"cannot draw a {kind}", found=f"{len(paths)} files", expected=f"two: {words}")
-        jobs = [tuple(paths)]
+            raise UsageError(f"cannot draw a {kind}", found=f"{len(files)} files", expected=f"two: {words}")
+        jobs = [tuple(files)]
     else:
-        jobs = [(path,) for path in paths]
+        jobs = [(path,) for path in files]
     taken: set[Path] = set()
     for job in jobs:
         first = job[0]

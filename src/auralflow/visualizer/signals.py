@@ -32,7 +32,7 @@ __all__ = [
     "waveform",
 ]
 
-Signal: TypeAlias = Tensor | NDArray[Any] | Path
+Signal: TypeAlias = Tensor | NDArray[Any] | str | Path
 """Samples ``[C, N]`` or ``[N]``, or an audio file."""
 
 LEVEL_COLORS = "magma"
@@ -46,7 +46,7 @@ def load_signal(signal: Signal, sample_rate: int) -> tuple[Tensor, int]:
     Raises:
         UsageError: If a tensor or array has another shape or no sample.
     """
-    if isinstance(signal, Path):
+    if isinstance(signal, str | Path):
         audio, sample_rate = read_audio(signal)
         samples = torch.from_numpy(audio)
     else:

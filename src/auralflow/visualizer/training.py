@@ -17,7 +17,7 @@ __all__ = ["read_history", "training_curves"]
 HISTORY_FILE = "summary.json"
 
 
-def read_history(path: Path) -> list[dict[str, Any]]:
+def read_history(path: str | Path) -> list[dict[str, Any]]:
     """Read the epochs of a training.
 
     Args:
@@ -30,6 +30,7 @@ def read_history(path: Path) -> list[dict[str, Any]]:
         NotFoundError: If there is no such file.
         UsageError: If it tells of no epoch.
     """
+    path = Path(path)
     file = path / HISTORY_FILE if path.is_dir() else path
     epochs = read_settings(file).get("epochs")
     if not isinstance(epochs, list) or not epochs or not all("train_loss" in epoch for epoch in epochs):
