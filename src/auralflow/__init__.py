@@ -2,6 +2,7 @@
 
 The parts load when they are first used, so that ``import auralflow`` costs nothing:
 
+- `auralflow.Separator`: separate audio with a model, its folder or its name
 - `auralflow.models`: ``load`` a model; folders, pretrained models, exports
 - `auralflow.nets`: the door to every net, ``auralflow.nets.door``, and the families of nets
 - `auralflow.separation`: separate signals, streams, files and folders
@@ -17,6 +18,8 @@ Example:
     >>> import auralflow
     >>> model = auralflow.models.load("SpectrogramNetSimple", target="vocals")
     >>> model.targets
+    ('vocals',)
+    >>> auralflow.Separator(model).targets
     ('vocals',)
 """
 
@@ -42,10 +45,12 @@ if TYPE_CHECKING:
         transforms,
         visualizer,
     )
+    from auralflow.separation import Separator
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Separator",
     "__version__",
     "app",
     "audio",
@@ -65,7 +70,9 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> ModuleType | type["Separator"]:
+    if name == "Separator":
+        return importlib.import_module("auralflow.separation").Separator  # type: ignore[no-any-return]
     if name in __all__:
         return importlib.import_module(f"auralflow.{name}")
     raise AttributeError(f"module 'auralflow' has no attribute {name!r}")

@@ -17,7 +17,7 @@ def note_hidden_name(model: str | Path) -> None:
     """Say so if a path was taken that has the name of a pretrained model."""
     from auralflow.models import installed_registry
 
-    if str(model) in installed_registry().names and Path(model).exists():
+    if str(model) in installed_registry().all_names and Path(model).exists():
         note(f"'{model}' is taken for the path that exists, not for the pretrained model of this name")
 
 

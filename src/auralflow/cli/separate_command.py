@@ -8,7 +8,7 @@ from auralflow.cli.console import error_line, file_progress, print_json, result_
 from auralflow.cli.parameters import Flatten, switch
 from auralflow.cli.plain import one_line
 from auralflow.config import SOURCES, SeparateConfig
-from auralflow.errors import AuralflowError, ExitCode, UsageError
+from auralflow.errors import AuralflowError, ExitCode, NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from auralflow.separation import Outcome, Plan, Separator, Song
@@ -17,8 +17,6 @@ __all__ = ["separate"]
 
 
 def separate(
-    model: str,
-    /,
     *paths: Path,
     force: Annotated[bool, switch("Do again what is done, and replace files of other origin.")] = False,
     dry_run: Annotated[
@@ -29,36 +27,30 @@ def separate(
 ) -> int:
     """Separate songs, or folders of songs, into stems.
 
-    What an earlier run finished is verified and kept; what was interrupted is done again.
+    The first word may be a model: a folder with a model.json, or a name that auralflow models lists. Without
+    one, the model that is part of auralflow separates. What an earlier run finished is verified and kept;
+    what was interrupted is done again.
 
     Parameters
     ----------
-    model
-        Folder of a model, or the name of a pretrained one.
     paths
-        Songs and folders.
+        A model, if any, then songs and folders of songs.
 
     Examples
     --------
-    auralflow separate SpectrogramNetSimple song.mp3  # to separated_audio/song
+    auralflow separate song.mp3                       # to separated_audio/song
+    auralflow separate umxhq song.mp3                 # with a model of others
     auralflow separate my_model music --save stems    # a folder; again: goes on
     auralflow separate my_model song.wav --targets vocals --residual
     auralflow separate my_model music --dry-run       # how long, how much disk
     """
-    if not paths:
-        raise UsageError(
-            "no song was given",
-            found=f"'{model}' alone, which is taken for the model",
-            expected="auralflow separate MODEL SONG-OR-FOLDER ..., as in: "
-            "auralflow separate SpectrogramNetSimple song.mp3",
-        )
-
     for path in paths:
         if str(path) in SOURCES and options.targets and not path.exists():
             raise UsageError(
                 f"no such file or folder: '{path}'",
                 advice=f"Several targets are one word: --targets {','.join((*options.targets, str(path)))}.",
             )
+    model, paths = _model_and_songs(paths)
 
     from auralflow.cli.pretrained import open_model
     from auralflow.separation import Separator, find_songs
@@ -74,6 +66,43 @@ def separate(
     except KeyboardInterrupt:
         stderr.print("stopped; what is finished is kept, and the same command goes on from there")
         return ExitCode.INTERRUPTED
+
+
+def _model_and_songs(paths: tuple[Path, ...]) -> tuple[str, tuple[Path, ...]]:
+    """The model, which is the first word if that means one, and what is to be separated."""
+    from auralflow.cli.console import note
+    from auralflow.cli.pretrained import note_hidden_name
+    from auralflow.models.loading import DEFAULT_MODEL, is_model
+
+    if paths and is_model(paths[0]):
+        model, songs = str(paths[0]), paths[1:]
+    else:
+        model, songs = DEFAULT_MODEL, paths
+    if not songs:
+        raise UsageError(
+            "no song was given",
+            found=f"'{model}' alone, which is a model" if paths else "",
+            expected="auralflow separate [MODEL] SONG-OR-FOLDER ..., as in: auralflow separate song.mp3",
+        )
+    if songs == paths:
+        _check_first(songs)
+        note_hidden_name(songs[0])
+        note(f"separating with {model}, which is part of auralflow; for better ones see: auralflow models")
+    return model, songs
+
+
+def _check_first(songs: tuple[Path, ...]) -> None:
+    """Say that a first word which is no path may be a model's name with a mistake in it."""
+    from auralflow.config.base import suggestion
+    from auralflow.models import installed_registry
+
+    first = str(songs[0])
+    meant = suggestion(first, installed_registry().all_names)
+    if not songs[0].exists() and (meant or len(songs) > 1):
+        raise NotFoundError(
+            f"no model, file or folder '{first}'{meant}",
+            expected="a folder with a model.json, a name that auralflow models lists, or a song",
+        )
 
 
 def _run(

@@ -215,7 +215,7 @@ def _origin_card(
     return OriginCard(
         family=config.family,
         targets=config.targets,
-        origin=origin or tuple(source.name for source in checkpoint.sources),
+        origin=origin or tuple(file.name for file in checkpoint.sources if "/" not in file.name),
         files=tuple(
             OriginFile(name=file.name, size=file.size, sha256=file.sha256) for file in checkpoint.sources
         ),

@@ -9,7 +9,7 @@ from auralflow.config import ModelConfig, parse_settings, read_settings
 from auralflow.config.base import suggestion
 from auralflow.errors import NotFoundError
 from auralflow.models.budget import limited_to_weights
-from auralflow.models.card import CARD_FILE, ModelCard
+from auralflow.models.card import CARD_FILE, MODEL_FILE, ModelCard
 from auralflow.models.folder import (
     WEIGHTS_FILE,
     load_weights,
@@ -26,7 +26,18 @@ from auralflow.nets.door import SeparationModel
 from auralflow.nets.families import all_nets, create_model
 from auralflow.storage import file_hash
 
-__all__ = ["ModelFiles", "find_model", "is_pretrained", "load", "save_pretrained"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "ModelFiles",
+    "find_model",
+    "is_model",
+    "is_pretrained",
+    "load",
+    "save_pretrained",
+]
+
+DEFAULT_MODEL = "SpectrogramNetSimple"
+"""What separates where no model is named: its weights are part of the package."""
 
 OnProgress = Callable[[int, int], None]
 
@@ -52,6 +63,20 @@ def is_pretrained(model: str | Path, registry: Registry | None = None) -> bool:
     """
     names = (registry or installed_registry()).all_names
     return str(model) in (*names, *(net.name for _, net in all_nets())) and not Path(model).exists()
+
+
+def is_model(word: str | Path, registry: Registry | None = None) -> bool:
+    """Whether a word means a model, and not a song: a folder with a ``model.json``, or a name.
+
+    Args:
+        word: What was typed. A path that exists counts more than a name.
+        registry: The pretrained models. Default: those that are installed.
+
+    Example:
+        >>> is_model("SpectrogramNetSimple"), is_model("song.mp3")
+        (True, False)
+    """
+    return (Path(word) / MODEL_FILE).is_file() or is_pretrained(word, registry)
 
 
 def find_model(

@@ -18,6 +18,7 @@ from auralflow.audio import Audio, resample_stream
 from auralflow.config import EngineConfig, parse_settings
 from auralflow.errors import CancelledError
 from auralflow.models.devices import check_device
+from auralflow.models.loading import DEFAULT_MODEL, load
 from auralflow.nets.door import SeparationModel
 from auralflow.separation.channels import ChannelLayout
 from auralflow.separation.engine import ChunkEngine
@@ -50,13 +51,15 @@ class Separator:
     several threads at once.
 
     Args:
-        model: The model.
+        model: A model, the folder of one, or the name of one, which is downloaded where it must be. Default:
+            the model that is part of the package.
         settings: How to separate. Default: the defaults of `EngineConfig`.
         changes: Settings by name, in place of those in ``settings``.
 
     Raises:
         SettingsError: If a setting is unknown or out of range.
-        NotFoundError: If the model has no such target.
+        NotFoundError: If there is no such model, or it has no such target.
+        ModelError: If its files are broken, or cannot be downloaded.
         UsageError: If the settings do not fit the model or the machine.
 
     Example:
@@ -68,9 +71,15 @@ class Separator:
         (1, 2, 30000)
     """
 
-    def __init__(self, model: SeparationModel, settings: EngineConfig | None = None, **changes: Any) -> None:
+    def __init__(
+        self,
+        model: SeparationModel | str | Path = DEFAULT_MODEL,
+        settings: EngineConfig | None = None,
+        **changes: Any,
+    ) -> None:
         given = settings.model_dump(include=set(EngineConfig.model_fields)) if settings else {}
         settings = parse_settings(EngineConfig, given | changes)
+        model = load(model) if isinstance(model, str | Path) else model
         self.model = model.eval()
         #: Share of a chunk that the next one covers again.
         self.overlap = model.config.overlap if settings.overlap is None else settings.overlap
