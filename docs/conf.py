@@ -16,7 +16,7 @@ import auralflow
 
 HERE = Path(__file__).parent
 API = HERE / "reference" / "api"
-NOT_DOCUMENTED = {"__version__"}
+NOT_DOCUMENTED = {"__version__", "Separator"}  # the latter stands in separation
 
 project = "auralflow"
 author = "The auralflow developers"
