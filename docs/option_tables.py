@@ -1,10 +1,11 @@
-"""Writes the option tables of the README from the settings, between its markers.
+"""Writes the tables of options, criteria and metrics from the program, between their markers in the pages.
 
 Run ``make readme``, or ``python docs/option_tables.py --check`` to only compare.
 """
 
 import re
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import get_args
 
@@ -26,6 +27,7 @@ from auralflow.config import (
     option_name,
 )
 from auralflow.losses import LOSSES
+from auralflow.metrics import METRICS
 from auralflow.nets.unet import RecurrentNetConfig, SpectrogramNetConfig
 
 README = Path(__file__).parent.parent / "README.md"
@@ -78,6 +80,17 @@ def criteria_table() -> str:
     return "\n".join(["| criterion | quantity to minimise |", "|---|---|", *rows])
 
 
+def metrics_table(*, on_request: bool) -> str:
+    """One Markdown row per metric: its name, definition and source, and the option that asks for it."""
+    rows = []
+    for metric in METRICS.values():
+        if (metric.option is not None) == on_request:
+            option = f"`{option_name(metric.option.name)}`" if metric.option else "always"
+            text = metric.definition.replace("|", "\\|").removesuffix("; on request")
+            rows.append(f"| `{metric.name}` | {option} | {text} | {metric.source} |")
+    return "\n".join(["| name | computed | definition | source |", "|---|---|---|---|", *rows])
+
+
 def filled(text: str) -> str:
     """The README with every table written anew.
 
@@ -86,21 +99,41 @@ def filled(text: str) -> str:
     """
     bodies = {f"options: {name}": table(kind, leave_out) for name, (kind, leave_out) in TABLES.items()}
     bodies["criteria"] = criteria_table()
+    return _filled(text, bodies)
+
+
+def filled_evaluation(text: str) -> str:
+    """The page about evaluation with its tables written anew."""
+    bodies = {
+        "metrics: always": metrics_table(on_request=False),
+        "metrics: on request": metrics_table(on_request=True),
+    }
+    return _filled(text, bodies)
+
+
+def _filled(text: str, bodies: Mapping[str, str]) -> str:
     for name, body in bodies.items():
         pattern = re.compile(f"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
         if not pattern.search(text):
-            raise ValueError(f"README.md has no place for {name}")
+            raise ValueError(f"there is no place for {name}")
         text = pattern.sub(lambda found, body=body: f"{found[1]}\n{body}\n\n{found[2]}", text)
     return text
 
 
+PAGES: Mapping[Path, Callable[[str], str]] = {
+    README: filled,
+    README.parent / "docs" / "evaluation.md": filled_evaluation,
+}
+
+
 def main() -> int:
-    """Write the README, or with ``--check`` only tell whether it is up to date."""
-    text = README.read_text(encoding="utf-8")
-    wanted = filled(text)
+    """Write the pages, or with ``--check`` only say by the exit code whether they are up to date."""
+    texts = {page: page.read_text(encoding="utf-8") for page in PAGES}
+    wanted = {page: fill(texts[page]) for page, fill in PAGES.items()}
     if "--check" in sys.argv[1:]:
-        return int(text != wanted)
-    README.write_text(wanted, encoding="utf-8")
+        return int(texts != wanted)
+    for page, text in wanted.items():
+        page.write_text(text, encoding="utf-8")
     return 0
 
 

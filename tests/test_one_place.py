@@ -3,6 +3,7 @@
 Each test adds one to a copy of the package, in the places that CONTRIBUTING names, and looks for it outside.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from dataset_makers import write_track
 
 ROOT = Path(__file__).parent.parent
 WEIGHTS = shutil.ignore_patterns("*.safetensors", "__pycache__")
@@ -106,3 +108,61 @@ print(criterion, criterion(torch.full((1, 2, 1, 4), 3.0), torch.ones(1, 2, 1, 4)
     assert "| `toy` | mean of abs(estimate - target) to a power |" in out
     assert "| `--toy-exponent` | `3.0` | Power of the toy. |" in out
     assert "ToyLoss(reduction='mean', toy_power=1.0) tensor(2.)" in out
+
+
+METRIC = """        SumMetric(
+            name="toy",
+            title="Toy score",
+            definition="half of the SNR",
+            source="nobody",
+            function=lambda estimate, _: estimate.snr() / 2,
+            shown=True,
+        ),
+        SumMetric(
+            name="si_sdr",
+"""
+ON_REQUEST = """        TrackMetric(
+            name="toy_peak",
+            title="Toy peak",
+            definition="peak of the error",
+            source="nobody",
+            unit="0 to 1",
+            lower_is_better=True,
+            function=lambda estimate, truth, _: (estimate - truth).abs().max(),
+            option=Option("toy_peak", "Peak of the error."),
+        ),
+        TrackMetric(
+            name="stoi",
+"""
+
+
+def test_a_metric_is_a_line_of_the_table(copy):
+    table = copy / "src/auralflow/metrics/table.py"
+    edit(table, '        SumMetric(\n            name="si_sdr",\n', METRIC)
+    edit(table, '        TrackMetric(\n            name="stoi",\n', ON_REQUEST)
+    write_track(copy / "songs" / "test" / "a", seconds=1.0)
+    shutil.copytree(copy / "songs" / "test", copy / "stems")
+    out = run(
+        copy,
+        """
+from auralflow.cli import main
+main(["evaluate", "--help"])
+import option_tables
+print(option_tables.filled_evaluation(open("docs/evaluation.md").read()))
+options = ["--estimates", "stems", "--toy-peak", "--no-bounds"]
+assert main(["evaluate", "songs", *options, "--save", "scores.json"]) == 0
+assert main(["evaluate", "songs", *options, "--save", "report"]) == 0
+""",
+    )
+    assert "--toy-peak" in out
+    assert "| `toy` | always | half of the SNR | nobody |" in out
+    assert "| `toy_peak` | `--toy-peak` | peak of the error | nobody |" in out
+    content = json.loads((copy / "scores.json").read_text())
+    assert content["definitions"]["toy"] == "half of the SNR"
+    scores = content["tracks"][0]["scores"]["vocals"]
+    assert scores["toy"] == pytest.approx(scores["snr"] / 2) if scores["snr"] else scores["toy"] is None
+    assert scores["toy_peak"] == pytest.approx(0, abs=1e-6)
+    assert content["summary"]["toy_peak"]
+    page = next((copy / "report").glob("*.html")).read_text()
+    assert "Toy peak, 0 to 1 (low is good)" in page
+    assert "toy_peak" in (copy / "report" / "scores.csv").read_text()

@@ -52,18 +52,6 @@ LOGGER = logging.getLogger("auralflow")
 IS_FIRST_PROCESS = os.environ.get("RANK", "0") == "0"
 """Of several processes of one training, which torchrun numbers, only the first one talks."""
 
-SHOWN = (
-    "si_sdr_improvement",
-    "si_sdr",
-    "sdr",
-    "framewise_sdr",
-    "sir",
-    "sar",
-    "isr",
-    "stoi",
-    "log_spectral_distance",
-)
-"""What the terminal shows; files hold all."""
 results = PlainConsole(quiet=not IS_FIRST_PROCESS)
 """Standard output: what the command was asked for."""
 help_console = PlainConsole(wraps=True)
@@ -189,12 +177,13 @@ def file_progress() -> Progress:
 def show_comparison(comparison: "Comparison") -> None:
     """Print the scores of an evaluation: each system from floor to ceiling, pairs, and every track."""
     from auralflow.evaluation.tables import pair_tables, summary_tables, track_table
+    from auralflow.metrics import METRICS
 
     about = dict(comparison.about)
     result_line(f"{about.get('dataset')}, {about.get('subset')}")
     tables = [track_table(report, "si_sdr_improvement") for report in comparison.systems]
-    tables += [table for table in summary_tables(comparison) if table.metric in SHOWN]
-    tables += [table for table in pair_tables(comparison) if table.metric in SHOWN]
+    tables += [table for table in summary_tables(comparison) if METRICS[table.metric].shown]
+    tables += [table for table in pair_tables(comparison) if METRICS[table.metric].shown]
     for content in tables:
         table = Table(
             title=content.title,

@@ -42,6 +42,7 @@ def evaluate(
 
     from auralflow.evaluation import Comparison, compare, read_museval
     from auralflow.evaluation.scoring import Extras
+    from auralflow.metrics.table import OPTIONS
 
     systems, scored = _systems(models, options)
     with file_progress() as progress:
@@ -51,7 +52,7 @@ def evaluate(
             dataset,
             subset=options.subset,
             bounds=options.bounds,
-            extras=Extras(options.bss_eval, options.log_spectral_distance, options.stoi),
+            extras=Extras(**{name: getattr(options, name) for name in OPTIONS}),
             jobs=options.jobs,
             folder=options.save if options.save and not _is_file(options.save) else None,
             on_progress=lambda name, share: progress.update(task, description=name, completed=share),

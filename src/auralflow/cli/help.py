@@ -11,7 +11,7 @@ from cyclopts import App, Group, Parameter
 from pydantic import create_model
 
 from auralflow.cli.parameters import Flatten
-from auralflow.config import LossConfig, Settings, TrainConfig
+from auralflow.config import LossConfig, ScoreConfig, Settings, TrainConfig
 
 __all__ = ["DATA", "MODELS", "OPTIONS", "PROGRAM", "SETTING_GROUPS", "SONGS", "add_command"]
 
@@ -57,7 +57,7 @@ SETTING_GROUPS: Mapping[str, Mapping[str, str]] = {
         "Computing": "jobs executor address",
     },
     "EvaluateConfig": {
-        "Scores": "bounds bss_eval log_spectral_distance stoi",
+        "Scores": " ".join(("bounds", *ScoreConfig.model_fields)),
         "Computing": "jobs",
     },
 }

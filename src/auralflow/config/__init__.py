@@ -21,7 +21,7 @@ from auralflow.config.base import (
 )
 from auralflow.config.data import AugmentConfig, CheckConfig, ImportConfig, PrepareConfig, SynthConfig
 from auralflow.config.doctor import DoctorConfig
-from auralflow.config.evaluation import EvaluateConfig
+from auralflow.config.evaluation import EvaluateConfig, ScoreConfig
 from auralflow.config.import_model import ImportModelConfig
 from auralflow.config.model import DEFAULT_FAMILY, FORMAT_VERSION, SOURCES, ModelConfig
 from auralflow.config.plot import PlotConfig
@@ -49,6 +49,7 @@ __all__ = [
     "ModelConfig",
     "PlotConfig",
     "PrepareConfig",
+    "ScoreConfig",
     "SeparateConfig",
     "Settings",
     "StemConfig",

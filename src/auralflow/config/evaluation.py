@@ -1,16 +1,29 @@
 """Settings of an evaluation."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, create_model
 
+from auralflow.config.base import Settings
 from auralflow.config.separation import EngineConfig
+from auralflow.metrics.table import OPTIONS
 
-__all__ = ["EvaluateConfig"]
+__all__ = ["EvaluateConfig", "ScoreConfig"]
+
+_options: dict[str, Any] = {
+    option.name: (bool, Field(default=False, description=option.description)) for option in OPTIONS.values()
+}
+ScoreConfig = create_model(
+    "ScoreConfig",
+    __base__=Settings,
+    __module__=__name__,
+    __doc__="Which scores to compute beyond the usual ones, as the metrics state it themselves.",
+    **_options,
+)
 
 
-class EvaluateConfig(EngineConfig):
+class EvaluateConfig(ScoreConfig, EngineConfig):
     """Settings of `auralflow evaluate`; models separate with those of the engine."""
 
     subset: Literal["train", "valid", "test"] = Field(
@@ -25,9 +38,4 @@ class EvaluateConfig(EngineConfig):
         description="Folder of stems, or of museval's scores, of another separator; may be repeated.",
     )
     bounds: bool = Field(default=True, description="Score the mixture itself and ideal masks too.")
-    bss_eval: bool = Field(
-        default=False, description="ISR, SIR and SAR of museval; slow, holds a track in memory."
-    )
-    log_spectral_distance: bool = Field(default=False, description="Distance between spectra.")
-    stoi: bool = Field(default=False, description="Intelligibility of the vocals; needs the extra 'metrics'.")
     jobs: int = Field(default=1, ge=1, description="Tracks at once.")

@@ -13,9 +13,7 @@ from matplotlib.figure import Figure
 from auralflow.audio import Audio
 from auralflow.evaluation.examples import Example
 from auralflow.evaluation.results import BOUNDS, Comparison
-from auralflow.evaluation.scores import DEFINITIONS
 from auralflow.evaluation.tables import (
-    HEADINGS,
     Cell,
     Table,
     decibels,
@@ -23,12 +21,12 @@ from auralflow.evaluation.tables import (
     summary_tables,
     track_table,
 )
+from auralflow.metrics import METRICS
 from auralflow.visualizer import comparison as spectrograms
 from auralflow.visualizer import score_boxes, scores_over_time
 
 __all__ = ["report_page"]
 
-PICTURED = ("si_sdr", "framewise_sdr")
 DOTS_PER_INCH = 100
 SOUND = {"format": "MP3", "type": "audio/mpeg"}
 """Every browser plays it."""
@@ -121,15 +119,19 @@ def _picture(figure: Figure, text: str) -> str:
 
 
 def _boxes(comparison: Comparison) -> Iterator[str]:
-    for metric in PICTURED:
+    for metric in METRICS.values():
+        if not metric.pictured:
+            continue
         scores = {
-            report.name: {target: list(report.column(target, metric).values()) for target in report.targets}
+            report.name: {
+                target: list(report.column(target, metric.name).values()) for target in report.targets
+            }
             for report in comparison.reports
         }
         known = {name: columns for name, columns in scores.items() if any(columns.values())}
         if known:
-            figure = score_boxes(known, label=HEADINGS[metric].replace(", dB", " / dB"))
-            yield _picture(figure, f"Box plots of {HEADINGS[metric]} over tracks")
+            figure = score_boxes(known, label=f"{metric.title} / {metric.unit}")
+            yield _picture(figure, f"Box plots of {metric.heading} over tracks")
 
 
 def _example(example: Example) -> Iterator[str]:
@@ -199,7 +201,7 @@ def _tracks(comparison: Comparison) -> Iterator[str]:
 
 def _definitions() -> str:
     items = "".join(
-        f"<dt>{html.escape(HEADINGS[name].split(',')[0])}</dt><dd>{html.escape(text)}</dd>"
-        for name, text in DEFINITIONS.items()
+        f"<dt>{html.escape(metric.title)}</dt><dd>{html.escape(metric.definition)}</dd>"
+        for metric in METRICS.values()
     )
     return f"<dl>{items}</dl>"

@@ -6,12 +6,12 @@ from typing import Any
 
 from auralflow.evaluation.scores import DEFINITIONS, Report
 from auralflow.evaluation.statistics import PairedDifference, Summary, paired_difference, summarize
+from auralflow.metrics import METRICS
 
-__all__ = ["BOUNDS", "LOWER_IS_BETTER", "Comparison"]
+__all__ = ["BOUNDS", "Comparison"]
 
 BOUNDS = ("mixture", "ideal binary mask", "ideal ratio mask")
 """Names of the systems that know too little or too much."""
-LOWER_IS_BETTER = ("log_spectral_distance",)
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Comparison:
                 target: paired_difference(
                     first.column(target, metric),
                     second.column(target, metric),
-                    lower_is_better=metric in LOWER_IS_BETTER,
+                    lower_is_better=METRICS[metric].lower_is_better,
                 )
                 for target in first.targets
                 if target in second.targets

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -302,7 +302,7 @@ class _Work:
             "track": fingerprint(files),
             "sources": self.plan.sources,
             "wanted": list(self.wanted),
-            "extras": asdict(self.extras),
+            "extras": self.extras.to_json(),
         }
         key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         # Cut short, because file systems allow 255 bytes; the key tells tracks apart.

@@ -2,8 +2,10 @@
 
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
+
+from auralflow.metrics.table import METRICS as TABLE
 
 __all__ = ["ACCOMPANIMENT", "DEFINITIONS", "METRICS", "RESIDUAL", "Report", "Score", "TrackScores"]
 
@@ -12,45 +14,53 @@ ACCOMPANIMENT = "accompaniment"
 RESIDUAL = "residual"
 """The mixture minus all targets of a model."""
 
-DEFINITIONS = {
-    "si_sdr": "scale-invariant SDR in dB over the whole track, one scale for all channels",
-    "si_sdr_improvement": "SI-SDR of the estimate minus SI-SDR of the mixture, in dB",
-    "sdr": "10 log10(|s|^2 / |s - e|^2) in dB over the whole track and all channels (uSDR)",
-    "si_snr": "SI-SDR after the mean over time and channels is taken off both signals, in dB",
-    "snr": "like sdr, without the 1e-7 that uSDR adds to both energies",
-    "sd_sdr": "scale-dependent SDR in dB: a wrong level counts as an error",
-    "framewise_sdr": "museval v4 SDR: median over 1-s frames in which no source is silent, in dB",
-    "isr": "museval v4 image to spatial distortion ratio, median over frames, in dB; on request",
-    "sir": "museval v4 signal to interference ratio, median over frames, in dB; on request",
-    "sar": "museval v4 signal to artifacts ratio, median over frames, in dB; on request",
-    "log_spectral_distance": "mean over frames of the RMS difference of levels, dB, low is good; on request",
-    "stoi": "short-time objective intelligibility of the vocals, 0 to 1; on request",
-}
+DEFINITIONS = {metric.name: metric.definition for metric in TABLE.values()}
 """What the scores mean; stored with every report."""
+METRICS = tuple(TABLE)
+"""Names of the scores."""
 
 
-@dataclass(frozen=True)
 class Score:
     """Scores of one target in one track; None where a signal is silent or the score was not asked for.
 
-    What each means is in `DEFINITIONS`.
+    Args:
+        values: Scores by the names of `METRICS`, which are attributes too; `DEFINITIONS` say what they mean.
+
+    Example:
+        >>> score = Score(si_sdr=2.5)
+        >>> score.si_sdr, score.stoi
+        (2.5, None)
     """
 
-    si_sdr: float | None = None
-    si_sdr_improvement: float | None = None
-    sdr: float | None = None
-    si_snr: float | None = None
-    snr: float | None = None
-    sd_sdr: float | None = None
-    framewise_sdr: float | None = None
-    isr: float | None = None
-    sir: float | None = None
-    sar: float | None = None
-    log_spectral_distance: float | None = None
-    stoi: float | None = None
+    __slots__ = ("_values",)
 
+    def __init__(self, **values: float | None) -> None:
+        if unknown := values.keys() - set(METRICS):
+            raise TypeError(f"no metrics: {', '.join(sorted(unknown))}")
+        self._values = {name: values.get(name) for name in METRICS}
 
-METRICS = tuple(entry.name for entry in fields(Score))
+    def __getattr__(self, name: str) -> float | None:
+        if name not in METRICS:
+            raise AttributeError(name)
+        return self._values[name]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Score) and self._values == other._values
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._values.values()))
+
+    def __repr__(self) -> str:
+        known = (f"{name}={value!r}" for name, value in self._values.items() if value is not None)
+        return f"Score({', '.join(known)})"
+
+    def to_json(self) -> dict[str, float | None]:
+        """All scores by name."""
+        return dict(self._values)
+
+    def updated(self, **values: float | None) -> "Score":
+        """The same with other values."""
+        return Score(**{**self._values, **values})
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,8 @@ class TrackScores:
 
     def to_json(self) -> dict[str, Any]:
         """The scores as JSON values."""
-        return asdict(self)
+        scores = {target: score.to_json() for target, score in self.scores.items()}
+        return {**asdict(replace(self, scores={})), "scores": scores}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "TrackScores":
@@ -137,8 +148,8 @@ class Report:
         return {
             "definitions": DEFINITIONS,
             "targets": list(self.targets),
-            "mean": {target: asdict(score) for target, score in self.summary(statistics.fmean).items()},
-            "median": {target: asdict(score) for target, score in self.summary(statistics.median).items()},
+            "mean": {target: score.to_json() for target, score in self.summary(statistics.fmean).items()},
+            "median": {target: score.to_json() for target, score in self.summary(statistics.median).items()},
             "tracks": [track.to_json() for track in self.tracks],
             "skipped": dict(self.skipped),
             "failed": dict(self.failed),

@@ -6,7 +6,7 @@ of a block, ``N`` sample, ``T`` window.
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,8 @@ from auralflow.datasets import Track
 from auralflow.evaluation.scores import ACCOMPANIMENT, RESIDUAL, Score, TrackScores
 from auralflow.evaluation.streams import BlockReader, mixture_blocks, track_channels
 from auralflow.evaluation.systems import System
-from auralflow.metrics import RatioSums, bss_eval, log_spectral_distance, stoi
+from auralflow.metrics import METRICS, Metric, RatioSums
+from auralflow.metrics.table import OPTIONS, FrameMetric, SumMetric, TrackMetric
 
 __all__ = ["Extras", "score_track"]
 
@@ -26,24 +27,34 @@ FRAME_SECONDS = 1.0
 """Length of a window of framewise scores, as museval has it."""
 
 
-@dataclass(frozen=True)
 class Extras:
     """Scores that take longer, and hold a whole track in memory.
 
-    Attributes:
-        bss_eval: ISR, SIR and SAR.
-        log_spectral_distance: Distance between spectra.
-        stoi: Intelligibility of the vocals.
+    Args:
+        wanted: By the names of `auralflow.metrics.table.OPTIONS`, whether to compute them. Default: none.
+
+    Example:
+        >>> Extras(stoi=True).to_json()
+        {'bss_eval': False, 'log_spectral_distance': False, 'stoi': True}
     """
 
-    bss_eval: bool = False
-    log_spectral_distance: bool = False
-    stoi: bool = False
+    def __init__(self, **wanted: bool) -> None:
+        if unknown := wanted.keys() - OPTIONS.keys():
+            raise TypeError(f"no options: {', '.join(sorted(unknown))}")
+        self._wanted = {name: wanted.get(name, False) for name in OPTIONS}
 
     @property
     def any(self) -> bool:
         """Whether one of them is wanted."""
-        return self.bss_eval or self.log_spectral_distance or self.stoi
+        return any(self._wanted.values())
+
+    def asks_for(self, metric: Metric) -> bool:
+        """Whether a metric is wanted that is computed on request only."""
+        return metric.option is not None and self._wanted[metric.option.name]
+
+    def to_json(self) -> dict[str, bool]:
+        """What is wanted, by the names of the options."""
+        return dict(self._wanted)
 
 
 def score_track(
@@ -52,7 +63,7 @@ def score_track(
     sources: Sequence[str],
     targets: Sequence[str],
     *,
-    extras: Extras = Extras(),
+    extras: Extras = Extras(),  # noqa: B008 - never changed
     device: torch.device | None = None,
     on_progress: Callable[[float], None] = lambda _: None,
 ) -> TrackScores:
@@ -88,26 +99,24 @@ def score_track(
             kept.append((estimate.cpu(), truth.cpu()))
         done += truth.shape[-1]
         on_progress(done / max(1, track.num_samples))
-    values = {name: getattr(sums, name)().tolist() for name in ("si_sdr", "si_snr", "snr", "sd_sdr", "sdr")}
-    floor = floors.si_sdr().tolist()
-    values["si_sdr_improvement"] = [own - low for own, low in zip(values["si_sdr"], floor, strict=True)]
     already = floors.exact().tolist()
-    values["si_sdr_improvement"] = [
-        math.nan if exact else gain for exact, gain in zip(already, values["si_sdr_improvement"], strict=True)
-    ]
+    values = {
+        metric.name: metric.function(sums, floors).tolist()
+        for metric in METRICS.values()
+        if isinstance(metric, SumMetric)
+    }
     scores = {
         name: Score(**{metric: defined(column[index]) for metric, column in values.items()})
         for index, name in enumerate(rows.names)
     }
-    frames = {name: {"sdr": values} for name, values in _framewise(sums, rows.names).items()}
+    frames = _framewise(sums, rows.names)
     if extras.any:
         whole = tuple(torch.cat(parts, dim=-1).to(place) for parts in zip(*kept, strict=True))
         _add_extras(extras, scores, frames, rows.names, whole[0], whole[1], track.sample_rate)
+    medians = {metric.column: metric.name for metric in METRICS.values() if isinstance(metric, FrameMetric)}
     for name, columns in frames.items():
-        medians = {
-            key if key != "sdr" else "framewise_sdr": _median(column) for key, column in columns.items()
-        }
-        scores[name] = replace(scores[name], **medians)
+        found = {medians[column]: _median(values) for column, values in columns.items()}
+        scores[name] = scores[name].updated(**found)
     reasons = _reasons(sums, rows.names)
     for name, exact in zip(rows.names, already, strict=True):
         if exact and name in {ACCOMPANIMENT, RESIDUAL}:
@@ -153,12 +162,16 @@ def _runs(names: Sequence[str]) -> Iterator[tuple[list[str], list[str]]]:
             yield [name], [name]
 
 
-def _framewise(sums: RatioSums, names: Sequence[str]) -> dict[str, list[float | None]]:
-    frames = {}
-    for run, keepers in _runs(names):
-        scores = sums.framewise_sdr([names.index(name) for name in run]).tolist()
-        frames.update({name: [defined(v) for v in scores[run.index(name)]] for name in keepers})
-    return {name: frames[name] for name in names}
+def _framewise(sums: RatioSums, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    frames: dict[str, dict[str, Any]] = {name: {} for name in names}
+    for metric in METRICS.values():
+        if not isinstance(metric, FrameMetric) or metric.from_sums is None:
+            continue
+        for run, keepers in _runs(names):
+            scores = metric.from_sums(sums, [names.index(name) for name in run]).tolist()
+            for name in keepers:
+                frames[name][metric.column] = [defined(v) for v in scores[run.index(name)]]
+    return frames
 
 
 def _add_extras(
@@ -170,26 +183,39 @@ def _add_extras(
     truths: Tensor,
     sample_rate: int,
 ) -> None:
-    if extras.bss_eval:
-        window = max(1, round(FRAME_SECONDS * sample_rate))
+    wanted = [metric for metric in METRICS.values() if extras.asks_for(metric)]
+    window = max(1, round(FRAME_SECONDS * sample_rate))
+    _add_frames([m for m in wanted if isinstance(m, FrameMetric)], frames, names, estimates, truths, window)
+    for metric in wanted:
+        if isinstance(metric, TrackMetric):
+            for index, name in enumerate(names):
+                if not metric.targets or name in metric.targets:
+                    value = metric.function(estimates[index], truths[index], sample_rate).item()
+                    scores[name] = scores[name].updated(**{metric.name: defined(value)})
+
+
+def _add_frames(
+    wanted: Sequence[FrameMetric],
+    frames: Mapping[str, dict[str, Any]],
+    names: Sequence[str],
+    estimates: Tensor,
+    truths: Tensor,
+    window: int,
+) -> None:
+    # One function gives the columns of several metrics, and is slow.
+    columns: dict[Callable[..., Any], list[str]] = {}
+    for metric in wanted:
+        if metric.from_audio:
+            columns.setdefault(metric.from_audio, []).append(metric.column)
+    for function, asked in columns.items():
         for run, keepers in _runs(names):
             rows = [names.index(name) for name in run]
-            found = bss_eval(estimates[rows], truths[rows], window)
+            found = function(estimates[rows], truths[rows], window)
             for name in keepers:
-                for metric in ("isr", "sir", "sar"):
+                for key in asked:
                     # A run of one source has no other source to interfere.
-                    column = getattr(found, metric)[run.index(name)].tolist()
-                    frames[name][metric] = (
-                        [defined(v) for v in column] if len(run) > 1 else [None] * len(column)
-                    )
-    for index, name in enumerate(names):
-        own, true = estimates[index], truths[index]
-        if extras.log_spectral_distance:
-            distance = log_spectral_distance(own, true).nanmean().item()
-            scores[name] = replace(scores[name], log_spectral_distance=defined(distance))
-        if extras.stoi and name == "vocals":
-            understood = stoi(own.mean(dim=0), true.mean(dim=0), sample_rate).item()
-            scores[name] = replace(scores[name], stoi=defined(understood))
+                    column = getattr(found, key)[run.index(name)].tolist()
+                    frames[name][key] = [defined(v) for v in column] if len(run) > 1 else [None] * len(column)
 
 
 @dataclass(frozen=True)

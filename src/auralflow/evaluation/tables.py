@@ -7,24 +7,9 @@ from typing import NamedTuple
 from auralflow.evaluation.results import BOUNDS, Comparison
 from auralflow.evaluation.scores import Report
 from auralflow.evaluation.statistics import Interval, PairedDifference, Summary
+from auralflow.metrics import METRICS, Metric
 
-__all__ = ["HEADINGS", "Cell", "Table", "decibels", "pair_tables", "summary_tables", "track_table"]
-
-HEADINGS = {
-    "si_sdr": "SI-SDR, dB",
-    "si_sdr_improvement": "SI-SDR improvement over the mixture, dB",
-    "sdr": "SDR (uSDR), dB",
-    "framewise_sdr": "SDR of museval (median of 1-s frames), dB",
-    "si_snr": "SI-SNR, dB",
-    "snr": "SNR, dB",
-    "sd_sdr": "SD-SDR, dB",
-    "isr": "ISR, dB",
-    "sir": "SIR, dB",
-    "sar": "SAR, dB",
-    "log_spectral_distance": "Log-spectral distance, dB (low is good)",
-    "stoi": "STOI, 0 to 1",
-}
-UNSIGNED = ("log_spectral_distance", "stoi")
+__all__ = ["Cell", "Table", "decibels", "pair_tables", "summary_tables", "track_table"]
 
 
 class Cell(NamedTuple):
@@ -79,25 +64,25 @@ def decibels(value: float | None, *, signed: bool = True) -> str:
 
 def summary_tables(comparison: Comparison) -> Iterator[Table]:
     """For each metric, a row for each system from floor to ceiling and a column for each target."""
-    for metric, heading in HEADINGS.items():
-        if not comparison.has(metric):
+    for metric in METRICS.values():
+        if not comparison.has(metric.name):
             continue
-        summaries = comparison.summaries(metric)
+        summaries = comparison.summaries(metric.name)
         rows = [
             [Cell(name), *(_cell(summaries[name].get(target), metric) for target in comparison.targets)]
             for name in _from_floor_to_ceiling(comparison)
             if any(summary.count for summary in summaries[name].values())
             # Nothing improves on itself.
-            and (metric, name) != ("si_sdr_improvement", BOUNDS[0])
+            and (metric.name, name) != ("si_sdr_improvement", BOUNDS[0])
         ]
         counts = sorted({s.count for name in summaries for s in summaries[name].values() if s.count})
         tracks = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else str(counts[0])
         yield Table(
-            heading,
+            metric.heading,
             ["system", *comparison.targets],
             rows,
             "1 track" if tracks == "1" else f"median over {tracks} tracks [95 % interval]; mean",
-            metric,
+            metric.name,
         )
 
 
@@ -108,10 +93,10 @@ def _from_floor_to_ceiling(comparison: Comparison) -> list[str]:
     return [*floor, *(name for name in names if name not in BOUNDS), *ceiling]
 
 
-def _cell(summary: Summary | None, metric: str) -> Cell:
+def _cell(summary: Summary | None, metric: Metric) -> Cell:
     if summary is None or not summary.count:
         return Cell("-")
-    signed = metric not in UNSIGNED
+    signed = metric.signed
     interval = _interval(summary.median_interval, signed=signed)
     return Cell(
         decibels(summary.median, signed=signed), interval, f"mean {decibels(summary.mean, signed=signed)}"
@@ -124,32 +109,31 @@ def _interval(interval: Interval | None, *, signed: bool) -> str:
 
 def pair_tables(comparison: Comparison) -> Iterator[Table]:
     """For each metric, a row for each pair of systems and a column for each target."""
-    for metric, heading in HEADINGS.items():
-        # The mixture is the same for both: the difference of the improvements is that of the scores.
-        if metric == "si_sdr_improvement" or not comparison.has(metric):
+    for metric in METRICS.values():
+        if not metric.paired or not comparison.has(metric.name):
             continue
         rows = [
             [
                 Cell(pair),
                 *(_pair_cell(columns[t], metric) if t in columns else Cell("-") for t in comparison.targets),
             ]
-            for pair, columns in comparison.pairs(metric).items()
+            for pair, columns in comparison.pairs(metric.name).items()
         ]
         if rows:
             yield Table(
-                f"Difference: {heading}",
+                f"Difference: {metric.heading}",
                 ["pair", *comparison.targets],
                 rows,
                 "mean difference on the same tracks [95 % interval]; tracks won and lost by the first",
-                metric,
+                metric.name,
             )
 
 
-def _pair_cell(pair: PairedDifference, metric: str) -> Cell:
+def _pair_cell(pair: PairedDifference, metric: Metric) -> Cell:
     found = pair.difference
     if not found.count:
         return Cell("-")
-    signed = metric not in UNSIGNED
+    signed = metric.signed
     interval = _interval(found.mean_interval, signed=signed)
     return Cell(decibels(found.mean, signed=signed), interval, f"won {pair.wins}, lost {pair.losses}")
 
@@ -163,6 +147,6 @@ def track_table(report: Report, metric: str) -> Table:
             score = track.scores.get(target)
             value = getattr(score, metric, None)
             reason = track.reasons.get(target, "-") if score else "unknown"
-            cells.append(Cell(reason if value is None else decibels(value, signed=metric not in UNSIGNED)))
+            cells.append(Cell(reason if value is None else decibels(value, signed=METRICS[metric].signed)))
         rows.append([Cell(track.track), *cells])
-    return Table(f"{report.name}: {HEADINGS[metric]}", ["track", *report.targets], rows, metric=metric)
+    return Table(f"{report.name}: {METRICS[metric].heading}", ["track", *report.targets], rows, metric=metric)

@@ -15,21 +15,29 @@ themselves.
 
 Example:
     >>> import torch
+    >>> from auralflow.metrics import pool_channels, si_sdr
     >>> reference = torch.tensor([[3.0, -0.5, 2.0, 7.0]])
     >>> estimate = torch.tensor([[2.5, 0.0, 2.0, 8.0]])
     >>> round(si_sdr(pool_channels(estimate), pool_channels(reference)).item(), 3)
     18.403
 """
 
-from auralflow.metrics.bss import BssScores, bss_eval
-from auralflow.metrics.frames import framewise_sdr
-from auralflow.metrics.ratios import check_shapes, pool_channels, sd_sdr, sdr, si_sdr, si_snr, snr
-from auralflow.metrics.spectral import log_spectral_distance
-from auralflow.metrics.speech import stoi
-from auralflow.metrics.streaming import RatioSums
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from auralflow.metrics.bss import BssScores, bss_eval
+    from auralflow.metrics.frames import framewise_sdr
+    from auralflow.metrics.ratios import check_shapes, pool_channels, sd_sdr, sdr, si_sdr, si_snr, snr
+    from auralflow.metrics.spectral import log_spectral_distance
+    from auralflow.metrics.speech import stoi
+    from auralflow.metrics.streaming import RatioSums
+    from auralflow.metrics.table import METRICS, Metric
 
 __all__ = [
+    "METRICS",
     "BssScores",
+    "Metric",
     "RatioSums",
     "bss_eval",
     "check_shapes",
@@ -43,3 +51,25 @@ __all__ = [
     "snr",
     "stoi",
 ]
+
+_MODULES = {
+    "bss": "BssScores bss_eval",
+    "frames": "framewise_sdr",
+    "ratios": "check_shapes pool_channels sd_sdr sdr si_sdr si_snr snr",
+    "spectral": "log_spectral_distance",
+    "speech": "stoi",
+    "streaming": "RatioSums",
+    "table": "METRICS Metric",
+}
+_PLACES = {name: module for module, names in _MODULES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    # On demand: the table of metrics must not load torch, which all functions do.
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
