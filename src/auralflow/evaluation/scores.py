@@ -120,7 +120,7 @@ class Report:
             statistic: Mean or median, for instance.
 
         Example:
-            >>> tracks = [TrackScores(name, 3.0, {"bass": Score(level, level, level)})
+            >>> tracks = [TrackScores(name, 3.0, {"bass": Score(sdr=level)})
             ...           for name, level in (("a", 2.0), ("b", 4.0))]
             >>> Report(tracks, ("bass",), {}).summary(statistics.mean)["bass"].sdr
             3.0
