@@ -23,7 +23,7 @@ from auralflow.audio.decoder_process import Recording
 
 RATE = 48000
 SECONDS = 360
-ROUNDS = 7
+ROUNDS = 5
 CODECS = {"song.m4a": "aac", "song.opus": "libopus"}
 BY_LIBSNDFILE = {
     "song.wav": "PCM_16",

@@ -12,6 +12,7 @@ from auralflow.audio.sources import checked_blocks, opened
 from auralflow.errors import UsageError
 
 __all__ = ["AUDIO_SUFFIXES", "AudioInfo", "is_audio", "probe", "read_audio", "stream_audio"]
+
 # fmt: off
 AUDIO_SUFFIXES = frozenset(
     {".aac", ".ac3", ".aif", ".aifc", ".aiff", ".amr", ".ape", ".au", ".caf", ".dts", ".flac"}
