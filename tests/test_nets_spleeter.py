@@ -79,7 +79,7 @@ def original_song(model, audio):
     return np.stack(songs)
 
 
-SMALL = {"segment_frames": 64, "num_fft": 1024, "num_bins_read": 128}
+SMALL = {"num_hidden_channels": 8, "segment_frames": 64, "num_fft": 1024, "num_bins_read": 128}
 
 
 @pytest.mark.parametrize("stems", STEMS)

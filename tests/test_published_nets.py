@@ -6,6 +6,20 @@ import torch
 from auralflow.nets.families import create_model, find_net
 
 SMALL = {
+    "Spleeter": {
+        "num_hidden_channels": 4,
+        "num_fft": 256,
+        "num_bins_read": 64,
+        "segment_frames": 64,
+        "sample_length": 0.25,
+    },
+    "OpenUnmix": {
+        "num_fft": 256,
+        "hop_length": 64,
+        "bandwidth": 3000,
+        "hidden_size": 32,
+        "sample_length": 0.25,
+    },
     "SCNet": {
         "stage_channels": (4, 8),
         "num_dual_paths": 2,
@@ -127,7 +141,7 @@ def test_a_net_learns_one_chunk_by_heart(name):
     assert min(losses[-5:]) < 0.75 * losses[0]
 
 
-@pytest.mark.parametrize("name", ["BSRoformer", "MelBandRoformer"])
+@pytest.mark.parametrize("name", ["OpenUnmix", "BSRoformer", "MelBandRoformer"])
 def test_the_mask_estimators_of_some_targets_alone_estimate_the_same(name):
     torch.manual_seed(0)
     model = small(name).eval()

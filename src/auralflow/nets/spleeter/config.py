@@ -28,6 +28,12 @@ class SpleeterConfig(ModelConfig):
     overlap: float = Field(
         default=0, ge=0, lt=1, description="Share of a chunk that the next one covers again by default."
     )
+    num_hidden_channels: int = Field(
+        default=16,
+        ge=1,
+        le=256,
+        description="Channels of the first level; each level down has twice as many.",
+    )
     activation: Literal["leaky_relu", "elu"] = Field(
         default="leaky_relu", description="Activation between the layers; leaky_relu is ReLU on the way up."
     )

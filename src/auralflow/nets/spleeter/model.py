@@ -40,7 +40,8 @@ class MaskNets(nn.Module):
         super().__init__()
         self.config = config
         self.instruments = nn.ModuleList(
-            InstrumentNet(config.num_channels, config.activation) for _ in config.targets
+            InstrumentNet(config.num_channels, config.num_hidden_channels, config.activation)
+            for _ in config.targets
         )
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 

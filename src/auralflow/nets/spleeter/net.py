@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 __all__ = ["STRIDE", "InstrumentNet", "NetActivation", "PixelShuffleUp", "TransposedUp"]
 
-WIDTHS = (16, 32, 64, 128, 256, 512)
-STRIDE = 2 ** len(WIDTHS)
+NUM_LEVELS = 6
+STRIDE = 2**NUM_LEVELS
 """Frames and bins must be multiples of this."""
 
 NUM_DROPOUTS = 3
@@ -80,6 +80,7 @@ class InstrumentNet(nn.Module):
 
     Args:
         num_channels: Channels ``C`` of the spectrogram.
+        num_hidden_channels: Channels of the first level; each level down has twice as many.
         activation: ``leaky_relu`` (on the way up ReLU) as in the published 2 stems, or ``elu`` as in the 4
         and
             5 stems.
@@ -94,17 +95,20 @@ class InstrumentNet(nn.Module):
         [1, 2, 64, 128]
     """
 
-    def __init__(self, num_channels: int, activation: NetActivation = "leaky_relu") -> None:
+    def __init__(
+        self, num_channels: int, num_hidden_channels: int = 16, activation: NetActivation = "leaky_relu"
+    ) -> None:
         super().__init__()
+        widths = [num_hidden_channels * 2**level for level in range(NUM_LEVELS)]
         self.down = nn.ModuleList(
             nn.Conv2d(inputs, outputs, 5, stride=2)
-            for inputs, outputs in zip((num_channels, *WIDTHS[:-1]), WIDTHS, strict=True)
+            for inputs, outputs in zip((num_channels, *widths[:-1]), widths, strict=True)
         )
         # The deepest convolution hands on its bare output, so five follow the six.
-        self.down_norm = nn.ModuleList(nn.BatchNorm2d(width, eps=NORM_EPSILON) for width in WIDTHS[:-1])
-        outputs = (*reversed(WIDTHS[:-1]), 1)
+        self.down_norm = nn.ModuleList(nn.BatchNorm2d(width, eps=NORM_EPSILON) for width in widths[:-1])
+        outputs = (*reversed(widths[:-1]), 1)
         # Each level but the first reads what the one below gives and a skip connection, both equally wide.
-        inputs = (WIDTHS[-1], *(2 * width for width in outputs[:-1]))
+        inputs = (widths[-1], *(2 * width for width in outputs[:-1]))
         self.up = nn.ModuleList(TransposedUp(*widths) for widths in zip(inputs, outputs, strict=True))
         self.up_norm = nn.ModuleList(nn.BatchNorm2d(width, eps=NORM_EPSILON) for width in outputs)
         is_leaky = activation == "leaky_relu"
