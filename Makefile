@@ -79,6 +79,7 @@ bench: $(READY)
 readme: $(READY)
 	$(BIN)/python docs/option_tables.py
 	$(BIN)/python docs/pretrained_tables.py
+	$(BIN)/python docs/public_tables.py
 	$(BIN)/python docs/reference_pages.py
 
 # Draws the pictures of the documentation anew.

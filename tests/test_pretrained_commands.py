@@ -210,7 +210,7 @@ def test_download_offline_leaves_the_network_alone(shelf, tmp_path, monkeypatch,
 
 def test_models_lists_what_there_is_and_where(shelf, capsys):
     assert run("models") == 0
-    head, _, row, *_ = (line.split() for line in capsys.readouterr().out.splitlines() if line.strip())
+    head, row, *_ = (line.split() for line in capsys.readouterr().out.splitlines() if line.strip())
     assert head == ["model", "stems", "licence", "size", "weights"]
     assert row == [NAME, *FOUR, "CC0-1.0", "0", "MB", "here"]
 

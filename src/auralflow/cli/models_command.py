@@ -48,10 +48,10 @@ def models(
 
 
 def _show(found: "list[NamedModel]") -> None:
-    from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    # Without lines between the columns, four stems and the longest names fit into 80.
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("model", no_wrap=True)
     table.add_column("stems")
     table.add_column("licence", overflow="fold")

@@ -21,6 +21,7 @@ from auralflow.models.card import (
     TrackScore,
     TrainingRecord,
 )
+from auralflow.models.public_card import PublicCard
 from auralflow.models.registry import SHIPPED_WEIGHTS, Registry, installed_registry
 from auralflow.models.weights import Access, Place, fetch_weights, find_weights
 from auralflow.nets.families import create_model
@@ -39,6 +40,7 @@ __all__ = [
     "Estimate",
     "ModelCard",
     "Place",
+    "PublicCard",
     "Registry",
     "ScoreTable",
     "SeparationModel",
