@@ -37,7 +37,8 @@ def models(cards: Sequence[PublicCard]) -> str:
 def licences(cards: Sequence[PublicCard]) -> str:
     """Where each licence is stated, whom to name, and what was trained on."""
     rows = [
-        [f"`{card.name}`", card.licence.evidence.replace("|", "\\|"), card.credit, card.data] for card in cards
+        [f"`{card.name}`", card.licence.evidence.replace("|", "\\|"), card.credit, card.data]
+        for card in cards
     ]
     return markdown(["name", "evidence of the licence", "credit", "trained on"], rows, left=4)
 

@@ -28,6 +28,7 @@ def shelf(tmp_path, monkeypatch):
     shelf = Shelf(tmp_path / "root" / "src" / "auralflow" / "models")
     shelf.ship()
     monkeypatch.setattr("auralflow.models.registry.PACKAGE_FOLDER", shelf.registry.folder)
+    monkeypatch.setattr("auralflow.models.registry.PUBLIC_FOLDER", tmp_path / "nothing public")
     monkeypatch.setenv("AURALFLOW_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("AURALFLOW_MIRROR", raising=False)
     monkeypatch.setenv("AURALFLOW_OFFLINE", "1")

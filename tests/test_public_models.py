@@ -1,12 +1,16 @@
 """Public models: downloaded once, verified before they are read, converted, kept; a test plays the host."""
 
 import hashlib
+import importlib
 import io
 import json
 import logging
 import re
 import shutil
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -388,3 +392,24 @@ def test_the_settings_of_a_card_are_those_of_its_family(name):
     assert training.targets == card.targets
     assert 1 <= training.engine()["sample_length"] <= 20
     assert 0 < training.engine()["overlap"] < 1
+
+
+# Their tables in the documentation.
+
+
+def test_the_page_about_public_models_and_their_cards_agree():
+    script = Path(__file__).parent.parent / "docs" / "public_tables.py"
+    result = subprocess.run([sys.executable, script, "--check"], check=False)
+    assert result.returncode == 0, "run: make readme"
+
+
+def test_another_card_makes_the_page_stale(host):
+    sys.path.insert(0, str(Path(__file__).parent.parent / "docs"))
+    try:
+        tables = importlib.import_module("public_tables")
+    finally:
+        sys.path.pop(0)
+    text = tables.PAGE.read_text(encoding="utf-8")
+    changed = tables.filled(text, [host.card])
+    assert changed != text
+    assert "| `toy` | a test | the toymakers | noise |" in changed

@@ -21,6 +21,7 @@ from auralflow.models.card import (
     TrackScore,
     TrainingRecord,
 )
+from auralflow.models.catalogue import named_models
 from auralflow.models.public_card import PublicCard
 from auralflow.models.registry import SHIPPED_WEIGHTS, Registry, installed_registry
 from auralflow.models.weights import Access, Place, fetch_weights, find_weights
@@ -29,6 +30,7 @@ from auralflow.nets.families import create_model
 if TYPE_CHECKING:
     from auralflow.models.export import export_onnx
     from auralflow.models.folder import create_model_folder, load_weights, read_model_config, save_weights
+    from auralflow.models.importing import import_model
     from auralflow.models.loading import load, save_pretrained
     from auralflow.nets.door import Estimate, SeparationModel
 
@@ -52,9 +54,11 @@ __all__ = [
     "export_onnx",
     "fetch_weights",
     "find_weights",
+    "import_model",
     "installed_registry",
     "load",
     "load_weights",
+    "named_models",
     "read_model_config",
     "save_pretrained",
     "save_weights",
@@ -64,6 +68,7 @@ _LATER = {
     "Estimate": "auralflow.nets.door",
     "SeparationModel": "auralflow.nets.door",
     "create_model_folder": "auralflow.models.folder",
+    "import_model": "auralflow.models.importing",
     "export_onnx": "auralflow.models.export",
     "load": "auralflow.models.loading",
     "load_weights": "auralflow.models.folder",
