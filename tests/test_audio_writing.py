@@ -1,6 +1,7 @@
 """Writing: files are whole or absent, and hold exactly what the encoding can hold."""
 
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auralflow.audio import AudioWriter, probe, read_audio, write_audio, writing
+from auralflow.audio import AudioInfo, AudioWriter, probe, read_audio, write_audio, writing
+from auralflow.audio.encoding import choose_encoding
 from auralflow.errors import AudioError
 
 
@@ -144,7 +146,7 @@ def test_unusual_names_are_written(tmp_path, monkeypatch, name):
 
 
 def test_a_wav_file_becomes_rf64_only_when_it_must(tmp_path, monkeypatch):
-    monkeypatch.setattr(writing, "_SIZE_LIMIT", 4000)
+    monkeypatch.setattr(writing, "SIZE_LIMIT", 4000)
     for frames, form in ((500, "WAV"), (501, "RF64")):
         audio = noise(2, frames)
         write_audio(tmp_path / "a.wav", audio, 8000)
@@ -153,7 +155,7 @@ def test_a_wav_file_becomes_rf64_only_when_it_must(tmp_path, monkeypatch):
 
 
 def test_an_unannounced_overflow_is_refused_and_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(writing, "_SIZE_LIMIT", 4000)
+    monkeypatch.setattr(writing, "SIZE_LIMIT", 4000)
     with AudioWriter(tmp_path / "a.wav", 8000, 2) as writer:
         writer.write(noise(2, 500))
     (tmp_path / "a.wav").unlink()
@@ -195,3 +197,11 @@ def test_what_cannot_be_written_is_an_audio_error(tmp_path):
     with pytest.raises(AudioError, match="cannot write"):
         write_audio(tmp_path / ("x" * 300 + ".wav"), audio, 8000)
     assert names(tmp_path) == ["file", "folder.wav"]
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(96000, 2), (44100, 3)])
+def test_a_format_that_cannot_hold_a_song_is_refused_before_it_is_separated(rate, channels):
+    info = AudioInfo(Path("song.wav"), rate, channels, 100, "WAV", "PCM_16")
+    with pytest.raises(AudioError, match=r"mp3 cannot hold the stems of 'song\.wav'"):
+        choose_encoding(info, "mp3")
+    assert choose_encoding(info, "flac").subtype == "PCM_16"

@@ -37,7 +37,11 @@ def run(copy, code):
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=copy,
-        env=os.environ | {"PYTHONPATH": f"{copy / 'src'}{os.pathsep}{copy / 'docs'}", "COLUMNS": "200"},
+        env=os.environ
+        | {
+            "PYTHONPATH": f"{copy / 'src'}{os.pathsep}{copy / 'docs'}{os.pathsep}{ROOT / 'tests'}",
+            "COLUMNS": "200",
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -166,3 +170,34 @@ assert main(["evaluate", "songs", *options, "--save", "report"]) == 0
     page = next((copy / "report").glob("*.html")).read_text()
     assert "Toy peak, 0 to 1 (low is good)" in page
     assert "toy_peak" in (copy / "report" / "scores.csv").read_text()
+
+
+def test_an_output_format_is_a_row(copy):
+    row = '        OutputFormat(name="w64", container="W64", endings=(".w64",), tags=frozenset()),\n'
+    formats = copy / "src/auralflow/audio/formats.py"
+    edit(formats, '        OutputFormat(name="ogg",', f'{row}        OutputFormat(name="ogg",')
+    write_track(copy / "songs" / "a", seconds=0.5)
+    out = run(
+        copy,
+        """
+import sys
+from pathlib import Path
+from auralflow.cli import main
+main(["separate", "--help"])
+import option_tables
+print(option_tables.filled(open("README.md").read()))
+assert not {"torch", "soundfile"} & set(sys.modules)
+import numpy as np, soundfile
+from conftest import constant_model
+from auralflow.audio import write_audio
+from auralflow.diagnosis.formats import check_formats
+from auralflow.separation import Separator, separate_file
+separate_file(Separator(constant_model(0.5, 0.5)), Path("songs/a/vocals.wav"), Path("stems"), format="w64")
+print(soundfile.info("stems/vocals.w64").format_info)
+write_audio(Path("by-ending.w64"), np.zeros((1, 8), dtype=np.float32), 8000)
+print(soundfile.info("by-ending.w64").format)
+""",
+    )
+    assert "Format of the files. One of `wav`, `flac`, `w64`, `ogg`, `mp3`." in out
+    assert "W64 (SoundFoundry WAVE 64)" in out
+    assert out.splitlines()[-1] == "W64"

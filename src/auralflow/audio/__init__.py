@@ -6,6 +6,7 @@ Example:
     >>> import tempfile
     >>> from pathlib import Path
     >>> import numpy as np
+    >>> from auralflow.audio import read_audio, write_audio
     >>> path = Path(tempfile.mkdtemp()) / "tone.wav"
     >>> write_audio(path, np.zeros((2, 100), dtype=np.float32), 44100)
     >>> audio, rate = read_audio(path)
@@ -13,11 +14,15 @@ Example:
     ((2, 100), 44100)
 """
 
-from auralflow.audio.checks import Audio, SampleType, check_finite, check_readable
-from auralflow.audio.reading import AUDIO_SUFFIXES, AudioInfo, is_audio, probe, read_audio, stream_audio
-from auralflow.audio.resampling import StreamResampler, resample, resample_stream, resampled_length
-from auralflow.audio.tags import read_tags
-from auralflow.audio.writing import AudioWriter, write_audio
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from auralflow.audio.checks import Audio, SampleType, check_finite, check_readable
+    from auralflow.audio.reading import AUDIO_SUFFIXES, AudioInfo, is_audio, probe, read_audio, stream_audio
+    from auralflow.audio.resampling import StreamResampler, resample, resample_stream, resampled_length
+    from auralflow.audio.tags import read_tags
+    from auralflow.audio.writing import AudioWriter, write_audio
 
 __all__ = [
     "AUDIO_SUFFIXES",
@@ -38,3 +43,23 @@ __all__ = [
     "stream_audio",
     "write_audio",
 ]
+
+_MODULES = {
+    "checks": "Audio SampleType check_finite check_readable",
+    "reading": "AUDIO_SUFFIXES AudioInfo is_audio probe read_audio stream_audio",
+    "resampling": "StreamResampler resample resample_stream resampled_length",
+    "tags": "read_tags",
+    "writing": "AudioWriter write_audio",
+}
+_PLACES = {name: module for module, names in _MODULES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    # On demand: the table of formats, which settings read, must not load codecs.
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -7,12 +7,10 @@ import soundfile
 
 from auralflow.audio.checks import as_audio_error, check_readable
 from auralflow.audio.containers import container_tags
+from auralflow.audio.formats import TAGS, format_of
 from auralflow.audio.sound_files import native_name
 
 __all__ = ["TAGS", "fitting_tags", "read_tags"]
-
-TAGS = ("title", "artist", "album", "date", "genre", "tracknumber", "comment", "copyright", "license")
-"""The tags that are carried from file to file, by libsndfile's names."""
 
 _CONTAINER_NAMES = {"tracknumber": "track"}
 
@@ -70,11 +68,11 @@ def fitting_tags(tags: Mapping[str, str], format: str) -> dict[str, str]:  # noq
         >>> fitting_tags({"title": "Lied", "artist": "Zoë", "license": "CC0"}, "MP3")
         {'title': 'Lied'}
     """
-    without = {"WAV": ("license",), "RF64": ("license",), "MP3": ("license", "copyright")}
-    if format not in ("WAV", "RF64", "FLAC", "OGG", "MP3"):
+    row = format_of(format)
+    if row is None:
         return {}
     return {
         name: text
         for name, text in tags.items()
-        if name in TAGS and name not in without.get(format, ()) and (format != "MP3" or text.isascii())
+        if name in row.tags and (not row.plain_tags or text.isascii())
     }

@@ -11,6 +11,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from auralflow.audio.checks import Audio, check_finite
+from auralflow.audio.formats import FORMATS, SIZE_LIMIT, SUBTYPES, format_of
 from auralflow.audio.sound_files import native_name
 from auralflow.audio.tags import fitting_tags
 from auralflow.errors import AudioError
@@ -18,17 +19,11 @@ from auralflow.storage import atomic_path
 
 __all__ = ["AudioWriter", "write_audio"]
 
-_FORMATS = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG", ".opus": "OGG", ".mp3": "MP3", ".aiff": "AIFF"}
-
-# Sizes in these formats are 32-bit numbers; the difference leaves room for the header.
-_SIZE_LIMIT = 2**32 - 2**16
-_LIMITED = frozenset({"WAV", "WAVEX", "AIFF", "AU"})
-
 # libsndfile's Vorbis encoder puts a whole write on the stack, and a minute at once overflows it.
 _PIECE = 16384
 
-_BYTES = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
-_INTEGER_BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
+_OLD = ("WAVEX", "AU")
+"""Containers that libsndfile writes too, and that have 32-bit sizes."""
 
 
 class AudioWriter:
@@ -81,8 +76,9 @@ class AudioWriter:
         self.format = format
         self.frames = 0
         self.tags = dict(tags or {})
-        if format == "WAV" and frames is not None and not self._fits(frames):
-            self.format = "RF64"
+        row = format_of(format)
+        if row and row.larger and frames is not None and not self._fits(frames):
+            self.format = row.larger
         if not soundfile.check_format(self.format, subtype):
             raise AudioError(
                 f"cannot write '{path}'",
@@ -131,7 +127,7 @@ class AudioWriter:
         if not self._fits(self.frames + block.shape[1]):
             raise AudioError(
                 f"cannot write '{self.path}'",
-                found=f"more than {_SIZE_LIMIT} bytes",
+                found=f"more than {SIZE_LIMIT} bytes",
                 expected=f"less, the most that {self.format} can hold",
                 advice="Announce the number of frames, or choose the format RF64 or FLAC.",
             )
@@ -159,8 +155,9 @@ class AudioWriter:
             raise self._unwritable(failure) from failure
 
     def _fits(self, frames: int) -> bool:
-        size = frames * self.channels * _BYTES.get(self.subtype, 0)
-        return self.format not in _LIMITED or size <= _SIZE_LIMIT
+        row, known = format_of(self.format), SUBTYPES.get(self.subtype)
+        limited = self.format in _OLD or (row is not None and row.limited and self.format == row.container)
+        return not limited or frames * self.channels * (known.size if known else 0) <= SIZE_LIMIT
 
     def _unwritable(self, error: Exception) -> AudioError:
         reason = error.strerror if isinstance(error, OSError) else str(error).rpartition(": ")[2]
@@ -192,12 +189,13 @@ def write_audio(path: str | Path, audio: Audio, sample_rate: int, subtype: str =
         'FLAC'
     """
     path = Path(path)
-    form = _FORMATS.get(path.suffix.lower())
+    endings = {ending: row.container for row in FORMATS.values() for ending in row.endings}
+    form = endings.get(path.suffix.lower())
     if form is None:
         raise AudioError(
             f"cannot write '{path}'",
             found=f"the ending '{path.suffix}'",
-            expected=f"one of {', '.join(_FORMATS)}",
+            expected=f"one of {', '.join(endings)}",
             advice="Name the file after its format.",
         )
     with AudioWriter(path, sample_rate, audio.shape[0], subtype, form, frames=audio.shape[-1]) as writer:
@@ -206,7 +204,8 @@ def write_audio(path: str | Path, audio: Audio, sample_rate: int, subtype: str =
 
 def _encoded(block: Audio, subtype: str) -> Audio | NDArray[np.int32]:
     """Samples ``[n, C]`` as libsndfile takes them without changing a bit."""
-    bits = _INTEGER_BITS.get(subtype)
+    known = SUBTYPES.get(subtype)
+    bits = known.bits if known else None
     if bits is None:
         return np.ascontiguousarray(block.T)
     # libsndfile cuts floats off instead of rounding them, which shifts every sample by half a step.

@@ -52,11 +52,11 @@ def separate(
             )
     model, paths = _model_and_songs(paths)
 
+    from auralflow.audio.encoding import check_subtype
     from auralflow.cli.pretrained import open_model
     from auralflow.separation import Separator, find_songs
-    from auralflow.separation.encoding import check_options
 
-    check_options(options)
+    check_subtype(options.format, options.subtype)
     songs = find_songs(paths)
     separator = Separator(open_model(model), options)
     if dry_run:

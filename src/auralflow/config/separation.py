@@ -1,15 +1,19 @@
 """Settings of a separation."""
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from auralflow.audio.formats import FORMATS, STEM_FORMATS
 from auralflow.config.base import DEVICE_PATTERN, Settings, split_words
 
 __all__ = ["AudioFormat", "EngineConfig", "SeparateConfig", "StemConfig"]
 
-AudioFormat = Literal["wav", "flac", "ogg", "mp3"]
+if TYPE_CHECKING:
+    AudioFormat = str
+else:
+    AudioFormat = Literal[STEM_FORMATS]
 
 
 class EngineConfig(Settings):
@@ -109,7 +113,7 @@ class StemConfig(Settings):
 
     @model_validator(mode="after")
     def _check_clip(self) -> Self:
-        if self.clip == "float" and self.format != "wav":
+        if self.clip == "float" and FORMATS[self.format].natural_subtype("FLOAT") != "FLOAT":
             raise ValueError(f"--clip float needs --format wav: {self.format} has no float form")
         return self
 

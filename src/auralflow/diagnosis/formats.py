@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from auralflow.audio import Audio, read_audio, write_audio
+from auralflow.audio.formats import FORMATS, STEM_FORMATS
 from auralflow.diagnosis.checks import Check
 from auralflow.errors import AuralflowError
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["check_formats"]
 
 RATE = 48000
-WRITTEN = {"wav": "PCM_16", "flac": "PCM_16", "ogg": "VORBIS", "mp3": "MPEG_LAYER_III"}
+WRITTEN = {name: FORMATS[name].natural_subtype("PCM_16") for name in STEM_FORMATS}
 """Formats of stems, and an encoding of each."""
 MINUTES = 2.0
 """Length of the Opus files: it is long ones that a decoder has refused."""

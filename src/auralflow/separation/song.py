@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from auralflow.audio import Audio, AudioInfo, AudioWriter, probe, read_tags, stream_audio
+from auralflow.audio.encoding import Encoding, choose_encoding
+from auralflow.audio.formats import FORMATS
 from auralflow.config import StemConfig, parse_settings
 from auralflow.errors import AudioError, CancelledError
-from auralflow.separation.encoding import Encoding, choose_encoding
 from auralflow.separation.pipeline import prefetch
 from auralflow.separation.spool import Spool
 from auralflow.separation.stems import ORIGINAL, RESIDUAL, StemMaker
@@ -125,8 +126,15 @@ def separate_file(
     given = options.model_dump(include=set(StemConfig.model_fields)) if options else {}
     options = parse_settings(StemConfig, given | changes)
     info = probe(path)
-    job = _Job(separator, info, folder, options, choose_encoding(info, options), before_naming)
-    if job.frames == 0 and job.encoding.format in ("FLAC", "MP3"):
+    job = _Job(
+        separator,
+        info,
+        folder,
+        options,
+        choose_encoding(info, options.format, options.subtype),
+        before_naming,
+    )
+    if job.frames == 0 and not FORMATS[options.format].holds_nothing:
         raise AudioError(f"'{path}' holds no samples", expected=f"at least one for {job.encoding.format}")
     folder.mkdir(parents=True, exist_ok=True)
     with closing(job.separated(on_progress, should_stop)) as blocks:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from auralflow.audio import Audio
-from auralflow.separation.encoding import Encoding
+from auralflow.audio.encoding import Encoding
 from auralflow.separation.stream import SeparatedBlock
 
 __all__ = ["ORIGINAL", "RESIDUAL", "NullTest", "StemMaker"]

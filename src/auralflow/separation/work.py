@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from auralflow.audio import check_readable, probe
+from auralflow.audio.encoding import choose_encoding
 from auralflow.config import StemConfig
 from auralflow.errors import AudioError, AuralflowError, CancelledError, UnexpectedError
 from auralflow.nets.door import SeparationModel
-from auralflow.separation.encoding import choose_encoding
 from auralflow.separation.journal import Journal
 from auralflow.separation.records import FileMark, Record
 from auralflow.separation.song import file_names, range_of, separate_file
@@ -94,7 +94,7 @@ def bytes_needed(separator: Separator, path: Path, options: StemConfig) -> tuple
         AudioError: If the file cannot be read.
     """
     info = probe(path)
-    encoding = choose_encoding(info, options)
+    encoding = choose_encoding(info, options.format, options.subtype)
     _, frames = range_of(info, options)
     samples = frames * info.channels
     count = len(file_names(separator.targets, options))

@@ -5,16 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import soundfile
 
-from auralflow.audio import Audio, AudioInfo
-from auralflow.config import StemConfig
-from auralflow.errors import UsageError
+from auralflow.audio.checks import Audio
+from auralflow.audio.formats import FORMATS, SUBTYPES
+from auralflow.audio.reading import AudioInfo
+from auralflow.errors import AudioError, UsageError
 
-__all__ = ["Encoding", "check_options", "choose_encoding"]
-
-_BITS = {"PCM_U8": 8, "PCM_S8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
-_FLOATS = ("FLOAT", "DOUBLE")
-_CONTAINERS = {"wav": "WAV", "flac": "FLAC", "ogg": "OGG", "mp3": "MP3"}
-_LOSSY = {"ogg": "VORBIS", "mp3": "MPEG_LAYER_III"}
+__all__ = ["Encoding", "check_subtype", "choose_encoding"]
 
 # What decoders call the depths, by what libsndfile calls them.
 _DEPTHS = {
@@ -51,19 +47,19 @@ class Encoding:
     @property
     def bits(self) -> int | None:
         """Bits of an integer encoding, None for floats and lossy ones."""
-        return _BITS.get(self.subtype)
+        known = SUBTYPES.get(self.subtype)
+        return known.bits if known else None
 
     @property
     def bytes_per_sample(self) -> float:
         """Bytes of one sample of one channel, at most."""
-        if self.bits:
-            return self.bits / 8
-        return {"FLOAT": 4.0, "DOUBLE": 8.0}.get(self.subtype, 1.5)
+        known = SUBTYPES.get(self.subtype)
+        return float(known.size) if known else 1.5
 
     @property
     def is_float(self) -> bool:
         """Whether samples beyond full scale survive."""
-        return self.subtype in _FLOATS
+        return self.subtype in SUBTYPES and self.bits is None
 
     def excess(self, audio: Audio) -> float:
         """How far samples go beyond what the encoding holds: above 1, they would clip.
@@ -98,7 +94,11 @@ class Encoding:
         return np.clip(np.rint(audio.astype(np.float64) * full), -full, full - 1) / full
 
 
-def choose_encoding(info: AudioInfo, options: StemConfig) -> Encoding:
+def choose_encoding(
+    info: AudioInfo,
+    format: str = "wav",  # noqa: A002 - the field's own word
+    subtype: str | None = None,
+) -> Encoding:
     """Choose the form of the stems.
 
     Without a wish it is that of the input: its bit depth, or float. What a lossy codec holds has no depth; it
@@ -106,41 +106,47 @@ def choose_encoding(info: AudioInfo, options: StemConfig) -> Encoding:
 
     Args:
         info: The input.
-        options: What the user wants.
+        format: A name of `STEM_FORMATS`.
+        subtype: The wished encoding.
 
     Raises:
         UsageError: If the format does not have the wished encoding.
+        AudioError: If it cannot hold the input's rate or number of channels.
 
     Example:
         >>> from pathlib import Path
         >>> info = AudioInfo(Path("a.wav"), 44100, 2, 0, "WAV", "PCM_24")
-        >>> choose_encoding(info, StemConfig()).subtype
+        >>> choose_encoding(info).subtype
         'PCM_24'
     """
-    check_options(options)
-    subtype = options.subtype or _natural_subtype(info.subtype, options.format)
-    return Encoding(_CONTAINERS[options.format], subtype)
+    check_subtype(format, subtype)
+    row = FORMATS[format]
+    if row.rates and info.sample_rate not in row.rates:
+        raise AudioError(
+            f"{format} cannot hold the stems of '{info.path}'",
+            found=f"{info.sample_rate} Hz",
+            expected=f"one of {', '.join(map(str, sorted(row.rates)))} Hz",
+            advice="Choose another --format, such as flac.",
+        )
+    if info.channels > row.most_channels:
+        raise AudioError(
+            f"{format} cannot hold the stems of '{info.path}'",
+            found=f"{info.channels} channels",
+            expected=f"at most {row.most_channels}",
+            advice="Choose another --format, such as wav.",
+        )
+    return Encoding(row.container, subtype or row.natural_subtype(_DEPTHS.get(info.subtype, info.subtype)))
 
 
-def check_options(options: StemConfig) -> None:
+def check_subtype(format: str, subtype: str | None) -> None:  # noqa: A002 - the field's own word
     """Refuse an encoding that the wished format does not have.
 
     Raises:
         UsageError: If it has not.
     """
-    container = _CONTAINERS[options.format]
-    if options.subtype and not soundfile.check_format(container, options.subtype):
+    container = FORMATS[format].container
+    if subtype and not soundfile.check_format(container, subtype):
         raise UsageError(
-            f"--subtype is {options.subtype}: {options.format} has no such encoding",
+            f"--subtype is {subtype}: {format} has no such encoding",
             expected=f"one of {', '.join(soundfile.available_subtypes(container))}",
         )
-
-
-def _natural_subtype(subtype: str, format: str) -> str:  # noqa: A002 - the field's own word
-    if format in _LOSSY:
-        return _LOSSY[format]
-    own = _DEPTHS.get(subtype, subtype)
-    depth = own if own in _BITS or own in _FLOATS else "PCM_16"
-    if format == "flac":
-        return {"PCM_U8": "PCM_S8", "PCM_16": "PCM_16"}.get(depth, "PCM_24")
-    return depth
