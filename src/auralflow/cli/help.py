@@ -10,7 +10,6 @@ from typing import Annotated, Any, get_args, get_origin
 from cyclopts import App, Group, Parameter
 from pydantic import create_model
 
-from auralflow.cli.parameters import Flatten
 from auralflow.config import LossConfig, ScoreConfig, Settings, TrainConfig
 
 __all__ = ["DATA", "MODELS", "OPTIONS", "PROGRAM", "SETTING_GROUPS", "SONGS", "add_command"]
@@ -43,7 +42,7 @@ SETTING_GROUPS: Mapping[str, Mapping[str, str]] = {
         "Remixing and augmentation": "remix remix_level silence_threshold keep_silence over_mixture "
         "over_mixture_voiceless gain gain_range "
         "channel_swap sign_flip time_shift time_shift_range equalizer equalizer_bands equalizer_range "
-        "low_pass low_pass_from repitch",
+        "low_pass low_pass_from repitch produce master",
     },
     "StemConfig": {
         "Part of the song": "start duration",
@@ -125,14 +124,15 @@ def _with_groups(function: Callable[..., Any]) -> Callable[..., Any]:
     parameters = dict(signature.parameters)
     for name, kind in kinds.items():
         grouped = _grouped(kind)
-        parameters[name] = parameters[name].replace(annotation=Annotated[grouped, Flatten], default=grouped())
+        (look,) = get_args(parameters[name].annotation)[1:]
+        parameters[name] = parameters[name].replace(annotation=Annotated[grouped, look], default=grouped())
     command.__signature__ = signature.replace(parameters=list(parameters.values()))  # type: ignore[attr-defined]
     command.__annotations__ = {name: parameter.annotation for name, parameter in parameters.items()}
     return command
 
 
 def _settings_type(annotation: Any) -> type[Settings] | None:
-    if get_origin(annotation) is Annotated and Flatten in get_args(annotation):
+    if get_origin(annotation) is Annotated:
         kind = get_args(annotation)[0]
         return kind if isinstance(kind, type) and issubclass(kind, Settings) else None
     return None
