@@ -158,6 +158,8 @@ class Mask(nn.Module):
     def forward(self, logits: Tensor) -> Tensor:
         """Turn logits into a mask."""
         mask: Tensor = self.activation(logits)
+        if isinstance(self.activation, nn.Sigmoid | nn.Softmax):
+            return mask
         if not mask.requires_grad:
             return mask.clamp(0.0, 1.0)
         # The gradient passes the clamp, or a mask that once left [0, 1] would stay there for ever.

@@ -54,7 +54,12 @@ class ConvUnit(nn.Sequential):
 
 
 def _finish(num_channels: int, *, self_normalizing: bool) -> list[nn.Module]:
-    return [nn.SELU()] if self_normalizing else [nn.BatchNorm2d(num_channels), nn.ReLU()]
+    return [nn.SELU()] if self_normalizing else [nn.BatchNorm2d(num_channels), nn.ReLU(inplace=True)]
+
+
+def _added(fresh: Tensor, other: Tensor) -> Tensor:
+    """The sum; in the place of the first, which nothing else holds, where no gradient needs it any more."""
+    return fresh + other if torch.is_grad_enabled() else fresh.add_(other)
 
 
 class DenseOverFrequency(nn.Module):
@@ -84,7 +89,7 @@ class DenseOverFrequency(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Add what the layers make of ``features``."""
         middle = self.finish_narrow(_over_frequency(self.narrow, features))
-        return features + self.finish_wide(_over_frequency(self.widen, middle))  # type: ignore[no-any-return]
+        return _added(self.finish_wide(_over_frequency(self.widen, middle)), features)
 
 
 def _over_frequency(layer: nn.Linear, features: Tensor) -> Tensor:
@@ -123,9 +128,9 @@ class FoldedBlock(nn.Module):
         """Run the block."""
         first = self.first(features)
         if self.same_width:
-            first = first + features
+            first = _added(first, features)
         middle = self.dense(first)
-        return middle + self.second(middle)  # type: ignore[no-any-return]
+        return _added(self.second(middle), middle)
 
 
 class FoldedUp(nn.Module):
@@ -150,7 +155,7 @@ class FoldedUp(nn.Module):
         missing = skip.shape[-1] - features.shape[-1], skip.shape[-2] - features.shape[-2]
         if any(missing):
             features = F.pad(features, (0, missing[0], 0, missing[1]))
-        return self.block(skip + features)  # type: ignore[no-any-return]
+        return self.block(_added(features, skip))  # type: ignore[no-any-return]
 
 
 class DenseOverAll(nn.Module):
@@ -262,13 +267,7 @@ class FoldedNetSimple(nn.Module):
         width = features.shape[1]
         weight, bias = self.head.weight, self.head.bias
         folded = F.conv2d(features, weight[:, :width], bias) + F.conv2d(entrance, weight[:, width:])
-        logits = self._unfold(folded)[..., :num_bins, :num_frames]
-        if logits.shape[-2] < num_bins:
-            # Bins that were left out do as the highest one below them.
-            lost = num_bins - logits.shape[-2]
-            logits = torch.cat(
-                (logits, logits[..., -1:, :].expand(*logits.shape[:-2], lost, num_frames)), dim=-2
-            )
+        logits = self._unfold(folded, num_bins)[..., :num_bins, :num_frames]
         return MaskEstimate(self.mask(self.output_affine(logits)), penalty)
 
     def _fold(self, features: Tensor) -> Tensor:
@@ -276,10 +275,15 @@ class FoldedNetSimple(nn.Module):
         batch, channels, bins, frames = features.shape
         return features.reshape(batch, channels * BANDS, bins // BANDS, frames)
 
-    def _unfold(self, features: Tensor) -> Tensor:
-        """``[B, S * C * 4, F / 4, T]`` to ``[B, S, C, F, T]``."""
+    def _unfold(self, features: Tensor, num_bins: int) -> Tensor:
+        """``[B, S * C * 4, F / 4, T]`` to ``[B, S, C, F, T]``, laid out frame by frame in a single copy."""
         batch, _, rows, frames = features.shape
-        return features.reshape(batch, self.num_targets, self.num_channels, BANDS * rows, frames)
+        shape = (batch, self.num_targets, self.num_channels, BANDS, rows, frames)
+        bands = list(features.reshape(shape).transpose(-1, -2).unbind(3))
+        if (lost := num_bins - self.used_bins) > 0:
+            # Bins that were left out do as the highest one below them.
+            bands.append(bands[-1][..., -1:].expand(*bands[-1].shape[:-1], lost))
+        return torch.cat(bands, dim=-1).transpose(-1, -2)
 
 
 class FoldedNetLSTM(FoldedNetSimple):
