@@ -1,94 +1,141 @@
-"""``auralflow config``."""
+"""``auralflow config``: a command for each net, with that net's options."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
-from cyclopts import Group, Parameter
+from cyclopts import App, Group, Parameter
 from pydantic import create_model
 
 from auralflow.cli.console import note, result_line, show_settings
+from auralflow.cli.help import OPTIONS, add_command
 from auralflow.cli.parameters import Flatten, switch
-from auralflow.config import (
-    SOURCES,
-    Settings,
-    option_name,
-    parse_settings,
-)
+from auralflow.config import SOURCES, ModelConfig, Settings, option_name, parse_settings
+from auralflow.config.base import split_words
 from auralflow.errors import UsageError
-from auralflow.nets.families import settings_of_net
-from auralflow.nets.unet.config import NetName, RecurrentNetConfig
+from auralflow.nets.families import Family, Net, all_nets
 
-__all__ = ["config"]
+__all__ = ["add_net", "config"]
 
 NOT_OPTIONS = ("format_version", "family", "net", "targets", "overlap")
-
-if TYPE_CHECKING:
-    ModelOptions = Settings
-else:
-    # The options of every net; the net that is chosen says which of them count.
-    ModelOptions = create_model(
-        "ModelOptions",
-        __base__=Settings,
-        **{
-            name: (field.annotation, field)
-            for name, field in RecurrentNetConfig.model_fields.items()
-            if name not in NOT_OPTIONS
-        },
-    )
-
 TARGETS = Group("Targets", sort_key=0)
 
+config = App(
+    name="config",
+    help="Configure a new model: write model.json to its folder. Each net is a command with its own options.",
+    help_epilogue="The options of a net: auralflow config NET --help",
+    group_parameters=OPTIONS,
+)
 
-def config(  # noqa: PLR0913 - the options of a command are its arguments
-    net: NetName,
-    /,
+
+def add_net(family: Family, net: Net) -> None:
+    """Make a net a command of ``auralflow config``."""
+    add_command(config, _command(family, net), name=net.name)
+
+
+def _command(family: Family, net: Net) -> Callable[..., None]:
+    def command(  # noqa: PLR0913 - the options of a command are its arguments
+        *,
+        save: Annotated[Path, Parameter(help="Folder of the model.")] = Path("my_model"),
+        display: Annotated[bool, switch("Show the settings and the number of parameters.")] = False,
+        force: Annotated[
+            bool,
+            switch("Replace a model in that folder; it moves to a folder previous-TIME."),
+        ] = False,
+        vocals: Annotated[bool, switch("Estimate the vocals.", group=TARGETS)] = False,
+        drums: Annotated[bool, switch("Estimate the drums.", group=TARGETS)] = False,
+        bass: Annotated[bool, switch("Estimate the bass.", group=TARGETS)] = False,
+        other: Annotated[bool, switch("Estimate everything else.", group=TARGETS)] = False,
+        targets: Annotated[
+            tuple[str, ...],
+            Parameter(help="Estimate these, as in guitar,piano.", group=TARGETS, show_default=False),
+        ] = (),
+        options: Settings,
+    ) -> None:
+        flags = dict(zip(SOURCES, (vocals, drums, bass, other), strict=True))
+        names = (*(name for name, on in flags.items() if on), *split_words(targets))
+        _configure(family, net, tuple(dict.fromkeys(names)), options, save=save, display=display, force=force)
+
+    kind = create_model("ModelOptions", __base__=Settings, **_fields(family, net))
+    command.__annotations__["options"] = Annotated[kind, Flatten]
+    command.__kwdefaults__ = {**(command.__kwdefaults__ or {}), "options": kind()}
+    command.__doc__ = _about(family, net)
+    return command
+
+
+def _about(family: Family, net: Net) -> str:
+    targets = "" if _own_targets(net) else " --vocals"
+    return (
+        f"{net.summary[:1].upper()}{net.summary[1:]}.\n\n"
+        f"Writes the settings of a new {net.name} to model.json in its folder. Source: {family.citation}\n\n"
+        "Examples\n--------\n"
+        f"auralflow config {net.name} --save my_model{targets}\n"
+        f"auralflow config {net.name} --save duo --targets guitar,piano --num-channels 2"
+    )
+
+
+def _fields(family: Family, net: Net) -> dict[str, Any]:
+    """The options of a net. Those of its relatives are hidden: one command line shall do for all of them."""
+    own = net.settings.model_fields
+    fields = {name: _option(net, name, field) for name, field in own.items() if name not in NOT_OPTIONS}
+    for relative in family.nets:
+        for name, field in relative.settings.model_fields.items():
+            if name not in own:
+                hidden = field._copy()
+                hidden.json_schema_extra = {"hidden": True}
+                fields[name] = (field.annotation, hidden)
+    return fields
+
+
+def _option(net: Net, name: str, field: Any) -> tuple[Any, Any]:
+    changed = field._copy()
+    if name in net.presets:
+        changed.default = net.presets[name]
+    return field.annotation, changed
+
+
+def _own_targets(net: Net) -> tuple[str, ...]:
+    """What a net estimates if nothing is chosen; nothing for one that can estimate anything."""
+    usual = ModelConfig.model_fields["targets"].default
+    own: tuple[str, ...] = net.presets.get("targets", net.settings.model_fields["targets"].default)
+    return () if own == usual else own
+
+
+def _configure(
+    family: Family,
+    net: Net,
+    targets: tuple[str, ...],
+    options: Settings,
     *,
-    save: Annotated[Path, Parameter(help="Folder of the model.")] = Path("my_model"),
-    display: Annotated[bool, switch("Show the settings and the number of parameters.")] = False,
-    force: Annotated[
-        bool,
-        switch("Replace a model in that folder; it moves to a folder previous-TIME."),
-    ] = False,
-    vocals: Annotated[bool, switch("Estimate the vocals.", group=TARGETS)] = False,
-    drums: Annotated[bool, switch("Estimate the drums.", group=TARGETS)] = False,
-    bass: Annotated[bool, switch("Estimate the bass.", group=TARGETS)] = False,
-    other: Annotated[bool, switch("Estimate everything else.", group=TARGETS)] = False,
-    options: Annotated[ModelOptions, Flatten] = ModelOptions(),  # noqa: B008 - frozen
+    save: Path,
+    display: bool,
+    force: bool,
 ) -> None:
-    r"""Configure a new model: write model.json to its folder.
-
-    Parameters
-    ----------
-    net
-        Architecture.
-
-    Examples
-    --------
-    auralflow config SpectrogramNetSimple --save my_model --vocals
-    auralflow config SpectrogramNetVAE --save four_stems \
-      --vocals --drums --bass --other --num-channels 2 \
-      --num-fft 2048 --window-size 2048 --hop-length 1024
-    """
-    wanted = dict(zip(SOURCES, (vocals, drums, bass, other), strict=True))
-    targets = [name for name, on in wanted.items() if on]
+    targets = targets or _own_targets(net)
     if not targets:
-        raise UsageError("no target was chosen", expected="one or more of --vocals --drums --bass --other")
-    kind = settings_of_net(net)
+        raise UsageError(
+            "no target was chosen",
+            expected="one or more of --vocals --drums --bass --other, or --targets guitar,piano",
+        )
     typed = options.model_dump(include=options.model_fields_set)
-    unused = [option_name(name) for name in typed if name not in kind.model_fields]
+    known = net.settings.model_fields
+    unused = [option_name(name) for name in typed if name not in known]
     if unused:
-        note(f"{', '.join(unused)}: no effect on {net}, not stored")
-    values = {name: value for name, value in typed.items() if name in kind.model_fields}
-    settings = parse_settings(kind, {"net": net, "targets": targets, **values})
+        note(f"{', '.join(unused)}: no effect on {net.name}, not stored")
+    values = {name: value for name, value in typed.items() if name in known}
+    chosen = {**net.presets, "family": family.name, "net": net.name, "targets": targets, **values}
+    settings = parse_settings(net.settings, chosen)
 
-    from auralflow.models.folder import create_model_folder
+    from auralflow.models.folder import MODEL_FILE, count_parameters, create_model_folder
 
     previous = create_model_folder(save, settings, force=force)
     if previous:
         note(f"the earlier model was moved to {previous}")
     if display:
-        from auralflow.models.folder import count_parameters
-
         shown = settings.model_dump(mode="json")
-        show_settings(str(save / "model.json"), shown | {"parameters": f"{count_parameters(settings):,}"})
-    result_line(f"wrote {save / 'model.json'}")
+        show_settings(str(save / MODEL_FILE), shown | {"parameters": f"{count_parameters(settings):,}"})
+    result_line(f"wrote {save / MODEL_FILE}")
+
+
+for _family, _net in all_nets():
+    add_net(_family, _net)

@@ -27,7 +27,7 @@ SETTING_GROUPS: Mapping[str, Mapping[str, str]] = {
         "Audio": "num_channels sample_length sample_rate",
         "Transform": "num_fft window_size hop_length",
         "Net": "num_hidden_channels dropout_p normalize_input normalize_output mask_act_fn leak_factor",
-        "Recurrent nets only": "recurrent_depth hidden_size input_axis",
+        "Recurrent stack": "recurrent_depth hidden_size input_axis",
     },
     "TrainConfig": {
         "Length of the training": "max_epochs stop_patience max_plateaus min_delta select checkpoint_minutes",
@@ -150,6 +150,8 @@ def _grouped(kind: type[Settings]) -> type[Settings]:
     fields: dict[str, Any] = {}
     for name, field in kind.model_fields.items():
         look: dict[str, Any] = {}
+        if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("hidden"):
+            look["show"] = False
         if title := titles.get(name):
             look["group"] = Group(title, sort_key=10 + order.index(title))
         if field.default is False or field.default == ():

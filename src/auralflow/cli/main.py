@@ -14,7 +14,6 @@ from pydantic import ValidationError
 from auralflow import __version__
 from auralflow.cli.app_command import app as app_command
 from auralflow.cli.completion_command import completion
-from auralflow.cli.config_command import config
 from auralflow.cli.console import cannot_print, error_line, help_console, note, set_messages, stderr
 from auralflow.cli.data_command import data
 from auralflow.cli.doctor_command import doctor
@@ -29,9 +28,8 @@ from auralflow.cli.plot_command import plot
 from auralflow.cli.separate_command import separate
 from auralflow.cli.synth_command import synth
 from auralflow.cli.train_command import train
-from auralflow.config import TrainConfig, option_name, settings_error
+from auralflow.config import Settings, TrainConfig, option_name, settings_error
 from auralflow.errors import AuralflowError, ExitCode, UnexpectedError, UsageError
-from auralflow.nets.unet import RecurrentNetConfig
 
 __all__ = ["app", "main"]
 
@@ -63,7 +61,13 @@ add_command(app, plot, group=SONGS)
 add_command(app, models, group=MODELS)
 add_command(app, download, group=MODELS)
 add_command(app, import_files, name="import", group=MODELS)
-add_command(app, config, group=MODELS)
+app.command(
+    "auralflow.cli.config_command:config",
+    name="config",
+    help="Configure a new model: write model.json to its folder.",
+    sort_key=len(app.resolved_commands()),
+    group=MODELS,
+)
 add_command(app, train, group=MODELS)
 add_command(app, evaluate, group=MODELS)
 add_command(app, export, group=MODELS)
@@ -152,7 +156,11 @@ def _call(program: App, tokens: Sequence[str]) -> Any:
 def _usage_error(error: CycloptsError | ValidationError) -> UsageError:
     detail: Any = error if isinstance(error, ValidationError) else error.__cause__
     if isinstance(detail, ValidationError):
-        known = [name for kind in (RecurrentNetConfig, TrainConfig) for name in kind.model_fields]
+        # Loaded here and by what `config` needs alone: there are many families.
+        from auralflow.nets.families import all_nets
+
+        kinds: list[type[Settings]] = [*(net.settings for _, net in all_nets()), TrainConfig]
+        known = [name for kind in kinds for name in kind.model_fields]
         return settings_error(detail, known, name=option_name)
     # Where one is suggested, the list of the others only hides it.
     text = re.sub(r"(Did you mean .*?\?) Available commands: .*", r"\1", " ".join(str(error).split()))
