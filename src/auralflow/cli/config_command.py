@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from cyclopts import App, Group, Parameter
 from pydantic import create_model
@@ -13,9 +13,9 @@ from auralflow.cli.parameters import Flatten, switch
 from auralflow.config import SOURCES, ModelConfig, Settings, option_name, parse_settings
 from auralflow.config.base import split_words
 from auralflow.errors import UsageError
-from auralflow.nets.families import Family, Net, all_nets
+from auralflow.nets.families import FAMILIES, Family, Net, all_nets, find_family
 
-__all__ = ["add_net", "config"]
+__all__ = ["add_net", "config", "with_family"]
 
 NOT_OPTIONS = ("format_version", "family", "net", "targets", "overlap")
 TARGETS = Group("Targets", sort_key=0)
@@ -23,7 +23,8 @@ TARGETS = Group("Targets", sort_key=0)
 config = App(
     name="config",
     help="Configure a new model: write model.json to its folder. Each net is a command with its own options.",
-    help_epilogue="The options of a net: auralflow config NET --help",
+    help_epilogue="The options of a net: auralflow config NET --help\n\n"
+    "A net of another package, whose code is trusted then: auralflow config NET --family FAMILY",
     group_parameters=OPTIONS,
 )
 
@@ -31,6 +32,33 @@ config = App(
 def add_net(family: Family, net: Net) -> None:
     """Make a net a command of ``auralflow config``."""
     add_command(config, _command(family, net), name=net.name)
+
+
+def with_family(tokens: tuple[str, ...]) -> tuple[str, ...]:
+    """Take ``--family NAME`` out of a command line, and make that family's nets commands.
+
+    Raises:
+        UsageError: If there is no such family.
+    """
+    for index, token in enumerate(tokens):
+        option, _, name = token.partition("=")
+        if option == "--family":
+            taken = 1 if name else 2
+            name = name or "".join(tokens[index + 1 : index + 2])
+            if name not in FAMILIES:
+                family = find_family(name, trust_code=name)
+                for net in family.nets:
+                    if any(net.name == own.name for _, own in all_nets()):
+                        raise UsageError(
+                            f"the family of nets {name!r} has a net {net.name!r}",
+                            found="a name that a net of auralflow has",
+                        )
+                    if net.name in config:
+                        # Of an earlier command in the same process.
+                        del config[net.name]
+                    add_net(family, net)
+            return tokens[:index] + tokens[index + taken :]
+    return tokens
 
 
 def _command(family: Family, net: Net) -> Callable[..., None]:
@@ -64,20 +92,26 @@ def _command(family: Family, net: Net) -> Callable[..., None]:
 
 
 def _about(family: Family, net: Net) -> str:
+    source = f"Source: {family.citation}" if family.citation else ""
     targets = "" if _own_targets(net) else " --vocals"
     return (
         f"{net.summary[:1].upper()}{net.summary[1:]}.\n\n"
-        f"Writes the settings of a new {net.name} to model.json in its folder. Source: {family.citation}\n\n"
+        f"{family.title}. Writes the settings of a new {net.name} to model.json in its folder. {source}\n\n"
         "Examples\n--------\n"
         f"auralflow config {net.name} --save my_model{targets}\n"
-        f"auralflow config {net.name} --save duo --targets guitar,piano --num-channels 2"
+        f"auralflow config {net.name} --save duo \\\n  --targets guitar,piano"
     )
 
 
 def _fields(family: Family, net: Net) -> dict[str, Any]:
     """The options of a net. Those of its relatives are hidden: one command line shall do for all of them."""
     own = net.settings.model_fields
-    fields = {name: _option(net, name, field) for name, field in own.items() if name not in NOT_OPTIONS}
+    fields = {
+        name: _option(net, name, field)
+        for name, field in own.items()
+        # What has one value only is no choice.
+        if name not in NOT_OPTIONS and len(get_args(field.annotation)) != 1
+    }
     for relative in family.nets:
         for name, field in relative.settings.model_fields.items():
             if name not in own:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from auralflow.cli.console import file_progress, note, result_line, show_comparison, stderr
-from auralflow.cli.parameters import Flatten
+from auralflow.cli.parameters import FamilyName, Flatten, TrustCode
 from auralflow.cli.plain import one_line
 from auralflow.config import EvaluateConfig
 from auralflow.errors import ExitCode, UsageError
@@ -17,6 +17,8 @@ __all__ = ["evaluate"]
 
 def evaluate(
     *paths: Path,
+    family: FamilyName = None,
+    trust_code: TrustCode = False,
     options: Annotated[EvaluateConfig, Flatten] = EvaluateConfig(),  # noqa: B008 - frozen
 ) -> int:
     """Score models on a dataset, per track and target, between floor and ceiling.
@@ -44,7 +46,7 @@ def evaluate(
     from auralflow.evaluation.scoring import Extras
     from auralflow.metrics.table import OPTIONS
 
-    systems, scored = _systems(models, options)
+    systems, scored = _systems(models, options, family or trust_code)
     with file_progress() as progress:
         task = progress.add_task("", total=1.0)
         comparison = compare(
@@ -74,7 +76,9 @@ def _is_file(path: Path) -> bool:
     return path.suffix.lower() == ".json"
 
 
-def _systems(models: list[Path], options: EvaluateConfig) -> tuple[list["System"], list[Path]]:
+def _systems(
+    models: list[Path], options: EvaluateConfig, trust_code: bool | str
+) -> tuple[list["System"], list[Path]]:
     """The systems, and the folders that hold scores of museval instead of stems."""
     from auralflow.cli.pretrained import open_model
     from auralflow.config import SOURCES
@@ -83,7 +87,7 @@ def _systems(models: list[Path], options: EvaluateConfig) -> tuple[list["System"
 
     systems: list[System] = []
     for path, name in zip(models, _own_names([*models, *options.estimates]), strict=False):
-        systems.append(ModelSystem(Separator(open_model(path), options), name))
+        systems.append(ModelSystem(Separator(open_model(path, trust_code=trust_code), options), name))
     targets = list(dict.fromkeys(target for system in systems for target in system.targets)) or SOURCES
     scored = []
     for path, name in zip(

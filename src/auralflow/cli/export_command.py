@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from auralflow.cli.console import result_line
+from auralflow.cli.parameters import FamilyName, TrustCode
 
 __all__ = ["export"]
 
 
-def export(model: str, file: Path, /) -> None:
+def export(model: str, file: Path, /, *, family: FamilyName = None, trust_code: TrustCode = False) -> None:
     """Write the net of a model as an ONNX file: from magnitude spectrograms to masks.
 
     Parameters
@@ -24,5 +25,5 @@ def export(model: str, file: Path, /) -> None:
     from auralflow.cli.pretrained import open_model
     from auralflow.models.export import export_onnx
 
-    export_onnx(open_model(model), file)
+    export_onnx(open_model(model, trust_code=family or trust_code), file)
     result_line(f"wrote {file}")

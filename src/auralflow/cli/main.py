@@ -127,7 +127,8 @@ def main(tokens: Sequence[str] | None = None, *, interrupted: Callable[[], bool]
     """
     set_messages()
     try:
-        code = int(_call(app.meta, sys.argv[1:] if tokens is None else tokens) or ExitCode.DONE)
+        typed = tuple(sys.argv[1:] if tokens is None else tokens)
+        code = int(_call(app.meta, _with_commands(typed)) or ExitCode.DONE)
     except KeyboardInterrupt:
         stderr.print("stopped")
         code = ExitCode.INTERRUPTED
@@ -137,6 +138,15 @@ def main(tokens: Sequence[str] | None = None, *, interrupted: Callable[[], bool]
             return ExitCode.INTERRUPTED
         code = _fail(_one_line(error))
     return code or (ExitCode.FAILED if cannot_print() else ExitCode.DONE)
+
+
+def _with_commands(tokens: tuple[str, ...]) -> tuple[str, ...]:
+    """Make the nets commands that ``config --family`` asks for, before anything looks for them."""
+    if next((token for token in tokens if not token.startswith("-")), "") != "config":
+        return tokens
+    from auralflow.cli.config_command import with_family
+
+    return with_family(tokens)
 
 
 def _one_line(error: Exception) -> AuralflowError:

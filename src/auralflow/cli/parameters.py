@@ -1,8 +1,10 @@
 """How settings become options."""
 
+from typing import Annotated
+
 from cyclopts import Group, Parameter
 
-__all__ = ["Flatten", "switch"]
+__all__ = ["FamilyName", "Flatten", "TrustCode", "switch"]
 
 Flatten = Parameter(name="*")
 """The fields of a settings class as options of the command itself."""
@@ -14,3 +16,20 @@ def switch(text: str, *, group: Group | None = None) -> Parameter:
         # A group of None would hide the option from the help.
         return Parameter(help=text, negative=(), show_default=False)
     return Parameter(help=text, negative=(), show_default=False, group=group)
+
+
+FAMILIES = Group("Families of other packages", sort_key=90)
+
+FamilyName = Annotated[
+    str | None,
+    Parameter(
+        help="Trust the code of this family of nets of an installed package: entry point or module:object.",
+        group=FAMILIES,
+    ),
+]
+"""A family of nets that is not auralflow's own."""
+
+TrustCode = Annotated[
+    bool, switch("Trust the code of any installed package that the model names.", group=FAMILIES)
+]
+"""Whether code of other packages may run."""

@@ -39,10 +39,10 @@ def download_progress(name: str) -> Iterator[Callable[[int, int], None]]:
             progress.stop()
 
 
-def open_model(model: str | Path) -> "SeparationModel":
+def open_model(model: str | Path, *, trust_code: bool | str = False) -> "SeparationModel":
     """Load a model of a folder or of a pretrained name, which is downloaded where it must be."""
     from auralflow.models import load
 
     note_hidden_name(model)
     with download_progress(str(model)) as on_progress:
-        return load(model, on_progress=on_progress)
+        return load(model, on_progress=on_progress, trust_code=trust_code)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from auralflow.cli.console import error_line, file_progress, print_json, result_line, stderr
-from auralflow.cli.parameters import Flatten, switch
+from auralflow.cli.parameters import FamilyName, Flatten, TrustCode, switch
 from auralflow.cli.plain import one_line
 from auralflow.config import SOURCES, SeparateConfig
 from auralflow.errors import AuralflowError, ExitCode, NotFoundError, UsageError
@@ -23,6 +23,8 @@ def separate(
         bool, switch("Only tell what would be done, how long it takes and whether the disk can hold it.")
     ] = False,
     json: Annotated[bool, switch("Print the result as JSON.")] = False,
+    family: FamilyName = None,
+    trust_code: TrustCode = False,
     options: Annotated[SeparateConfig, Flatten] = SeparateConfig(),  # noqa: B008 - frozen
 ) -> int:
     """Separate songs, or folders of songs, into stems.
@@ -58,7 +60,7 @@ def separate(
 
     check_subtype(options.format, options.subtype)
     songs = find_songs(paths)
-    separator = Separator(open_model(model), options)
+    separator = Separator(open_model(model, trust_code=family or trust_code), options)
     if dry_run:
         return _plan(separator, songs, options, force=force, json=json)
     try:

@@ -6,14 +6,14 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from auralflow.cli.console import IS_FIRST_PROCESS, note, result_line, show_settings
-from auralflow.cli.parameters import Flatten, switch
+from auralflow.cli.parameters import FamilyName, Flatten, TrustCode, switch
 from auralflow.config import TrainConfig, parse_settings, read_settings
 from auralflow.errors import ExitCode, UsageError
 
 __all__ = ["train"]
 
 
-def train(
+def train(  # noqa: PLR0913 - the options of a command are its arguments
     model: Path,
     dataset: Path,
     /,
@@ -27,6 +27,8 @@ def train(
         str | None,
         Parameter(help="Folder of a model, or name of a pretrained one, whose weights are the start."),
     ] = None,
+    family: FamilyName = None,
+    trust_code: TrustCode = False,
     options: Annotated[TrainConfig, Flatten] = TrainConfig(),  # noqa: B008 - frozen
 ) -> int:
     """Train a model on a MUSDB-shaped dataset.
@@ -53,12 +55,15 @@ def train(
     stored = read_settings(model / TRAINER_FILE) if (model / TRAINER_FILE).is_file() else {}
     typed = options.model_dump(include=options.model_fields_set)
     settings = parse_settings(TrainConfig, stored | typed, source=str(model / TRAINER_FILE))
+    trusted = family or trust_code
     if init:
-        _find_start(init)
+        _find_start(init, trusted)
     # Of several processes one writes.
     prepared = None
     if IS_FIRST_PROCESS:
-        prepared = prepare_folder(model, dataset, settings, resume=resume, force=force, initial=init)
+        prepared = prepare_folder(
+            model, dataset, settings, resume=resume, force=force, initial=init, trust_code=trusted
+        )
         if prepared.previous:
             note(f"the earlier training was moved to {prepared.previous}")
     if display:
@@ -78,6 +83,7 @@ def train(
             initial=init,
             callbacks=[progress],
             prepared=prepared,
+            trust_code=trusted,
         )
     if trainer.was_stopped:
         note(f"stopped in epoch {trainer.state.epoch + 1}; go on with --resume")
@@ -101,11 +107,11 @@ def _refuse_name(model: Path) -> None:
         )
 
 
-def _find_start(model: str) -> None:
+def _find_start(model: str, trust_code: bool | str) -> None:
     """Get the weights that training starts from before it changes anything."""
     from auralflow.cli.pretrained import download_progress, note_hidden_name
     from auralflow.models.loading import find_model
 
     note_hidden_name(model)
     with download_progress(model) as on_progress:
-        find_model(model, on_progress=on_progress)
+        find_model(model, on_progress=on_progress, trust_code=trust_code)

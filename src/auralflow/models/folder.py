@@ -85,13 +85,16 @@ def set_aside(folder: Path, names: Iterable[str]) -> Path:
     return previous
 
 
-def read_model_config(folder: str | Path) -> ModelConfig:
+def read_model_config(folder: str | Path, *, trust_code: bool | str = False) -> ModelConfig:
     """Read the settings of a model folder.
 
     Args:
         folder: A folder with a ``model.json``.
+        trust_code: The name of the family of nets whose code may run although it is not auralflow's own, or
+            whether that of any may.
 
     Raises:
+        UsageError: If it needs the code of another package, which may not run.
         NotFoundError: If there is no such folder or no ``model.json`` in it.
         ModelError: If ``model.json`` is broken or of a newer format.
     """
@@ -108,13 +111,13 @@ def read_model_config(folder: str | Path) -> ModelConfig:
             f"'{folder}' is no model folder: it has no {MODEL_FILE}", advice="Make one with: auralflow config"
         )
     try:
-        return _parse_model_config(path)
+        return _parse_model_config(path, trust_code)
     except SettingsError as error:
         # What the user typed was right; what the folder holds is not.
         raise ModelError(str(error)) from None
 
 
-def _parse_model_config(path: Path) -> ModelConfig:
+def _parse_model_config(path: Path, trust_code: bool | str) -> ModelConfig:
     values = read_settings(path)
     version = values.get("format_version")
     if version != FORMAT_VERSION:
@@ -124,7 +127,7 @@ def _parse_model_config(path: Path) -> ModelConfig:
             expected=str(FORMAT_VERSION),
             advice="It is broken or was written by another version of auralflow.",
         )
-    return parse_model_config(values, source=str(path))
+    return parse_model_config(values, source=str(path), trust_code=trust_code)
 
 
 def save_weights(model: SeparationModel | dict[str, Tensor], path: str | Path) -> None:

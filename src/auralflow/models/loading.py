@@ -85,6 +85,7 @@ def find_model(
     registry: Registry | None = None,
     access: Access | None = None,
     on_progress: OnProgress = lambda *_: None,
+    trust_code: bool | str = False,
 ) -> ModelFiles:
     """Find the settings and weights of a model, downloading them if they are nowhere else.
 
@@ -93,8 +94,10 @@ def find_model(
         registry: The pretrained models. Default: those that are installed.
         access: Where weights may come from. Default: what the environment says.
         on_progress: Called with the bytes that have come, and how many there are.
+        trust_code: See `read_model_config`.
 
     Raises:
+        UsageError: If it needs the code of another package, which may not run.
         NotFoundError: If there is no such model.
         ModelError: If its files are broken, or its weights cannot be had.
     """
@@ -107,7 +110,7 @@ def find_model(
                 expected="a model folder, or a name that auralflow models lists",
                 advice="Make one with: auralflow config",
             )
-        return ModelFiles(read_model_config(folder), folder / WEIGHTS_FILE)
+        return ModelFiles(read_model_config(folder, trust_code=trust_code), folder / WEIGHTS_FILE)
     access = access or Access.from_environment()
     public = registry.public_card(str(model))
     if public:
@@ -124,6 +127,7 @@ def load(
     registry: Registry | None = None,
     access: Access | None = None,
     on_progress: OnProgress = lambda *_: None,
+    trust_code: bool | str = False,
 ) -> SeparationModel:
     """Load a trained model, ready to separate.
 
@@ -133,6 +137,8 @@ def load(
         registry: The pretrained models. Default: those that are installed.
         access: Where pretrained weights may come from. Default: what the environment says.
         on_progress: Called with the bytes that have come, and how many there are.
+        trust_code: The name of the family of nets whose code may run although it is not auralflow's own, or
+            whether that of any may.
 
     Returns:
         The model in evaluation mode on the CPU, in float32 whatever its file holds.
@@ -140,7 +146,8 @@ def load(
     Raises:
         NotFoundError: If there is no such model, target or trained weights.
         ModelError: If its files are broken or do not fit together, or its weights cannot be had.
-        UsageError: If its targets depend on one another, and not all of them are wanted.
+        UsageError: If its targets depend on one another, and not all of them are wanted; or if it needs the
+            code of another package, which may not run.
 
     Example:
         >>> import tempfile
@@ -152,7 +159,9 @@ def load(
         >>> load(folder).targets
         ('vocals',)
     """
-    files = find_model(model, registry=registry, access=access, on_progress=on_progress)
+    files = find_model(
+        model, registry=registry, access=access, on_progress=on_progress, trust_code=trust_code
+    )
     # Settings may describe a net that is larger than the machine; its weights say how large it is.
     with limited_to_weights(files.weights):
         loaded = create_model(files.config)

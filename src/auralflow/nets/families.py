@@ -6,12 +6,13 @@ torch either; the nets themselves are loaded when a model is made.
 
 import importlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from auralflow.config import DEFAULT_FAMILY, ModelConfig, parse_settings
 from auralflow.config.base import suggestion
 from auralflow.errors import SettingsError
+from auralflow.nets.strangers import entry_points, load_stranger
 
 if TYPE_CHECKING:
     from auralflow.nets.door import SeparationModel
@@ -110,22 +111,36 @@ def load_object(place: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def find_family(name: str) -> Family:
+def find_family(name: str, *, trust_code: bool | str = False) -> Family:
     """A family by its name.
+
+    Args:
+        name: One of `FAMILIES`; or, for a family of an installed package, ``module:object`` or the name of
+            an entry point of the group ``auralflow.nets``.
+        trust_code: The name of the family whose code may run, or whether that of any may. auralflow's own
+            families need no trust.
 
     Raises:
         SettingsError: If there is no such family.
+        UsageError: If it is not auralflow's own, and its code may not run.
 
     Example:
         >>> find_family("unet").nets[0].name
         'SpectrogramNetSimple'
     """
-    if name not in FAMILIES:
+    if name in FAMILIES:
+        family: Family = load_object(FAMILIES[name])
+        return family
+    known = [*FAMILIES, *entry_points()]
+    if ":" not in name and name not in known:
         raise SettingsError(
-            f"unknown family of nets {name!r}{suggestion(name, list(FAMILIES))}", expected=", ".join(FAMILIES)
+            f"unknown family of nets {name!r}{suggestion(name, known)}", expected=", ".join(known)
         )
-    family: Family = load_object(FAMILIES[name])
-    return family
+    stranger = load_stranger(name, trust_code=trust_code)
+    if not isinstance(stranger, Family):
+        found = type(stranger).__name__
+        raise SettingsError(f"{name!r} is no family of nets", found=found, expected="a Family")
+    return replace(stranger, name=name)
 
 
 def all_nets() -> Iterator[tuple[Family, Net]]:
@@ -166,21 +181,25 @@ def settings_of_net(name: str) -> type[ModelConfig]:
     return find_net(name)[1].settings
 
 
-def parse_model_config(values: Mapping[str, Any], *, source: str = "") -> ModelConfig:
+def parse_model_config(
+    values: Mapping[str, Any], *, source: str = "", trust_code: bool | str = False
+) -> ModelConfig:
     """Check the values of a ``model.json`` against the settings of their net.
 
     Args:
         values: Setting names and values.
         source: File that they come from, for messages.
+        trust_code: See `find_family`.
 
     Raises:
         SettingsError: If the family or the net is unknown, or a setting is unknown or out of range.
+        UsageError: If the family is not auralflow's own, and its code may not run.
 
     Example:
         >>> parse_model_config({"net": "SpectrogramNetLSTM", "hidden_size": 64}).targets
         ('vocals',)
     """
-    family = find_family(str(values.get("family", DEFAULT_FAMILY)))
+    family = find_family(str(values.get("family", DEFAULT_FAMILY)), trust_code=trust_code)
     if "net" not in values:
         expected = ", ".join(net.name for net in family.nets)
         raise SettingsError(f"{source}: net is missing" if source else "net is missing", expected=expected)
@@ -198,4 +217,5 @@ def create_model(config: ModelConfig) -> "SeparationModel":
         >>> create_model(SpectrogramNetConfig(num_hidden_channels=2)).targets
         ('vocals',)
     """
-    return find_family(config.family).create(config)
+    # Settings of a class of its own are there only because the code of their family is.
+    return find_family(config.family, trust_code=type(config) is not ModelConfig).create(config)

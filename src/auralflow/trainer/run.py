@@ -75,6 +75,7 @@ def prepare_folder(
     resume: bool,
     force: bool = False,
     initial: str | Path | None = None,
+    trust_code: bool | str = False,
 ) -> Preparation:
     """Make a model folder ready for a training run and write ``trainer.json``.
 
@@ -85,6 +86,8 @@ def prepare_folder(
         resume: Whether an earlier training is to be continued.
         force: Whether an earlier training is to be moved aside.
         initial: The model that it will start from, which is checked likewise.
+        trust_code: The name of the family of nets whose code may run although it is not auralflow's own, or
+            whether that of any may.
 
     Raises:
         UsageError: If the folder holds a training, and neither ``resume`` nor ``force`` is on.
@@ -93,9 +96,9 @@ def prepare_folder(
         DatasetError: If the dataset cannot be trained on.
     """
     folder, dataset = Path(folder), Path(dataset)
-    config = read_model_config(folder)
+    config = read_model_config(folder, trust_code=trust_code)
     train_tracks, valid_tracks = training_tracks(dataset)
-    start = load(initial) if initial else None
+    start = load(initial, trust_code=trust_code) if initial else None
     if start:
         create_model(config).start_from(start)
     trained = [
@@ -154,6 +157,7 @@ def train(
     initial: str | Path | None = None,
     callbacks: Sequence[Callback] = (),
     prepared: Preparation | None = None,
+    trust_code: bool | str = False,
 ) -> Trainer:
     """Train the model in a folder on a dataset.
 
@@ -166,6 +170,7 @@ def train(
             fit, see `SeparationModel.start_from`. A checkpoint that is resumed counts more.
         callbacks: Who else is told.
         prepared: What `prepare_folder` has read. Default: it is read now.
+        trust_code: See `prepare_folder`.
 
     Returns:
         The trainer, with its final state.
@@ -174,12 +179,13 @@ def train(
         AuralflowError: If the folder or the dataset cannot be used, or training cannot go on.
     """
     folder, dataset = Path(folder), Path(dataset)
-    config = read_model_config(folder)
+    config = read_model_config(folder, trust_code=trust_code)
     # Before the weights are drawn, so that the same command makes the same model.
     torch.manual_seed(settings.seed)
     model = create_model(config)
     if initial and not (resume and has_checkpoint(folder)):
-        _start_from(model, prepared.start if prepared and prepared.start else load(initial), initial)
+        source = prepared.start if prepared else None
+        _start_from(model, source or load(initial, trust_code=trust_code), initial)
     trainer = Trainer(model, settings, folder=folder, callbacks=callbacks)
     rank, world_size = trainer.accelerator.process_index, trainer.accelerator.num_processes
     if trainer.accelerator.is_main_process:

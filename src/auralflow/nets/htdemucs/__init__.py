@@ -9,8 +9,8 @@ FAMILY = Family(
     name="htdemucs",
     title="Hybrid Demucs: spectrogram and waveform together",
     nets=(
-        Net("HTDemucs", HTDemucsConfig, "with a transformer, 42 million parameters"),
-        Net("HDemucs", HDemucsConfig, "without, 84 million parameters"),
+        Net("HTDemucs", HTDemucsConfig, "Hybrid Demucs with a transformer, 42 million parameters"),
+        Net("HDemucs", HDemucsConfig, "Hybrid Demucs without a transformer, 84 million parameters"),
     ),
     model="auralflow.nets.htdemucs.model:HybridDemucsModel",
     reader="auralflow.nets.htdemucs.reader:READER",

@@ -9,8 +9,8 @@ FAMILY = Family(
     name="roformer",
     title="RoFormers: transformers over time and bands, complex masks",
     nets=(
-        Net("BSRoformer", BSRoformerConfig, "bands side by side"),
-        Net("MelBandRoformer", MelBandRoformerConfig, "overlapping bands on the mel scale"),
+        Net("BSRoformer", BSRoformerConfig, "RoFormer over bands side by side"),
+        Net("MelBandRoformer", MelBandRoformerConfig, "RoFormer over overlapping bands on the mel scale"),
     ),
     model="auralflow.nets.roformer.model:RoformerModel",
     reader="auralflow.nets.roformer.reader:READER",
