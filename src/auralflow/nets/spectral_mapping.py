@@ -54,7 +54,7 @@ class CroppedSTFT(CenteredSTFT):
 
     Example:
         >>> transform = CroppedSTFT(512, 128, num_bins=192, frame_multiple=8)
-        >>> list(transform(torch.randn(2, 1000)).shape)
+        >>> list(transform(torch.randn(2, 890)).shape)
         [2, 192, 8]
     """
 

@@ -44,6 +44,15 @@ class HybridDemucsConfig(ModelConfig):
         description="First layer with norms, and with recurrence and attention in its residual branch.",
     )
 
+    @model_validator(mode="after")
+    def _check_branches(self) -> Self:
+        if self.num_hidden_channels < self.branch_compress:
+            raise ValueError(
+                f"--branch-compress is {self.branch_compress:g}: at most --num-hidden-channels "
+                f"({self.num_hidden_channels})"
+            )
+        return self
+
 
 class HTDemucsConfig(HybridDemucsConfig):
     """Settings of a Hybrid Transformer Demucs; the defaults are those of the published htdemucs."""

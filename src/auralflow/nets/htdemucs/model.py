@@ -21,9 +21,10 @@ class HybridDemucsModel(SeparationModel):
         config: Settings of the model.
 
     Example:
+        >>> import torch
         >>> config = HTDemucsConfig(
-        ...     num_hidden_channels=4, transformer_depth=1, transformer_channels=16, transformer_heads=2,
-        ...     sample_length=0.5,
+        ...     num_hidden_channels=4, branch_compress=2, transformer_depth=1, transformer_channels=16,
+        ...     transformer_heads=2, sample_length=0.5,
         ... )
         >>> model = HybridDemucsModel(config).eval()
         >>> list(model(torch.randn(1, 2, 10000)).audio.shape)

@@ -21,6 +21,7 @@ class MDX23CModel(SeparationModel):
         config: Settings of the model.
 
     Example:
+        >>> import torch
         >>> config = MDX23CConfig(
         ...     num_fft=512, hop_length=128, num_bins=256, num_scales=2, num_hidden_channels=4, growth=4
         ... )

@@ -21,6 +21,7 @@ class MDXNetModel(SeparationModel):
         config: Settings of the model.
 
     Example:
+        >>> import torch
         >>> config = MDXNetConfig(num_fft=512, hop_length=128, num_bins=256, num_stages=2, growth=4)
         >>> list(MDXNetModel(config).eval()(torch.randn(1, 2, 3000)).audio.shape)
         [1, 1, 2, 3000]

@@ -49,6 +49,7 @@ class TFCTDF2(nn.Module):
         - Output: the same
 
     Example:
+        >>> import torch
         >>> net = TFCTDF2(MDXNetConfig(num_bins=64, growth=4, num_stages=2))
         >>> list(net(torch.randn(1, 4, 64, 8)).shape)
         [1, 4, 64, 8]
