@@ -26,6 +26,7 @@ from auralflow.config import (
     TrainConfig,
     option_name,
 )
+from auralflow.effects.augmentations import AUGMENTATIONS
 from auralflow.losses import LOSSES
 from auralflow.metrics import METRICS
 from auralflow.nets.unet import RecurrentNetConfig, SpectrogramNetConfig
@@ -120,9 +121,24 @@ def _filled(text: str, bodies: Mapping[str, str]) -> str:
     return text
 
 
+def augmentations_table() -> str:
+    """One Markdown row per augmentation: what it does, how often and how much, with the defaults."""
+    rows = []
+    for kind in AUGMENTATIONS:
+        told = {name: f"`{option_name(name)} {field.default}`" for name, (_, field) in kind.options.items()}
+        rows.append(f"| {kind.what} | {told[kind.name]} | {kind.amount.format(**told)} |")
+    return "\n".join(["| change | how often | how much |", "|---|---|---|", *rows])
+
+
+def filled_data(text: str) -> str:
+    """The page about data with its table written anew."""
+    return _filled(text, {"augmentations": augmentations_table()})
+
+
 PAGES: Mapping[Path, Callable[[str], str]] = {
     README: filled,
     README.parent / "docs" / "evaluation.md": filled_evaluation,
+    README.parent / "docs" / "data.md": filled_data,
 }
 
 

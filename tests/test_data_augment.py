@@ -13,17 +13,19 @@ from scipy.signal import butter, sosfilt, sosfreqz
 
 from auralflow.config import AugmentConfig, PrepareConfig, TrainConfig
 from auralflow.datasets import TrainingChunks, training_tracks
-from auralflow.datasets.augment import (
-    Band,
-    Change,
-    apply_change,
-    draw_change,
-    low_pass_sections,
-    peak_section,
-)
+from auralflow.datasets.augment import Change, apply_change, draw_change
 from auralflow.datasets.prepare import prepare
 from auralflow.datasets.remix import Moment
 from auralflow.datasets.stems import read_stem
+from auralflow.effects.augmentations import (
+    AUGMENTATIONS,
+    ChannelSwap,
+    Equalizer,
+    Gain,
+    LowPass,
+    SignFlip,
+)
+from auralflow.effects.filters import Band, low_pass_sections, peak_section
 from auralflow.errors import DatasetError
 from auralflow.nets.unet import SpectrogramNetConfig
 
@@ -84,14 +86,15 @@ def test_the_low_pass_is_the_butterworth_filter_of_scipy(frequency):
 def test_every_filter_that_can_be_drawn_is_stable_and_clean(seed, rate):
     everything = AugmentConfig(equalizer=1, low_pass=1, equalizer_range=24, equalizer_bands=8)
     change = draw_change(everything, np.random.default_rng(seed), round(rate))
-    sections = [peak_section(band, round(rate)) for band in change.bands]
-    sections += low_pass_sections(change.low_pass, round(rate))
+    sections = [peak_section(band, round(rate)) for band in change.part(Equalizer).bands]
+    sections += low_pass_sections(change.part(LowPass).frequency, round(rate))
     for section in sections:
         assert np.abs(np.roots(section[3:])).max() < 1
     sound = noise(0.5, seed=seed % 1000, rate=8000).T
-    exact = sosfilt(np.array(sections), sound) * 10 ** (change.gain / 20) * (-1 if change.flip_sign else 1)
+    exact = sosfilt(np.array(sections), sound) * 10 ** (change.part(Gain).decibels / 20)
+    exact *= -1 if change.part(SignFlip) else 1
     found = apply_change(sound.astype(np.float32), change, round(rate))
-    if change.swap_channels:
+    if change.part(ChannelSwap):
         found = found[::-1]
     assert np.mean((found - exact) ** 2) < 1e-10 * np.mean(exact**2)
 
@@ -101,10 +104,14 @@ def test_a_change_of_nothing_returns_the_sound_itself():
     assert apply_change(sound, Change(), RATE) is sound
 
 
+def every_change(gain, bands, cut_off):
+    return Change((Gain(gain), ChannelSwap(), SignFlip(), Equalizer(bands), LowPass(cut_off)))
+
+
 def test_a_change_leaves_its_input_alone():
     sound = noise(0.1).T.astype(np.float32)
     before = sound.copy()
-    apply_change(sound, Change(3, True, True, (Band(500, 6, 1),), 2000), RATE)
+    apply_change(sound, every_change(3, (Band(500, 6, 1),), 2000), RATE)
     np.testing.assert_array_equal(sound, before)
 
 
@@ -112,7 +119,7 @@ def test_the_silence_after_a_sound_costs_no_more_than_the_sound():
     sound = noise(3.0, rate=44100).T.astype(np.float32)
     silence = sound.copy()
     silence[:, 100:] = 0
-    change = Change(bands=(Band(8000, 6, 0.5), Band(12000, 6, 0.5)))
+    change = Change((Equalizer((Band(8000, 6, 0.5), Band(12000, 6, 0.5))),))
 
     def seconds(audio):
         times = []
@@ -127,7 +134,7 @@ def test_the_silence_after_a_sound_costs_no_more_than_the_sound():
 
 
 def test_changes_are_linear_so_that_a_sum_stays_a_sum():
-    change = Change(-3, True, True, (Band(500, 6, 1), Band(2000, -6, 2)), 3000)
+    change = every_change(-3, (Band(500, 6, 1), Band(2000, -6, 2)), 3000)
     one, two = (noise(0.2, seed=seed).T.astype(np.float32) for seed in (1, 2))
     together = apply_change(one + two, change, RATE)
     np.testing.assert_allclose(
@@ -140,27 +147,18 @@ def drawn(augment, count=3000):
     return [draw_change(augment, generator, 44100) for _ in range(count)]
 
 
-@pytest.mark.parametrize(
-    ("field", "happened"),
-    [
-        ("gain", lambda change: change.gain != 0),
-        ("channel_swap", lambda change: change.swap_channels),
-        ("sign_flip", lambda change: change.flip_sign),
-        ("equalizer", lambda change: bool(change.bands)),
-        ("low_pass", lambda change: change.low_pass is not None),
-    ],
-)
+@pytest.mark.parametrize("kind", AUGMENTATIONS)
 @pytest.mark.parametrize("probability", [0.0, 0.3, 1.0])
-def test_each_change_happens_as_often_as_its_probability_says(field, happened, probability):
-    share = np.mean([happened(change) for change in drawn(only(**{field: probability}))])
+def test_each_change_happens_as_often_as_its_probability_says(kind, probability):
+    share = np.mean([change.part(kind) is not None for change in drawn(only(**{kind.name: probability}))])
     assert share == pytest.approx(probability, abs=0.03 if 0 < probability < 1 else 0)
 
 
 def test_one_probability_does_not_change_what_the_others_draw():
     without = drawn(only(gain=1, low_pass=0.5), 50)
     together = drawn(only(gain=1, low_pass=0.5, equalizer=0.7, channel_swap=0.2), 50)
-    assert [(change.gain, change.low_pass) for change in without] == [
-        (change.gain, change.low_pass) for change in together
+    assert [(change.part(Gain), change.part(LowPass)) for change in without] == [
+        (change.part(Gain), change.part(LowPass)) for change in together
     ]
 
 
@@ -175,10 +173,10 @@ def test_what_is_drawn_fills_its_range_and_stays_inside():
         low_pass_from=2000,
     )
     changes = drawn(augment)
-    gains = [change.gain for change in changes]
-    bands = [band for change in changes for band in change.bands]
-    cut_offs = [change.low_pass for change in changes]
-    assert {len(change.bands) for change in changes} == {2}
+    gains = [change.part(Gain).decibels for change in changes]
+    bands = [band for change in changes for band in change.part(Equalizer).bands]
+    cut_offs = [change.part(LowPass).frequency for change in changes]
+    assert {len(change.part(Equalizer).bands) for change in changes} == {2}
     for values, low, high in (
         (gains, -5, 5),
         ([band.gain for band in bands], -4, 4),

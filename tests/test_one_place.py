@@ -32,16 +32,13 @@ def edit(path, old, new):
     path.write_text(text.replace(old, new), encoding="utf-8")
 
 
-def run(copy, code):
-    """What a program prints that uses the copy."""
+def run(copy, code, package=None):
+    """What a program prints that uses the copy, or another package."""
+    places = (package or copy / "src", copy / "docs", ROOT / "tests")
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=copy,
-        env=os.environ
-        | {
-            "PYTHONPATH": f"{copy / 'src'}{os.pathsep}{copy / 'docs'}{os.pathsep}{ROOT / 'tests'}",
-            "COLUMNS": "200",
-        },
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, places)), "COLUMNS": "200"},
         capture_output=True,
         text=True,
         check=False,
@@ -201,3 +198,58 @@ print(soundfile.info("by-ending.w64").format)
     assert "Format of the files. One of `wav`, `flac`, `w64`, `ogg`, `mp3`." in out
     assert "W64 (SoundFoundry WAVE 64)" in out
     assert out.splitlines()[-1] == "W64"
+
+
+AUGMENTATION = '''@dataclass(frozen=True)
+class Mute(Augmentation):
+    """Silence."""
+
+    name = "mute"
+    options: ClassVar = {
+        "mute": (float, _probability(0, "Probability that a stem is muted.")),
+        "mute_level": (float, Field(default=0.0, ge=0, le=1, description="What is left of it.")),
+    }
+    what = "muted"
+    amount = "to {mute_level}"
+    left: float = 0.0
+
+    @classmethod
+    def drawn(cls, settings, numbers, sample_rate):
+        return cls(settings.mute_level)
+
+    @property
+    def factor(self):
+        return self.left
+
+
+AUGMENTATIONS: tuple[type[Augmentation], ...] = (Mute, '''
+
+
+def test_an_augmentation_is_a_class_and_a_name_in_the_table(copy):
+    place = copy / "src/auralflow/effects/augmentations.py"
+    edit(place, "AUGMENTATIONS: tuple[type[Augmentation], ...] = (", AUGMENTATION)
+    for number in range(2):
+        write_track(copy / "songs" / "train" / f"{number}", seconds=1.0, seed=number)
+    code = """
+import sys
+from pathlib import Path
+from auralflow.cli import main
+main(["train", "--help"])
+import option_tables
+print(option_tables.filled_data(open("docs/data.md").read()))
+from auralflow.config import AugmentConfig
+assert not {"torch", "scipy"} & set(sys.modules)
+from auralflow.datasets import TrainingChunks, index_split
+from auralflow.nets.unet import SpectrogramNetConfig
+config = SpectrogramNetConfig(targets=("vocals",), sample_rate=8000, sample_length=0.5)
+for mute in (0, 1):
+    chunks = TrainingChunks(index_split(Path("songs"), "train"), config, AugmentConfig(mute=mute))
+    print("sum", [float(chunks[number].mixture.sum()) for number in range(4)])
+"""
+    out = run(copy, code)
+    assert "--mute-level" in out
+    assert "| muted | `--mute 0` | to `--mute-level 0.0` |" in out
+    off, on = (line for line in out.splitlines() if line.startswith("sum"))
+    assert on == "sum [0.0, 0.0, 0.0, 0.0]"
+    # While it is off, every chunk is what it is without it.
+    assert off in run(copy, code.replace("(mute=mute)", "()"), ROOT / "src").splitlines()

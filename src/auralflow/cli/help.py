@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_args, get_origin
 from cyclopts import App, Group, Parameter
 from pydantic import create_model
 
-from auralflow.config import LossConfig, ScoreConfig, Settings, TrainConfig
+from auralflow.config import AugmentConfig, LossConfig, ScoreConfig, Settings, TrainConfig
 
 __all__ = ["DATA", "MODELS", "OPTIONS", "PROGRAM", "SETTING_GROUPS", "SONGS", "add_command"]
 
@@ -39,10 +39,7 @@ SETTING_GROUPS: Mapping[str, Mapping[str, str]] = {
         "play_residual view_spec view_wav image_freq",
     },
     "AugmentConfig": {
-        "Remixing and augmentation": "remix remix_level silence_threshold keep_silence over_mixture "
-        "over_mixture_voiceless gain gain_range "
-        "channel_swap sign_flip time_shift time_shift_range equalizer equalizer_bands equalizer_range "
-        "low_pass low_pass_from repitch produce master",
+        "Remixing and augmentation": " ".join(AugmentConfig.model_fields),
     },
     "StemConfig": {
         "Part of the song": "start duration",

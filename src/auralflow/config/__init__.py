@@ -19,7 +19,14 @@ from auralflow.config.base import (
     read_settings,
     settings_error,
 )
-from auralflow.config.data import AugmentConfig, CheckConfig, ImportConfig, PrepareConfig, SynthConfig
+from auralflow.config.data import (
+    AugmentConfig,
+    ChangeConfig,
+    CheckConfig,
+    ImportConfig,
+    PrepareConfig,
+    SynthConfig,
+)
 from auralflow.config.doctor import DoctorConfig
 from auralflow.config.evaluation import EvaluateConfig, ScoreConfig
 from auralflow.config.import_model import ImportModelConfig
@@ -36,6 +43,7 @@ __all__ = [
     "AppConfig",
     "AudioFormat",
     "AugmentConfig",
+    "ChangeConfig",
     "CheckConfig",
     "DoctorConfig",
     "DownloadConfig",

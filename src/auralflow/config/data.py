@@ -1,13 +1,14 @@
 """Settings of what makes, checks, prepares and changes data."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, create_model
 
 from auralflow.config.base import Settings
+from auralflow.effects.augmentations import augmentation_options
 
-__all__ = ["AugmentConfig", "CheckConfig", "ImportConfig", "PrepareConfig", "SynthConfig"]
+__all__ = ["AugmentConfig", "ChangeConfig", "CheckConfig", "ImportConfig", "PrepareConfig", "SynthConfig"]
 
 
 class SynthConfig(Settings):
@@ -38,7 +39,17 @@ class SynthConfig(Settings):
     )
 
 
-class AugmentConfig(Settings):
+_changes: dict[str, Any] = augmentation_options()
+ChangeConfig = create_model(
+    "ChangeConfig",
+    __base__=Settings,
+    __module__=__name__,
+    __doc__="How stems are changed at random in training, as the augmentations state it themselves.",
+    **_changes,
+)
+
+
+class AugmentConfig(ChangeConfig):
     """How training chunks are remixed and changed; validation chunks never are."""
 
     remix: float = Field(
@@ -85,14 +96,6 @@ class AugmentConfig(Settings):
         le=1,
         description="Probability that a remix is compressed as a whole, with one gain for all stems.",
     )
-    gain: float = Field(default=1, ge=0, le=1, description="Probability that a stem gets a random gain.")
-    gain_range: float = Field(default=6, ge=0, le=40, description="Largest random gain in dB, up and down.")
-    channel_swap: float = Field(
-        default=0.5, ge=0, le=1, description="Probability that a stem's left and right are exchanged."
-    )
-    sign_flip: float = Field(
-        default=0.5, ge=0, le=1, description="Probability that a stem's sign is flipped."
-    )
     time_shift: float = Field(
         default=0.5,
         ge=0,
@@ -101,19 +104,6 @@ class AugmentConfig(Settings):
     )
     time_shift_range: float = Field(
         default=1, ge=0, le=60, description="Largest move of a stem in seconds, to either side."
-    )
-    equalizer: float = Field(
-        default=0.3, ge=0, le=1, description="Probability that a stem is equalised at random."
-    )
-    equalizer_bands: int = Field(default=3, ge=1, le=8, description="Bands of the random equaliser.")
-    equalizer_range: float = Field(
-        default=6, ge=0, le=24, description="Largest gain of a band in dB, up and down."
-    )
-    low_pass: float = Field(
-        default=0.05, ge=0, le=1, description="Probability that a stem loses its highest frequencies."
-    )
-    low_pass_from: float = Field(
-        default=5000, ge=100, description="Lowest cut-off frequency of the random low-pass in hertz."
     )
     repitch: float = Field(
         default=0.2,

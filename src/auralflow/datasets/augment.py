@@ -2,29 +2,29 @@
 
 A change is plain data. Drawing it takes a generator and reads no audio; applying it takes audio and draws
 nothing. So a change can be stored, shown and repeated, and the order of draws does not depend on the audio.
+What changes there are, `auralflow.effects.augmentations` says.
 
 Shape letters: ``C`` channel, ``N`` sample.
 """
 
 import math
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from scipy.signal import sosfilt
 
 from auralflow.audio import Audio
 from auralflow.config import AugmentConfig
-from auralflow.effects.filters import Band, low_pass_sections, peak_section
+from auralflow.effects.augmentations import AUGMENTATIONS, Augmentation
 
 __all__ = ["Change", "apply_change", "draw_change"]
-
-LOWEST_BAND = 60.0
-HIGHEST_SHARE = 0.4
-"""Filters stay below this share of the sample rate: above it a biquad's shape is bent by the mapping."""
 
 BREATH = 1e-20
 """Added before a filter, 400 dB below full scale: decaying to true silence, it would come to numbers so small
 that the processor takes sixty times as long for each (measured)."""
+
+Part = TypeVar("Part", bound=Augmentation)
 
 
 @dataclass(frozen=True)
@@ -32,22 +32,23 @@ class Change:
     """What is done to a stem. The default does nothing.
 
     Attributes:
-        gain: In dB.
-        swap_channels: Reverse the order of the channels.
-        flip_sign: Multiply by -1.
-        bands: Bells of an equaliser.
-        low_pass: Cut-off frequency in hertz, 24 dB an octave; None: none.
+        parts: What was drawn, in the order of the table.
 
     Example:
-        >>> apply_change(np.ones((1, 2), dtype=np.float32), Change(gain=-20, flip_sign=True), 44100)
+        >>> from auralflow.effects.augmentations import Gain, SignFlip
+        >>> apply_change(np.ones((1, 2), dtype=np.float32), Change((Gain(-20), SignFlip())), 44100)
         array([[-0.1, -0.1]], dtype=float32)
     """
 
-    gain: float = 0.0
-    swap_channels: bool = False
-    flip_sign: bool = False
-    bands: tuple[Band, ...] = ()
-    low_pass: float | None = None
+    parts: tuple[Augmentation, ...] = ()
+
+    def part(self, kind: type[Part]) -> Part | None:
+        """The part of a kind, None if it does not happen."""
+        return next((part for part in self.parts if isinstance(part, kind)), None)
+
+    def without(self, kind: type[Augmentation]) -> "Change":
+        """The change without the part of a kind."""
+        return Change(tuple(part for part in self.parts if not isinstance(part, kind)))
 
 
 def draw_change(settings: AugmentConfig, generator: np.random.Generator, sample_rate: int) -> Change:
@@ -61,38 +62,27 @@ def draw_change(settings: AugmentConfig, generator: np.random.Generator, sample_
     Returns:
         The change.
     """
-    count = settings.equalizer_bands
-    whether = generator.random(5)
-    gain, cut_off = generator.random(2)
-    shape = generator.random((count, 3))
-    top = HIGHEST_SHARE * sample_rate
-    bands = tuple(
-        Band(
-            frequency=_between(LOWEST_BAND, top, place),
-            gain=settings.equalizer_range * (2 * height - 1),
-            quality=_between(0.5, 2.0, width),
-        )
-        for place, height, width in shape.tolist()
-    )
-    lowest = min(settings.low_pass_from, top)
+    always = [kind for kind in AUGMENTATIONS if kind.always_drawn]
+    chances = dict(zip(always, generator.random(len(always)).tolist(), strict=True))
+    numbers: dict[type[Augmentation], list[float]] = {}
+    # Those that take few numbers get theirs first: in another order, the chunks of earlier versions changed.
+    for kind in sorted(always, key=lambda kind: kind.count(settings)):
+        numbers[kind] = generator.random(kind.count(settings)).tolist()
+    for kind in AUGMENTATIONS:
+        if not kind.always_drawn and getattr(settings, kind.name) > 0:
+            chances[kind] = float(generator.random())
+            numbers[kind] = generator.random(kind.count(settings)).tolist()
     return Change(
-        gain=settings.gain_range * float(2 * gain - 1) if whether[0] < settings.gain else 0.0,
-        swap_channels=bool(whether[1] < settings.channel_swap),
-        flip_sign=bool(whether[2] < settings.sign_flip),
-        bands=bands if whether[3] < settings.equalizer else (),
-        low_pass=_between(lowest, top, float(cut_off)) if whether[4] < settings.low_pass else None,
+        tuple(
+            kind.drawn(settings, numbers[kind], sample_rate)
+            for kind in AUGMENTATIONS
+            if kind in chances and chances[kind] < getattr(settings, kind.name)
+        )
     )
-
-
-def _between(low: float, high: float, share: float) -> float:
-    """Between two positive numbers on a logarithmic scale, as pitch is heard."""
-    return low * math.exp(share * math.log(high / low))
 
 
 def apply_change(audio: Audio, change: Change, sample_rate: int) -> Audio:
     """Apply a change to a stem.
-
-    All that it does is linear: the sum of changed stems is the changed sum, if all are changed alike.
 
     Args:
         audio: ``[C, N]``; stays as it is.
@@ -102,14 +92,14 @@ def apply_change(audio: Audio, change: Change, sample_rate: int) -> Audio:
     Returns:
         ``[C, N]`` float32.
     """
-    sections = [peak_section(band, sample_rate) for band in change.bands]
-    if change.low_pass is not None:
-        sections += low_pass_sections(change.low_pass, sample_rate)
+    sections = [section for part in change.parts for section in part.sections(sample_rate)]
     if sections:
         # In double precision: measured, single precision leaves noise at -49 dB in a narrow low bell.
         filtered = sosfilt(np.array(sections), audio.astype(np.float64) + BREATH, axis=-1)
         audio = filtered.astype(np.float32)
-    factor = 10 ** (change.gain / 20) * (-1 if change.flip_sign else 1)
+    factor = math.prod(part.factor for part in change.parts)
     if factor != 1:
         audio = audio * np.float32(factor)
-    return audio[::-1] if change.swap_channels and len(audio) > 1 else audio
+    for part in change.parts:
+        audio = part.applied(audio)
+    return audio

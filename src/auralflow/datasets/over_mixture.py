@@ -7,7 +7,7 @@ Shape letters: ``S`` source, ``C`` channel, ``N`` sample.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from auralflow.datasets.draws import (
     level,
     read_stem_draw,
 )
+from auralflow.effects.augmentations import Gain
 from auralflow.errors import DatasetError
 
 __all__ = ["VOICE_LEVELS", "OverMixture", "Overlay"]
@@ -167,7 +168,7 @@ class OverMixture:
         config, augment = self.config, self.augment
         voice, loudness = read_stem_draw(self.voices, VOICE, draw, config, augment)
         # The level is drawn against the accompaniment; another random gain would lead out of its range.
-        voice = apply_change(voice, replace(draw.change, gain=0.0), config.sample_rate)
+        voice = apply_change(voice, draw.change.without(Gain), config.sample_rate)
         if loudness <= augment.silence_threshold:
             return voice
         against = level(accompaniment)
