@@ -1,0 +1,111 @@
+"""Whether a net can learn a song by heart: how far it gets in so many seconds of training on nothing else.
+
+    python benchmarks/capacity.py SONG [--net SpectrogramNetSimple] [--net-version 2] [--seconds 240]
+
+SONG is a folder of the four stems. A net of millions of weights that cannot learn a minute of dense music by
+heart does not use them. It is trained from random weights on random chunks of the song, four targets, the
+loss of the pretrained models, and scored on the same song: SI-SDR improvement over the mixture, in dB. The
+time is that of the processor, so that nets of different speed are compared by what they cost.
+"""
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from auralflow.audio import read_audio, resample
+from auralflow.config import SOURCES
+from auralflow.datasets.tracks import stem_files
+from auralflow.losses import create_criterion
+from auralflow.metrics import si_sdr
+from auralflow.nets.door import SeparationModel
+from auralflow.nets.families import create_model, settings_of_net
+
+BATCH = 4
+LEARNING_RATE = 1e-3
+WARM_UP = 20
+LARGEST_GRADIENT = 20.0
+
+
+def read_song(folder: Path, rate: int, channels: int) -> Tensor:
+    """The stems of a song ``[S, C, N]``."""
+    files = stem_files(folder)
+    stems = []
+    for source in SOURCES:
+        audio, own = read_audio(files[source])
+        sound = torch.from_numpy(resample(audio, own, rate))
+        stems.append(sound.mean(0, keepdim=True) if channels == 1 else sound.expand(channels, -1))
+    length = min(stem.shape[1] for stem in stems)
+    return torch.stack([stem[:, :length] for stem in stems])
+
+
+def learn(model: SeparationModel, stems: Tensor, progress: Callable[[int], float], *, seed: int = 0) -> int:
+    """Train on random chunks of a song until ``progress``, of the steps taken, is 1; the number of chunks."""
+    generator = np.random.default_rng(seed)
+    criterion = create_criterion("snr")
+    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE)
+    length, steps = model.config.chunk_samples, 0
+    starts = max(1, stems.shape[-1] - length + 1)
+    model.train()
+    while (share := progress(steps)) < 1:
+        pace = min(1, (steps + 1) / WARM_UP) * (0.51 + 0.49 * math.cos(math.pi * share))
+        for group in optimizer.param_groups:
+            group["lr"] = LEARNING_RATE * pace
+        places = generator.integers(0, starts, BATCH)
+        targets = torch.stack([stems[:, :, place : place + length] for place in places])
+        estimate = model(targets.sum(1))
+        loss = criterion(estimate.spectrogram, model.transform(targets), estimate.mixture)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), LARGEST_GRADIENT)
+        optimizer.step()
+        steps += 1
+    return BATCH * steps
+
+
+def score(model: SeparationModel, stems: Tensor) -> list[float]:
+    """SI-SDR improvement of each target over the whole song."""
+    mixture = stems.sum(0)
+    with torch.inference_mode():
+        estimates = model.eval().separate(mixture[None])[0]
+    flat = [part.flatten(1) for part in (estimates, stems, mixture.expand_as(stems))]
+    return (si_sdr(flat[0], flat[1]) - si_sdr(flat[2], flat[1])).tolist()
+
+
+def main(words: list[str] | None = None) -> None:
+    """Print one line of JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("song", type=Path)
+    parser.add_argument("--net", default="SpectrogramNetSimple")
+    parser.add_argument("--net-version", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=240, help="CPU seconds of training")
+    options = parser.parse_args(words)
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    settings = {"num_channels": 2, "num_fft": 2048, "window_size": 2048, "hop_length": 1024, "dropout_p": 0.1}
+    config = settings_of_net(options.net)(
+        net=options.net,
+        net_version=options.net_version,
+        targets=SOURCES,
+        normalize_input=True,
+        normalize_output=True,
+        **settings,
+    )
+    model = create_model(config)
+    stems = read_song(options.song, config.sample_rate, config.num_channels)
+    begun = time.process_time()
+    chunks = learn(model, stems, lambda _: (time.process_time() - begun) / options.seconds)
+    scores = score(model, stems)
+    result = {"net": options.net, "net_version": options.net_version, "song": options.song.name}
+    result |= {"cpu_seconds": options.seconds, "chunks": chunks, "mean": round(sum(scores) / len(scores), 2)}
+    print(json.dumps(result | {name: round(value, 2) for name, value in zip(SOURCES, scores, strict=True)}))
+
+
+if __name__ == "__main__":
+    main()
