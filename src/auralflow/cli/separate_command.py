@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from auralflow.cli.console import error_line, file_progress, print_json, result_line, stderr
+from auralflow.cli.console import error_line, file_progress, note, print_json, result_line, stderr
 from auralflow.cli.parameters import FamilyName, Flatten, TrustCode, switch
 from auralflow.cli.plain import one_line
 from auralflow.config import SOURCES, SeparateConfig
@@ -52,14 +52,16 @@ def separate(
                 f"no such file or folder: '{path}'",
                 advice=f"Several targets are one word: --targets {','.join((*options.targets, str(path)))}.",
             )
-    model, paths = _model_and_songs(paths)
+    model, named = _model_and_songs(paths)
 
     from auralflow.audio.encoding import check_subtype
     from auralflow.cli.pretrained import open_model
     from auralflow.separation import Separator, find_songs
 
     check_subtype(options.format, options.subtype)
-    songs = find_songs(paths)
+    songs = find_songs(named)
+    if named == paths:
+        note(f"separating with {model}, which is part of auralflow; for better ones see: auralflow models")
     separator = Separator(open_model(model, trust_code=family or trust_code), options)
     if dry_run:
         return _plan(separator, songs, options, force=force, json=json)
@@ -72,7 +74,6 @@ def separate(
 
 def _model_and_songs(paths: tuple[Path, ...]) -> tuple[str, tuple[Path, ...]]:
     """The model, which is the first word if that means one, and what is to be separated."""
-    from auralflow.cli.console import note
     from auralflow.cli.pretrained import note_hidden_name
     from auralflow.models.loading import DEFAULT_MODEL, is_model
 
@@ -89,7 +90,6 @@ def _model_and_songs(paths: tuple[Path, ...]) -> tuple[str, tuple[Path, ...]]:
     if songs == paths:
         _check_first(songs)
         note_hidden_name(songs[0])
-        note(f"separating with {model}, which is part of auralflow; for better ones see: auralflow models")
     return model, songs
 
 
