@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from auralflow import config
 from auralflow.cli import app
-from auralflow.config import Settings
+from auralflow.config import ModelConfig, Settings
 from auralflow.errors import ExitCode
 from auralflow.nets.families import all_nets
 
@@ -111,11 +111,12 @@ def cli_page() -> str:
 
 def settings_classes() -> Iterator[tuple[str, type[Settings]]]:
     """All settings by name, those of the nets after the others."""
-    for name in config.__all__:
-        kind = getattr(config, name)
-        if isinstance(kind, type) and issubclass(kind, Settings):
-            yield name, kind
-    for kind in dict.fromkeys(net.settings for _, net in all_nets()):
+    shared = [getattr(config, name) for name in config.__all__]
+    kinds = [kind for kind in shared if isinstance(kind, type) and issubclass(kind, Settings)]
+    for _, net in all_nets():
+        # What several nets have in common comes before them.
+        kinds += [kind for kind in reversed(net.settings.__mro__) if issubclass(kind, ModelConfig)]
+    for kind in dict.fromkeys(kinds):
         yield kind.__name__, kind
 
 
@@ -169,7 +170,9 @@ def type_name(annotation: Any) -> str:
     if "Literal" in text:
         return "choice"
     if text.startswith("tuple"):
-        return "list of paths" if "Path" in text else "list of names"
+        if "Path" in text:
+            return "list of paths"
+        return "list of numbers" if "int" in text or "float" in text else "list of names"
     names = [part.__name__ if isinstance(part, type) else "list of names" for part in get_args(annotation)]
     return " or ".join("null" if name == "NoneType" else name for name in names)
 
