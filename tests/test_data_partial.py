@@ -27,8 +27,10 @@ from auralflow.datasets.check import check_dataset
 from auralflow.datasets.importers import import_dataset
 from auralflow.datasets.over_mixture import Overlay
 from auralflow.datasets.prepare import prepare
-from auralflow.errors import DatasetError, SettingsError
+from auralflow.errors import DatasetError
 from auralflow.evaluation import evaluate
+from auralflow.losses import AudioCriterion
+from auralflow.models import create_model_folder
 from auralflow.nets.unet import SpectrogramNetConfig
 from auralflow.nets.unet.model import SpectrogramMaskModel
 from auralflow.separation import Separator
@@ -348,12 +350,24 @@ def test_training_and_validation_take_partial_chunks_and_score_what_is_known(dat
     assert set(record.snr.values()) == {None}
 
 
-def test_a_free_permutation_and_sums_exclude_each_other(data):
-    chunks = ValidationChunks([read_track(data / "train" / "Tune 0")], CONFIG)
-    batch = torch.utils.data.default_collate([chunks[0]])
-    trainer = Trainer(SpectrogramMaskModel(CONFIG), TrainConfig(best_perm=True))
-    with pytest.raises(SettingsError, match="--best-perm"):
-        trainer.fit([batch], [batch])
+def test_a_free_permutation_and_sums_exclude_each_other(data, tmp_path, capsys):
+    create_model_folder(tmp_path / "model", CONFIG)
+    command = ["train", str(tmp_path / "model"), str(data), "--best-perm", "--num-workers", "0"]
+    short = ["--max-epochs", "1", "--max-samples", "2", "--batch-size", "2"]
+    assert main([*command, *short, "--over-mixture", "0.5"]) != 0
+    assert "--best-perm needs tracks whose targets are all known" in capsys.readouterr().err
+    # Remixes of complete stems are no obstacle.
+    assert main([*command, *short, "--over-mixture", "0", "--force"]) == 0
+
+
+def test_a_criterion_of_a_users_own_need_not_know_of_partial_chunks():
+    class Own(AudioCriterion):
+        def __call__(self, estimate, target):
+            return (estimate - target).square().mean()
+
+    batch = torch.randn(1, 1, 4000), torch.randn(1, 4, 1, 4000)
+    trainer = Trainer(SpectrogramMaskModel(CONFIG), TrainConfig(max_epochs=1), criterion=Own())
+    assert trainer.fit([batch], [batch]).epoch == 1
 
 
 def test_a_track_with_silent_stems_is_scored_on_the_others(tmp_path):

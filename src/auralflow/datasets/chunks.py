@@ -179,6 +179,11 @@ class ValidationChunks(Dataset[Chunk]):
     def __len__(self) -> int:
         return len(self.places)
 
+    @property
+    def are_partial(self) -> bool:
+        """Whether there are chunks whose targets are not all known."""
+        return any(not track.knows(self.config.targets, self.sources) for track, _ in self.places)
+
     def __getitem__(self, index: int) -> Chunk:
         """Read chunk number ``index``."""
         track, position = self.places[index]

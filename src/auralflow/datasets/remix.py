@@ -85,6 +85,12 @@ class TrainingChunks(Dataset[Chunk]):
             # Stems that no track has cannot be mixed; a voice over a recording needs none of them.
             self.remix, self.over_share = (self.remix, 1.0) if self.over_share else (0.0, 0.0)
 
+    @property
+    def are_partial(self) -> bool:
+        """Whether there are chunks whose targets are not all known."""
+        used = self.whole if self.remix < 1 else self.over.recordings if self.over_share and self.over else ()
+        return any(not track.knows(self.config.targets, self.sources) for track in used)
+
     def _check_targets(self, tracks: Sequence[Track]) -> None:
         for target in self.config.targets:
             if not any(target in track.stems for track in tracks):

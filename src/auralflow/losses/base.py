@@ -79,6 +79,13 @@ class Criterion:
             if get_origin(kind) is Literal:
                 check_choice(field.replace("_", " "), getattr(self, field), get_args(kind))
 
+    def check_partial(self) -> None:
+        """Refuse chunks whose targets are not all known, if it cannot score them.
+
+        Raises:
+            SettingsError: Naming the option that is in the way.
+        """
+
     @classmethod
     def settings(cls) -> Mapping[str, tuple[Any, FieldInfo]]:
         """By field, its type, and its default, bounds and description.

@@ -103,10 +103,15 @@ class SiSDRLoss(AudioCriterion):
 
     def __call__(self, estimate: Tensor, target: Tensor, *, known: Tensor | None = None) -> Tensor:
         """Return the loss of estimated samples against target, both ``[B, S, C, N]``."""
-        if self.best_permutation and known is not None and not known.all():
+        if known is not None and not known.all():
+            self.check_partial()
+        return super().__call__(estimate, target, known=known)
+
+    def check_partial(self) -> None:
+        """Refuse a free order: which estimate belongs to a sum of targets, no order says."""
+        if self.best_permutation:
             raise SettingsError(
                 "--best-perm needs tracks whose targets are all known",
                 found="targets of which only the sum is known",
                 advice="Leave out --best-perm, or the tracks that lack stems.",
             )
-        return super().__call__(estimate, target, known=known)

@@ -62,17 +62,19 @@ def compute_loss(
         A scalar.
     """
     transform = estimate.transform
+    # A criterion of a user's own need not know of partial chunks as long as it meets none.
+    partial = {} if known is None else {"known": known}
     match criterion:
         case AudioCriterion():
-            loss = criterion(estimate.audio, targets, known=known)
+            loss = criterion(estimate.audio, targets, **partial)
         case SpectrogramCriterion():
-            loss = criterion(estimate.spectrogram, transform(targets), known=known)
+            loss = criterion(estimate.spectrogram, transform(targets), **partial)
         case MixtureCriterion():
-            loss = criterion(estimate.spectrogram, transform(targets), estimate.mixture, known=known)
+            loss = criterion(estimate.spectrogram, transform(targets), estimate.mixture, **partial)
         case MagnitudeCriterion():
             magnitudes = transform(targets).abs()
             if estimate.mask is not None:
-                loss = criterion(estimate.mask, estimate.mixture.abs(), magnitudes, known=known)
+                loss = criterion(estimate.mask, estimate.mixture.abs(), magnitudes, **partial)
             else:
                 # The product of mask and mixture is all that a criterion without `requires_mask` looks at.
                 estimated = _joined_magnitudes(estimate, known)

@@ -219,6 +219,8 @@ def train(
         )
     train_chunks = TrainingChunks(train_tracks, config, settings, seed=settings.seed)
     valid_chunks = ValidationChunks(valid_tracks, config, max_chunks=settings.valid_samples)
+    if train_chunks.are_partial or valid_chunks.are_partial:
+        trainer.criterion.check_partial()
     trainer.callbacks.append(RunSummary(folder))
     if settings.tensorboard and trainer.accelerator.is_main_process:
         trainer.callbacks.append(TensorBoardLogger(trainer, pick_examples(valid_chunks), folder))
