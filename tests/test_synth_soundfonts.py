@@ -9,7 +9,8 @@ import pytest
 
 from auralflow.cli import main
 from auralflow.errors import DatasetError, NotFoundError
-from auralflow.synth import Material, generate_song, soundfonts
+from auralflow.synth import Material, generate_song
+from auralflow.synth.players import soundfonts
 from auralflow.synth.players.soundfonts import Soundfont, soundfont
 from auralflow.synth.score.composition import Note
 from auralflow.synth.score.parts import Hit, Part
