@@ -132,12 +132,14 @@ def decibels(energy: float) -> float:
 def rows(report: dict[str, dict], targets: tuple[str, ...]) -> Iterator[str]:
     """The table, at most 80 columns wide with four targets."""
     head = "".join(f"{target[:12]:>13}" for target in targets)
-    columns = "".join(f"{'missed':>7}{'leaked':>6}" for _ in targets)
+    columns = "".join(f"{'missed':>7}{'leak':>6}" for _ in targets)
     yield f"{'':26}{head}"
     yield f"{'song':26}{columns}"
     for name, found in report.items():
         cells = [_cell(found.get(target)) for target in targets]
-        yield f"{name[:26]:26}{''.join(cells)}"
+        # Of a long name the title says more than the artist.
+        short = name if len(name) <= 26 else name.partition(" - ")[2] or name
+        yield f"{short[:26]:26}{''.join(cells)}"
     parts = {target: [found[target] for found in report.values() if target in found] for target in targets}
     sounding = {target: [part for part in found if not part["silent"]] for target, found in parts.items()}
     for band in (*BANDS, "all"):
