@@ -14,6 +14,7 @@ from typing import IO
 
 from auralflow.errors import ModelError
 from auralflow.models.reading.settings_file import SETTINGS_ENDINGS
+from auralflow.models.reading.zips import ZIP_FAULTS, is_zip
 
 __all__ = ["WEIGHT_ENDINGS", "extract_checkpoint", "is_needed"]
 
@@ -22,15 +23,7 @@ MAX_MEMBERS = 20_000
 MAX_RATIO = 20
 """Weights hardly compress; what grows more than this was made to fill a disk."""
 SLACK = 1 << 24
-FAULTS = (
-    OSError,
-    EOFError,
-    ValueError,
-    zlib.error,
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    NotImplementedError,
-)
+FAULTS = (*ZIP_FAULTS, EOFError, MemoryError, zlib.error, tarfile.TarError)
 
 
 @dataclass(frozen=True)
@@ -63,7 +56,7 @@ def extract_checkpoint(path: Path, folder: Path) -> list[Path]:
     """
     limit = MAX_RATIO * path.stat().st_size + SLACK
     try:
-        extract = _extract_zip if zipfile.is_zipfile(path) else _extract_tar
+        extract = _extract_zip if is_zip(path) else _extract_tar
         return sorted(extract(path, folder, limit))
     except FAULTS as error:
         raise ModelError(

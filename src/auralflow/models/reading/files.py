@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -12,6 +11,7 @@ from auralflow.models.reading.onnx_file import looks_like_onnx
 from auralflow.models.reading.pytorch_file import LEGACY_MAGIC, is_pytorch_zip
 from auralflow.models.reading.settings_file import SETTINGS_ENDINGS
 from auralflow.models.reading.tensorflow_bundle import DATA_FILE, TABLE_MAGIC
+from auralflow.models.reading.zips import is_zip, names_in_zip
 from auralflow.nets.checkpoint import SourceFile
 from auralflow.storage import file_hash
 
@@ -73,7 +73,7 @@ def kind_of(path: Path) -> Kind:
         ("tensorflow", lambda: tail == TABLE_MAGIC or (size > 0 and bool(DATA_FILE.fullmatch(path.name)))),
         ("pytorch", lambda: head.startswith(LEGACY_MAGIC) or _is_pytorch_zip(path)),
         ("safetensors", lambda: _is_safetensors(head, size)),
-        ("archive", lambda: head.startswith(GZIP) or head[257:262] == b"ustar" or zipfile.is_zipfile(path)),
+        ("archive", lambda: head.startswith(GZIP) or head[257:262] == b"ustar" or is_zip(path)),
         ("settings", lambda: path.suffix.lower() in SETTINGS_ENDINGS),
         ("onnx", lambda: looks_like_onnx(path)),
     )
@@ -93,13 +93,7 @@ def _is_safetensors(head: bytes, size: int) -> bool:
 
 
 def _is_pytorch_zip(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return is_pytorch_zip(archive.namelist())
-    except (zipfile.BadZipFile, OSError, ValueError):
-        return False
+    return is_zip(path) and is_pytorch_zip(names_in_zip(path))
 
 
 def _stranger(path: Path, head: bytes) -> str:

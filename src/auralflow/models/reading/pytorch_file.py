@@ -19,6 +19,7 @@ from torch import Tensor
 from auralflow.errors import ModelError
 from auralflow.models.reading.plain import plain
 from auralflow.models.reading.stand_ins import Named, PickledArray, safe_globals
+from auralflow.models.reading.zips import is_zip
 from auralflow.nets.checkpoint import CheckpointPart
 
 __all__ = ["is_pytorch_zip", "read_pytorch"]
@@ -67,7 +68,7 @@ def read_pytorch(path: Path) -> CheckpointPart:
     Raises:
         ModelError: If it is damaged, names functions or classes of code, or holds no weights.
     """
-    archive = zipfile.is_zipfile(path)
+    archive = is_zip(path)
     try:
         names = _names_in_zip(path) if archive else _names_in_stream(path)
         with warnings.catch_warnings(), torch.serialization.safe_globals(safe_globals(names)):
@@ -173,7 +174,7 @@ def _description(holder: Mapping[Any, Any]) -> tuple[str, tuple[Any, ...], dict[
 
 def _refusal(path: Path, error: BaseException) -> ModelError:
     named = set(re.findall(r"GLOBAL ([\w.]+)", str(error)))
-    if zipfile.is_zipfile(path):
+    if is_zip(path):
         # All that the file asks for, not only what was met first; found without executing anything.
         with contextlib.suppress(*FAULTS):
             named |= set(torch.serialization.get_unsafe_globals_in_checkpoint(str(path)))
