@@ -156,6 +156,24 @@ def test_a_family_must_be_known_and_read_checkpoints(tmp_path, published, monkey
         import_model([path], tmp_path / "model", family="unet")
 
 
+@pytest.mark.parametrize(
+    "fault", [KeyError("fc1.weight"), ValueError("not enough values\nto unpack"), IndexError()]
+)
+def test_what_a_reader_never_met_is_one_line(tmp_path, published, monkeypatch, fault):
+    def fail(*_):
+        raise fault
+
+    path, _ = published
+    with monkeypatch.context() as patch:
+        patch.setattr("toy_family.Reader.convert", fail)
+        with pytest.raises(ModelError, match="not laid out as those of their family") as error:
+            import_model([path], tmp_path / "model")
+    assert "\n" not in str(error.value)
+    monkeypatch.setattr("toy_family.Reader.recognizes", fail)
+    with pytest.raises(ModelError, match="cannot import"):
+        import_model([path], tmp_path / "model")
+
+
 # Whole or not at all.
 
 

@@ -40,6 +40,10 @@ STRANGERS: Mapping[str, str] = {
 """Families of separators by names of their tensors, to name what cannot be imported."""
 
 
+READER_FAULTS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What reading names and shapes that were never met may raise."""
+
+
 class Imported(NamedTuple):
     """A model that was imported.
 
@@ -156,7 +160,7 @@ def recognize(checkpoint: Checkpoint, family: str = "") -> tuple[Family, Checkpo
             readers[name] = owner, load_object(owner.reader)
     if family and not readers:
         raise SettingsError(f"--family is {family}", found="a family that reads no checkpoints of others")
-    found = [name for name, (_, reader) in readers.items() if reader.recognizes(checkpoint)]
+    found = [name for name, (_, reader) in readers.items() if _recognizes(reader, checkpoint)]
     if len(found) == 1:
         return readers[found[0]]
     what = ", ".join(source.name for source in checkpoint.sources[:3])
@@ -171,6 +175,14 @@ def recognize(checkpoint: Checkpoint, family: str = "") -> tuple[Family, Checkpo
         found=_stranger(checkpoint),
         expected=f"a checkpoint of {', '.join(readers)}",
     )
+
+
+def _recognizes(reader: CheckpointReader, checkpoint: Checkpoint) -> bool:
+    try:
+        return reader.recognizes(checkpoint)
+    except READER_FAULTS:
+        # A checkpoint of another family, of a form that this one never met.
+        return False
 
 
 def _stranger(checkpoint: Checkpoint) -> str:
@@ -199,6 +211,13 @@ def convert(checkpoint: Checkpoint, reader: CheckpointReader, targets: tuple[str
     except SettingsError as error:
         # What the user typed was right; what the files say is not.
         raise ModelError(str(error)) from None
+    except READER_FAULTS as error:
+        first = " ".join(str(error).split())[:160]
+        raise ModelError(
+            "these weights are not laid out as those of their family",
+            found=f"{first} ({type(error).__name__})",
+            advice="They are of a variant that is not known here, or incomplete.",
+        ) from None
     source = f"'{checkpoint.settings_file}'" if checkpoint.settings_file else "its family"
     check_fit(conversion.config, conversion.weights, source=source)
     return conversion
