@@ -19,8 +19,8 @@ from auralflow.datasets import (
     train_loader,
     training_tracks,
 )
-from auralflow.datasets.loader import usable_workers
 from auralflow.errors import AudioError, DatasetError, NotFoundError
+from auralflow.machine import usable_workers
 
 
 def level(audio):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from auralflow.audio import probe, read_audio, write_audio
 from auralflow.errors import AudioError, NotFoundError, UsageError
-from auralflow.models.devices import check_device
+from auralflow.machine import check_device
 from auralflow.nets.unet.model import SpectrogramMaskModel
 from auralflow.separation import Separator, find_songs, separate_file, separate_files
 

@@ -17,8 +17,8 @@ from auralflow.app.studio import Studio
 from auralflow.app.workspace import Workspace
 from auralflow.config import AppConfig
 from auralflow.errors import UsageError
+from auralflow.machine import check_device
 from auralflow.models import SeparationModel, load
-from auralflow.models.devices import check_device
 
 __all__ = ["serve"]
 

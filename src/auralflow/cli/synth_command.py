@@ -31,7 +31,7 @@ def synth(
     --------
     auralflow synth songs --tracks 6 --seconds 20
     """
-    from auralflow.datasets.loader import usable_workers
+    from auralflow.machine import usable_workers
     from auralflow.synth import write_dataset
 
     with file_progress() as progress:

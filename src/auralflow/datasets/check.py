@@ -12,7 +12,6 @@ from auralflow.config import SOURCES, CheckConfig, ModelConfig
 from auralflow.datasets.cache import is_cache, read_manifest
 from auralflow.datasets.chunks import ValidationChunks
 from auralflow.datasets.facts import FACTS_FILE, read_facts, silent_stems
-from auralflow.datasets.loader import usable_workers
 from auralflow.datasets.measure import StemReport, TrackReport, measure_track
 from auralflow.datasets.remix import TrainingChunks
 from auralflow.datasets.splits import training_tracks
@@ -27,6 +26,7 @@ from auralflow.datasets.tracks import (
     stem_files,
 )
 from auralflow.errors import AuralflowError, DatasetError, SettingsError, UsageError
+from auralflow.machine import usable_workers
 
 __all__ = ["DatasetReport", "Finding", "check_dataset"]
 

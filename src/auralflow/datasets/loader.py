@@ -1,6 +1,5 @@
 """From datasets to batches: the order of chunks, the workers and what is read ahead."""
 
-import os
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -12,8 +11,9 @@ from auralflow.config import TrainConfig
 from auralflow.datasets.chunks import Chunk, ValidationChunks
 from auralflow.datasets.remix import TrainingChunks
 from auralflow.errors import AuralflowError
+from auralflow.machine import usable_workers
 
-__all__ = ["ChunkLoader", "EpochSampler", "train_loader", "usable_workers", "valid_loader"]
+__all__ = ["ChunkLoader", "EpochSampler", "train_loader", "valid_loader"]
 
 
 class EpochSampler(Sampler[int]):
@@ -90,13 +90,6 @@ class ChunkLoader(DataLoader[Any]):
             if isinstance(batch, AuralflowError):
                 raise batch
             yield batch
-
-
-def usable_workers(wanted: int) -> int:
-    """Number of worker processes: what is wanted, but not more than the machine has cores."""
-    return min(
-        wanted, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
 
 
 def _ignore_interrupt(_: int) -> None:

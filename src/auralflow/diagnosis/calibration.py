@@ -4,8 +4,8 @@ import torch
 
 from auralflow.config import SOURCES
 from auralflow.diagnosis.checks import Check
+from auralflow.machine import check_device
 from auralflow.models import create_model
-from auralflow.models.devices import check_device
 from auralflow.nets.door import SeparationModel
 from auralflow.nets.unet import SpectrogramNetConfig
 from auralflow.separation import Separator

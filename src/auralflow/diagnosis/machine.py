@@ -13,24 +13,25 @@ from auralflow.storage import atomic_path, cache_folder
 
 __all__ = ["check_folders", "check_threads"]
 
-QUOTA_FILE = Path("/sys/fs/cgroup/cpu.max")
 LITTLE_SPACE = 2e9
 
 
-def check_threads(quota_file: Path = QUOTA_FILE) -> list[Check]:
+def check_threads(quota_file: Path | None = None) -> list[Check]:
     """Compare the threads that PyTorch computes with to the cores that this process may use.
 
     Args:
-        quota_file: Where Linux says how many cores a container may use.
+        quota_file: Where Linux says how many cores a container may use. Default: where it does.
 
     Example:
         >>> [check.name for check in check_threads()]
         ['cores', 'threads']
     """
-    import torch  # noqa: PLC0415 - the other checks of this module must not wait for it
+    # The other checks of this module must not wait for PyTorch.
+    import torch  # noqa: PLC0415
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    usable = min(float(cores), _quota(quota_file))
+    from auralflow.machine import QUOTA_FILE, core_quota, usable_cores  # noqa: PLC0415
+
+    usable = min(float(usable_cores()), core_quota(quota_file or QUOTA_FILE))
     found = f"{os.cpu_count()} in the machine, {usable:g} for this process"
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     threads = torch.get_num_threads()
@@ -44,15 +45,6 @@ def check_threads(quota_file: Path = QUOTA_FILE) -> list[Check]:
         advice = "Some cores rest. Run: unset OMP_NUM_THREADS" if chosen else ""
         check = Check("machine", "threads", "note", f"{threads} for {usable:g} cores{source}", advice)
     return [Check("machine", "cores", "ok", found + load), check]
-
-
-def _quota(path: Path) -> float:
-    """Cores that a container may use, by the file of its control group."""
-    try:
-        quota, period = path.read_text().split()[:2]
-        return float("inf") if quota == "max" else int(quota) / int(period)
-    except (OSError, ValueError, ZeroDivisionError):
-        return float("inf")
 
 
 def check_folders(save: Path, environment: Mapping[str, str] = os.environ) -> list[Check]:

@@ -3,16 +3,14 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any
 
-import torch
-
 from auralflow.config import StemConfig, parse_settings
 from auralflow.errors import AudioError
+from auralflow.machine import shared_cores
 from auralflow.separation.songs import OUTPUT_FOLDER, Song
 from auralflow.separation.stream import Separator
 from auralflow.separation.work import Outcome, Worker
@@ -124,7 +122,7 @@ def _spread(
     if jobs == 1:
         yield from map(run, songs)
         return
-    with _shared_cores(jobs), ThreadPoolExecutor(jobs) as executor:
+    with shared_cores(jobs), ThreadPoolExecutor(jobs) as executor:
         tasks = [executor.submit(run, song) for song in songs]
         try:
             for task in as_completed(tasks):
@@ -133,14 +131,3 @@ def _spread(
             stopped.set()
             for task in tasks:
                 task.cancel()
-
-
-@contextmanager
-def _shared_cores(jobs: int) -> Iterator[None]:
-    """Give each job its share of the cores; otherwise each would start as many threads as there are cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, before // jobs))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

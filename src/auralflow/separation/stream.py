@@ -17,7 +17,7 @@ from torch import Tensor
 from auralflow.audio import Audio, resample_stream
 from auralflow.config import EngineConfig, parse_settings
 from auralflow.errors import CancelledError
-from auralflow.models.devices import check_device
+from auralflow.machine import check_device
 from auralflow.models.loading import DEFAULT_MODEL, load
 from auralflow.nets.door import SeparationModel
 from auralflow.separation.channels import ChannelLayout

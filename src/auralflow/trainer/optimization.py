@@ -13,7 +13,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from auralflow.config import TrainConfig
 from auralflow.losses import Criterion
 from auralflow.losses.table import criterion_from_options
-from auralflow.models.devices import check_device
+from auralflow.machine import check_device, has_bfloat16_units
 from auralflow.nets.door import SeparationModel
 
 __all__ = [
@@ -94,10 +94,8 @@ def precision_of(settings: TrainConfig, device: torch.device) -> Literal["no", "
     if not settings.use_amp:
         return "no"
     if device.type == "cuda":
-        return "fp16" if settings.scale_grad or not torch.cuda.is_bf16_supported() else "bf16"
-    if device.type == "cpu" and torch.cpu.get_capabilities().get("amx_bf16"):
-        return "bf16"
-    return "no"
+        return "fp16" if settings.scale_grad or not has_bfloat16_units(device) else "bf16"
+    return "bf16" if has_bfloat16_units(device) else "no"
 
 
 def create_accelerator(settings: TrainConfig) -> Accelerator:

@@ -18,10 +18,9 @@ from auralflow.datasets import (
     training_tracks,
     valid_loader,
 )
-from auralflow.datasets.loader import usable_workers
 from auralflow.errors import AudioError, DatasetError, NotFoundError, UsageError
+from auralflow.machine import check_device, usable_workers
 from auralflow.models import CARD_FILE, create_model, load, read_model_config
-from auralflow.models.devices import check_device
 from auralflow.models.folder import WEIGHTS_FILE, set_aside
 from auralflow.nets.door import SeparationModel
 from auralflow.storage import remove_leftovers, write_json
