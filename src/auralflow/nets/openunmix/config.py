@@ -20,6 +20,9 @@ class OpenUnmixConfig(ModelConfig):
     targets: tuple[str, ...] = Field(default=SOURCES, min_length=1, description="Sources to be estimated.")
     num_channels: int = Field(default=2, ge=1, le=8, description="Number of audio channels.")
     sample_length: float = Field(default=6, gt=0, le=600, description="Length of an audio chunk in seconds.")
+    overlap: float = Field(
+        default=0, ge=0, lt=1, description="Share of a chunk that the next one covers again by default."
+    )
     hidden_size: int = Field(
         default=512, ge=2, le=16384, multiple_of=2, description="Features of the dense and recurrent layers."
     )
@@ -40,7 +43,7 @@ class OpenUnmixConfig(ModelConfig):
         default=30, gt=0, le=3600, description="Length in seconds of the chunks in which a song is separated."
     )
     separation_context: float = Field(
-        default=5,
+        default=2,
         ge=0,
         le=600,
         description="Seconds before and behind such a chunk that the nets read beside it.",
