@@ -1,6 +1,7 @@
 """Each family of nets through this package's engine, beside the package that its users run.
 
-    python benchmarks/families.py [NAME ...] [--seconds 60] [--rounds 5] [--threads 1] [--memory-seconds 60 240]
+    python benchmarks/families.py [NAME ...] [--seconds 60] [--rounds 5] [--threads 1]
+        [--memory-seconds 60 240]
 
 Equal nets with random weights, the same stereo noise at 44.1 kHz. CPU time is that of the whole process, in
 rounds that take the two in turn; what counts is the median of the rounds' ratios, which other programs on the

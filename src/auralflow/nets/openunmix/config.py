@@ -43,7 +43,7 @@ class OpenUnmixConfig(ModelConfig):
         default=30, gt=0, le=3600, description="Length in seconds of the chunks in which a song is separated."
     )
     separation_context: float = Field(
-        default=2,
+        default=1,
         ge=0,
         le=600,
         description="Seconds before and behind such a chunk that the nets read beside it.",
