@@ -4,8 +4,8 @@
 
 MODEL is the folder of a trained Open-Unmix, DATASET a folder of songs as for `auralflow evaluate`, of which
 those in `test` that are longer than the longest chunk count. Prints, on average over songs and targets, the
-SI-SDR of the chunks' estimates with the whole song's for reference, and the change of the SI-SDR with the true
-stem for reference. The Wiener filter is off.
+SI-SDR of the chunks' estimates with the whole song's for reference, and the change of the SI-SDR with the
+true stem for reference. The Wiener filter is off.
 """
 
 import argparse

@@ -3,6 +3,8 @@ import pytest
 import torch
 from parity import load_file, package_folder
 
+from auralflow.config import parse_settings
+from auralflow.errors import SettingsError
 from auralflow.models.reading import read_checkpoint
 from auralflow.nets.spleeter.checkpoint import READER
 from auralflow.nets.spleeter.config import SpleeterConfig
@@ -156,3 +158,8 @@ def test_engine_cross_fades_where_an_overlap_is_asked_for():
     separated = Separator(model, overlap=0.3).separate(audio.numpy(), 44100)
     # Near its start the song has zeros around it either way, but frames of another grid.
     np.testing.assert_allclose(separated[..., 2048:-2048], whole[..., 2048:-2048], atol=2e-2)
+
+
+def test_one_target_is_refused():
+    with pytest.raises(SettingsError, match="choose several"):
+        parse_settings(SpleeterConfig, {"targets": ["vocals"]})

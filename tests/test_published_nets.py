@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from auralflow.nets.families import create_model, find_net
+from auralflow.separation import Separator
 
 SMALL = {
     "Spleeter": {
@@ -19,6 +20,8 @@ SMALL = {
         "bandwidth": 3000,
         "hidden_size": 32,
         "sample_length": 0.25,
+        "separation_length": 1,
+        "separation_context": 0.1,
     },
     "SCNet": {
         "stage_channels": (4, 8),
@@ -156,3 +159,13 @@ def test_the_size_of_a_net_is_known_without_its_numbers(name):
     with torch.device("meta"):
         parameters = list(small(name).parameters())
     assert all(parameter.is_meta for parameter in parameters)
+
+
+@pytest.mark.parametrize("name", ["Spleeter", "OpenUnmix"])
+def test_onnx_runtime_computes_the_same(name):
+    pytest.importorskip("onnxruntime")
+    torch.manual_seed(0)
+    model = small(name).eval()
+    audio = torch.randn(2, RATE)
+    separated = Separator(model, backend="onnx", overlap=0).separate(audio, RATE)
+    assert torch.allclose(separated, Separator(model, overlap=0).separate(audio, RATE), atol=1e-5)

@@ -5,7 +5,7 @@ Shape letters: ``B`` batch, ``S`` source, ``C`` channel, ``F`` frequency bin, ``
 
 import copy
 from collections.abc import Callable
-from typing import Self, cast
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -138,7 +138,9 @@ class OpenUnmixModel(SeparationModel):
     def for_inference(self) -> Self:
         """A copy whose scales and normalisations are part of the dense layers."""
         fast = copy.deepcopy(self).eval()
-        fast.net.targets = nn.ModuleList(FoldedTargetNet(cast(TargetNet, net)) for net in fast.net.targets)
+        fast.net.targets = nn.ModuleList(
+            FoldedTargetNet(net) if isinstance(net, TargetNet) else net for net in fast.net.targets
+        )
         return fast.requires_grad_(False)
 
     def export_graph(self, *, num_samples: int | None = None) -> Graph:

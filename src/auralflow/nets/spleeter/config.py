@@ -19,7 +19,7 @@ class SpleeterConfig(ModelConfig):
     family: Literal["spleeter"] = Field(default="spleeter", description="Family of nets.")
     net: Literal["Spleeter"] = Field(default="Spleeter", description="Architecture.")
     targets: tuple[str, ...] = Field(
-        default=("vocals", "accompaniment"), min_length=2, description="Sources to be estimated."
+        default=("vocals", "accompaniment"), min_length=1, description="Sources to be estimated."
     )
     num_channels: int = Field(default=2, ge=1, le=8, description="Number of audio channels.")
     sample_length: float = Field(
@@ -63,7 +63,11 @@ class SpleeterConfig(ModelConfig):
     )
 
     @model_validator(mode="after")
-    def _check_bins(self) -> Self:
+    def _check(self) -> Self:
+        if len(self.targets) == 1:
+            raise ValueError(
+                f"a Spleeter of {self.targets[0]} alone would give it the whole mixture: choose several"
+            )
         if self.num_bins_read > self.num_fft // 2:
             raise ValueError(
                 f"--num-bins-read is {self.num_bins_read}: at most half of --num-fft ({self.num_fft // 2})"
