@@ -3,6 +3,8 @@
 Shape letters: ``B`` batch, ``S`` source, ``C`` channel, ``F`` frequency bin, ``T`` frame, ``n`` sample.
 """
 
+import dataclasses
+
 import torch
 from torch import Tensor
 
@@ -52,7 +54,10 @@ class ChunkEngine:
         suited = _BATCH_SIZES.get(device.type, 4) * model.config.chunk_samples // self.chunking.length
         self.batch_size = settings.batch_size or max(1, suited)
         if settings.backend == "onnx":
-            self.run = onnx_backend(self.model, self.chunking.length)
+            if self.chunking.last == "short":
+                # The graph has one length.
+                self.chunking = dataclasses.replace(self.chunking, last="zeros")
+            self.run = onnx_backend(self.model, self.chunking.read_length)
         else:
             self.run = torch_backend(self.model, settings.precision)
 
