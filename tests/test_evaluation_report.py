@@ -248,10 +248,10 @@ def test_examples_are_the_best_and_the_worst_track(tmp_path):
     found = comparison(("mine", [3.0, 5.0, 1.0])).reports[0]
     for name in "012":
         for stem in SOURCES:
-            write_audio(tmp_path / "test" / name / f"{stem}.wav", np.full((1, 2000), 0.1, np.float32), 100)
+            write_audio(tmp_path / "test" / name / f"{stem}.wav", np.full((1, 20000), 0.1, np.float32), 1000)
     best, worst = make_examples(Nothing(), found, tmp_path, seconds=1.0)
     assert (best.kind, best.scores.track) == ("best", "1")
     assert (worst.kind, worst.scores.track) == ("worst", "2")
     assert best.start == 0.0
-    assert best.estimates["bass"].shape == (1, 100)
+    assert best.estimates["bass"].shape == (1, 1000)
     assert best.mixture == pytest.approx(0.4)
