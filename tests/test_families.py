@@ -12,17 +12,20 @@ import pytest
 import soundfile
 import torch
 from conftest import write_track
+from test_chunking import POLICIES
 
 import auralflow
-from auralflow.config import SOURCES, TrainConfig
+from auralflow.config import SOURCES, StemConfig, TrainConfig
 from auralflow.errors import ModelError, SettingsError, TrainingError
 from auralflow.evaluation import ModelSystem, compare
 from auralflow.losses import create_criterion
 from auralflow.models import create_model_folder, load
 from auralflow.nets.door import Estimate, SeparationModel, Traits
 from auralflow.nets.families import FAMILIES, all_nets, create_model, find_family, parse_model_config
-from auralflow.nets.unet import NETS, SpectrogramNetConfig
+from auralflow.nets.unet import NETS, RecurrentNetConfig, SpectrogramNetConfig
 from auralflow.separation import Separator, separate_file
+from auralflow.separation.journal import FileMark
+from auralflow.separation.work import Worker, fingerprint
 from auralflow.trainer import Trainer, train
 from auralflow.trainer.objective import compute_loss
 from auralflow.transforms import STFT
@@ -303,3 +306,53 @@ def test_silence_has_a_level_too():
     silence = np.zeros((1, 9000), dtype=np.float32)
     assert np.abs(Separator(Levelled()).separate(silence)).max() < 1e-6
     assert Separator(Levelled()).separate(silence[:, :1]).shape == (1, 1, 1)
+
+
+def test_the_journal_knows_what_was_separated_before_there_were_families(tmp_path):
+    """Hashes that were recorded with the code of that time: what they stand for is not separated again."""
+    settings = {"net": "SpectrogramNetVAE", "targets": ("vocals", "drums"), "num_hidden_channels": 1}
+    config = RecurrentNetConfig(hidden_size=4, sample_rate=8000, sample_length=0.5, **settings)
+    model = create_model(config)
+    for tensor in model.state_dict().values():
+        tensor.fill_(1)
+    assert fingerprint(model) == "c7794ccd513dbccb16b43761b160064103393d6691acaf9d08d29db38cf44d4a"
+    mark = FileMark(
+        sha256="0" * 64, **{name: 1 for name in FileMark.__dataclass_fields__ if name != "sha256"}
+    )
+    changed = Separator(model, overlap=0.5, wiener=1, targets=("drums",))
+    keys = [Worker(separator, tmp_path, StemConfig()).key(mark) for separator in (Separator(model), changed)]
+    assert keys == [
+        "08efedba346e5422b35a5313bd991c8256ec856e18d3e5bff479c86437d1aed3",
+        "0dbefd75610c503c1d85d45fae59701fc7d9cb80fa31ab17f7be4d0e112f8545",
+    ]
+
+
+class Halves(SeparationModel):
+    """Half of the mixture for each of two targets, dealt out as a published model is."""
+
+    def __init__(self, chunking) -> None:
+        super().__init__()
+        self.config = SpectrogramNetConfig(
+            targets=("vocals", "other"), num_channels=2, sample_rate=8000, sample_length=0.5
+        )
+        self.transform = STFT(256)
+        self.chosen = chunking
+
+    def chunking(self, *, length=None, overlap=None):
+        return self.chosen
+
+    def forward(self, mixture):
+        return Estimate(mixture, self.transform, audio=torch.stack((mixture / 2, mixture / 2), dim=1))
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize(("channels", "rate"), [(1, 8000), (2, 8000), (3, 11025)])
+def test_however_songs_are_dealt_out_the_engine_keeps_its_promises(policy, channels, rate):
+    separator = Separator(Halves(POLICIES[policy]), consistent=True, shifts=2)
+    for frames in (1, 2, 39, 41, 333):
+        audio = song(frames, channels)
+        found = separator.separate(audio, rate)
+        assert found.shape == (2, channels, frames)
+        np.testing.assert_allclose(found.sum(0), audio, atol=1e-6)
+        if rate == 8000:
+            np.testing.assert_allclose(found[0], audio / 2, atol=1e-5)

@@ -17,6 +17,7 @@ import torch
 from conftest import tiny_config, write_track
 from golden.record_loss_curve import loss_curve
 
+from auralflow.cli import main
 from auralflow.config import TrainConfig
 from auralflow.errors import DatasetError, ModelError, SettingsError, TrainingError, UsageError
 from auralflow.losses import ComplexL1Loss
@@ -27,6 +28,7 @@ from auralflow.nets.families import settings_of_net
 from auralflow.nets.unet.blocks import MaskEstimate
 from auralflow.nets.unet.model import SpectrogramMaskModel
 from auralflow.trainer import Callback, Trainer, prepare_folder, train
+from auralflow.trainer import run as run_module
 from auralflow.trainer.checkpoint import CHECKPOINT_FILE
 from auralflow.trainer.optimization import precision_of
 from auralflow.trainer.run import TRAINER_FILE, explain_no_effect
@@ -654,3 +656,23 @@ def test_training_on_a_gpu_learns_what_training_on_the_cpu_learns(precise):
         )
         losses[device] = [r.train_loss for r in Trainer(model, settings).fit([batch], [batch]).history]
     assert losses["cuda"] == pytest.approx(losses["cpu"], rel=0.02 if precise else 0.1)
+
+
+def test_the_command_indexes_its_dataset_and_loads_its_start_once(model_folder, dataset, monkeypatch):
+    folder, source = model_folder(weights=False), model_folder(name="source")
+    read = []
+
+    def counted(name):
+        function = getattr(run_module, name)
+
+        def call(*arguments, **options):
+            read.append(name)
+            return function(*arguments, **options)
+
+        return call
+
+    for name in ("training_tracks", "load"):
+        monkeypatch.setattr(run_module, name, counted(name))
+    small = ["--max-samples", "2", "--batch-size", "2", "--max-epochs", "1", "--num-workers", "0"]
+    assert main(["train", str(folder), str(dataset), "--init", str(source), *small]) == 0
+    assert sorted(read) == ["load", "training_tracks"]
