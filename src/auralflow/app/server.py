@@ -18,7 +18,8 @@ from auralflow.app.workspace import Workspace
 from auralflow.config import AppConfig
 from auralflow.errors import UsageError
 from auralflow.machine import check_device
-from auralflow.models import SeparationModel, load
+from auralflow.models import load
+from auralflow.nets import SeparationModel
 
 __all__ = ["serve"]
 

@@ -32,20 +32,17 @@ if TYPE_CHECKING:
     from auralflow.models.folder import create_model_folder, load_weights, read_model_config, save_weights
     from auralflow.models.importing import import_model
     from auralflow.models.loading import load, save_pretrained
-    from auralflow.nets.door import Estimate, SeparationModel
 
 __all__ = [
     "CARD_FILE",
     "SHIPPED_WEIGHTS",
     "Access",
     "DataPart",
-    "Estimate",
     "ModelCard",
     "Place",
     "PublicCard",
     "Registry",
     "ScoreTable",
-    "SeparationModel",
     "TargetScore",
     "TrackScore",
     "TrainingRecord",
@@ -65,8 +62,6 @@ __all__ = [
 ]
 
 _LATER = {
-    "Estimate": "auralflow.nets.door",
-    "SeparationModel": "auralflow.nets.door",
     "create_model_folder": "auralflow.models.folder",
     "import_model": "auralflow.models.importing",
     "export_onnx": "auralflow.models.export",
@@ -83,3 +78,7 @@ def __getattr__(name: str) -> Any:
     if name in _LATER:
         return getattr(importlib.import_module(_LATER[name]), name)
     raise AttributeError(f"module 'auralflow.models' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

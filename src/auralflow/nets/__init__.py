@@ -33,3 +33,7 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         return getattr(importlib.import_module("auralflow.nets.door"), name)
     raise AttributeError(f"module 'auralflow.nets' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
