@@ -1,1 +1,3 @@
 """Who plays the parts: built-in instruments and voices, recordings, soundfonts."""
+
+__all__: list[str] = []
