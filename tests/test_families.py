@@ -37,13 +37,13 @@ TOY = {
         """The simplest family there is."""
 
         from auralflow.nets.families import Family, Net
-        from toy_family.config import ToyConfig
+        from toy_nets.config import ToyConfig
 
         FAMILY = Family(
             name="toy",
             title="One gain for each target",
             nets=(Net("Toy", ToyConfig, "a gain"),),
-            model="toy_family.model:ToyModel",
+            model="toy_nets.model:ToyModel",
         )
     ''',
     "config.py": """
@@ -81,14 +81,14 @@ TOY = {
 @pytest.fixture
 def toy(tmp_path, monkeypatch):
     """A family in a folder of its own, and its line in the table."""
-    folder = tmp_path / "packages" / "toy_family"
+    folder = tmp_path / "packages" / "toy_nets"
     folder.mkdir(parents=True)
     for name, text in TOY.items():
         (folder / name).write_text(textwrap.dedent(text))
     monkeypatch.syspath_prepend(folder.parent)
-    monkeypatch.setitem(FAMILIES, "toy", "toy_family:FAMILY")
+    monkeypatch.setitem(FAMILIES, "toy", "toy_nets:FAMILY")
     yield find_family("toy").settings("Toy")
-    for module in [name for name in sys.modules if name.partition(".")[0] == "toy_family"]:
+    for module in [name for name in sys.modules if name.partition(".")[0] == "toy_nets"]:
         del sys.modules[module]
 
 
