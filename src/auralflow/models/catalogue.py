@@ -64,7 +64,7 @@ def named_models(
 
     Example:
         >>> [model.card.name for model in named_models(targets=["piano"])]
-        ['spleeter-5stems']
+        ['htdemucs_6s', 'spleeter-5stems']
     """
     registry, access = registry or installed_registry(), access or Access.from_environment()
     cards: list[ModelCard | PublicCard] = [*registry.cards(), *registry.public_cards()]
