@@ -77,7 +77,9 @@ def test_a_recorded_instrument_plays_the_note_that_is_written(samples, note):
     assert len(sound) <= 22050 + 0.06 * 44100
 
 
-def test_recordings_are_heard_in_the_songs_and_leave_the_voice_alone(samples):
+def test_recordings_are_heard_in_the_songs_and_leave_the_voice_alone(samples, monkeypatch):
+    # The gain of the mastering hears the whole song, so it would let the drums be heard in the voice's level.
+    monkeypatch.setattr("auralflow.synth.song.mastered", lambda stems, *_, **__: stems)
     bank = SampleBank(samples)
     pairs = [
         (
@@ -92,9 +94,9 @@ def test_recordings_are_heard_in_the_songs_and_leave_the_voice_alone(samples):
         band = slice(2900 * 20, 3100 * 20)
         shares = [float((spectrum[band] ** 2).sum() / (spectrum**2).sum()) for spectrum in spectra]
         heard += shares[1] > 3 * shares[0]
-        # The voice is the same but for the gain of the mastering, which hears the whole song.
+        # The voice is the same but for the level of the whole song.
         voices = [song["vocals"][0] for song in (plain, recorded)]
-        assert np.corrcoef(*voices)[0, 1] > 0.98
+        assert np.corrcoef(*voices)[0, 1] > 0.999
         assert np.abs(sum(recorded.values())).max() <= 0.951
     assert heard >= 2
 
