@@ -46,7 +46,7 @@ def check_device(name: str = "auto") -> torch.device:
 
 
 def has_bfloat16_units(device: torch.device) -> bool:
-    """Whether a device computes bfloat16 faster than 32 bits: CUDA that knows it, CPUs with AMX.
+    """Whether a device is faster in bfloat16 than in float32: CUDA that supports it, CPUs with AMX.
 
     Other CPUs compute it several times slower.
 
@@ -83,7 +83,7 @@ def core_quota(path: Path = QUOTA_FILE) -> float:
 
 
 def usable_workers(wanted: int) -> int:
-    """Number of worker processes: what is wanted, but not more than there are cores.
+    """Number of worker processes: as many as wanted, but no more than there are cores.
 
     Example:
         >>> usable_workers(0)

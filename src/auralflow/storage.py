@@ -30,14 +30,14 @@ __all__ = [
 ]
 
 PART_SUFFIX = ".part"
-"""Ending of a file that is still being written; a left-over of it is never a result."""
+"""Suffix of a file that is still being written; one that was left behind is never a result."""
 LEFTOVER = re.compile(rf"\.[0-9a-f]{{12}}{re.escape(PART_SUFFIX)}")
 """Name of such a file."""
 LOCK_SUFFIX = ".lock"
 
 
 def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """Folder for what can be had or made again: ``$AURALFLOW_HOME``, else in the user's cache.
+    """The cache folder: ``$AURALFLOW_HOME``, or a folder in the user's cache directory.
 
     Args:
         environment: The environment variables.
@@ -56,7 +56,7 @@ def file_hash(path: Path) -> str:
     """SHA-256 of a file's bytes, as hexadecimal digits.
 
     Args:
-        path: The file. It is read in pieces, however long it is.
+        path: The file, of any size; it is read in pieces.
 
     Raises:
         OSError: If it cannot be read.
@@ -74,13 +74,13 @@ def file_hash(path: Path) -> str:
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path that becomes ``path`` when the block ends well.
+    """Yield a temporary path that becomes ``path`` when the block succeeds.
 
-    The temporary file lies in the folder of ``path``, because a rename is only atomic within one file system.
+    The temporary file is in the folder of ``path``, because renaming is only atomic within one file system.
     If the block raises, the temporary file is removed and ``path`` stays as it was.
 
     Args:
-        path: The file to be made or replaced. Its folder is created when missing.
+        path: The file to create or replace. Its folder is created when missing.
 
     Yields:
         The path to write to.
@@ -94,7 +94,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         'whole'
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The name does not grow with that of the target, which may already be as long as the file system allows.
+    # Of fixed length: the target's own name may already be as long as the file system allows.
     part = path.parent / f".{secrets.token_hex(6)}{PART_SUFFIX}"
     try:
         yield part
@@ -105,9 +105,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove temporary files that a killed process left in a folder and below it.
+    """Remove temporary files that a killed process left in a folder or below it.
 
-    Only for a folder that no other process writes to: there every temporary file is a left-over.
+    Only for a folder that no other process writes to: every temporary file there is a leftover.
 
     Args:
         folder: The folder.
@@ -119,13 +119,13 @@ def remove_leftovers(folder: Path) -> None:
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """Keep other processes and threads from making the same folder, as long as the block lasts.
+    """Keep other processes and threads from making the same folder while the block runs.
 
-    Waits while another one holds the claim. The operating system gives a claim back when its process dies,
-    however it dies: that tells what a dead process left from what a living one works on.
+    Waits while another one holds the claim. The operating system releases a claim when its process dies,
+    however it dies; this distinguishes what a dead process left from what a living one works on.
 
     Args:
-        folder: The folder to be made. The one it lies in is created when missing.
+        folder: The folder to make. Its parent is created if missing.
     """
     from filelock import FileLock  # noqa: PLC0415 - most commands need no lock and start sooner
 
@@ -135,21 +135,21 @@ def claimed(folder: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            # Before it is released: whoever waits then sees that the file is not the same any more.
+            # Removed before it is released: whoever waits then notices that the file has changed.
             path.unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
-    """Yield a hidden folder that becomes ``folder`` when the block ends well.
+    """Yield a hidden folder that becomes ``folder`` when the block succeeds.
 
-    Only for who has `claimed` the folder. What a dead process left of it goes first.
+    The caller must have `claimed` the folder. What a dead process left of it is removed first.
 
     Args:
-        folder: The folder to be made or replaced.
+        folder: The folder to make or replace.
 
     Yields:
-        The folder to write to. Files in it are flushed by whoever writes them.
+        The folder to write to. The caller flushes the files in it.
 
     Example:
         >>> import tempfile
@@ -166,7 +166,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     try:
         yield part
         if folder.exists():
-            # Folders cannot replace one another in one step, unless the old one is empty.
+            # A folder cannot replace another in one step, unless that one is empty.
             folder.rename(aside)
         part.rename(folder)
     finally:
@@ -175,10 +175,10 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 
 
 def remove_dead_folders(folder: Path) -> None:
-    """Remove the hidden folders that dead processes left in a folder, and none that a living one fills.
+    """Remove the hidden folders that dead processes left in a folder, but none that a living one is filling.
 
     Args:
-        folder: The folder that `atomic_folder` was used in.
+        folder: The folder in which `atomic_folder` was used.
     """
     from filelock import FileLock, Timeout  # noqa: PLC0415 - most commands need no lock and start sooner
 
@@ -194,7 +194,7 @@ def remove_dead_folders(folder: Path) -> None:
 
 
 def _part_of(folder: Path) -> Path:
-    # Of one length, whatever that of the folder's name; and the same in every process.
+    # Of fixed length, whatever the folder's name, and the same in every process.
     name = hashlib.sha256(os.fsencode(folder.name)).hexdigest()[:12]
     return folder.with_name(f".{name}{PART_SUFFIX}")
 
@@ -208,7 +208,7 @@ def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 text file atomically.
 
     Args:
-        path: The file to be made or replaced.
+        path: The file to create or replace.
         text: Its content.
     """
     with atomic_path(path) as part:
@@ -219,7 +219,7 @@ def write_json(path: Path, content: Any) -> None:
     """Write a JSON file atomically, indented, with a final newline.
 
     Args:
-        path: The file to be made or replaced.
+        path: The file to create or replace.
         content: Anything the ``json`` module can write. NaN is refused: it is not JSON.
 
     Raises:

@@ -1,7 +1,7 @@
-"""What all losses share: settings that state themselves, and the tensors that they are given.
+"""What all losses share: self-describing settings, and the tensors that they take.
 
-Nothing in this package loads torch when it is imported, so that the options of the command line can be taken
-from the losses themselves. Tensors have methods; what has none is imported by the function that needs it.
+Importing this package does not load torch, so that the command line can take its options from the losses
+themselves. Functions use methods of tensors, and import torch themselves where there is none.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ __all__ = [
 Reduction = Literal["mean", "sum"]
 
 ENERGY_FLOOR = 1e-12
-"""Kept under square roots of energies: their gradient has no bound at zero."""
+"""Added under square roots of energies, whose gradient is unbounded at zero."""
 
 
 def check_choice(setting: str, value: str, choices: tuple[str, ...]) -> None:
-    """Refuse a value that is none of the choices.
+    """Raise if a value is not one of the choices.
 
     Raises:
         SettingsError: Naming the setting, the value and the choices.
@@ -68,9 +68,9 @@ class Criterion:
     function: ClassVar[Callable[..., Tensor]]
     """Called with the tensors and the settings."""
     requires_latent: ClassVar[bool] = False
-    """Whether the criterion only makes sense with a variational net, whose KL term the trainer adds."""
+    """Whether the criterion only makes sense for a variational net, whose KL term the trainer adds."""
     requires_mask: ClassVar[bool] = False
-    """Whether a criterion on magnitudes looks at the mask itself, not only at mask times mixture."""
+    """Whether a criterion on magnitudes uses the mask itself, not only mask times mixture."""
 
     reduction: Annotated[Reduction, Field(description="Whether the loss is averaged or summed.")] = "mean"
 
@@ -80,10 +80,10 @@ class Criterion:
                 check_choice(field.replace("_", " "), getattr(self, field), get_args(kind))
 
     def check_partial(self) -> None:
-        """Refuse chunks whose targets are not all known, if it cannot score them.
+        """Raise if it cannot score chunks whose targets are not all known.
 
         Raises:
-            SettingsError: Naming the option that is in the way.
+            SettingsError: Naming the option that prevents it.
         """
 
     @classmethod
@@ -95,7 +95,7 @@ class Criterion:
             >>> get_args(kind), info.default
             (('mean', 'sum'), 'mean')
         """
-        # Annotations of methods are not looked at; that of `function` names a class that is not loaded here.
+        # Annotations of methods are not resolved; that of `function` names a class that is not loaded here.
         hints = get_type_hints(cls, localns={"Tensor": Any}, include_extras=True)
         found = {}
         for field in fields(cls):
@@ -123,7 +123,7 @@ class SpectrogramCriterion(Criterion):
 
 
 class MixtureCriterion(Criterion):
-    """A criterion on complex spectrograms that also looks at the mixture's."""
+    """A criterion on complex spectrograms that also uses the mixture's."""
 
     def __call__(
         self, estimate: Tensor, target: Tensor, mixture: Tensor, *, known: Tensor | None = None

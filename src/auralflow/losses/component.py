@@ -1,4 +1,4 @@
-"""Components loss: the target kept, the residual quiet and in its shape."""
+"""Components loss: keep the target, and a quiet residual that sounds like the residual."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["ComponentLoss", "component_loss"]
 
 MASK_ENERGY_FLOOR = 1e-8
-"""Share of the residual's energy below which a filtered residual fades out instead of being normalised."""
+"""Fraction of the residual's energy below which a filtered residual fades out instead of being normalised."""
 
 
 def component_loss(
@@ -31,7 +31,7 @@ def component_loss(
     """Keep the target, quieten the residual R = X - Y, and keep the residual's shape.
 
     ``alpha mean((M Y - Y)^2) + beta mean((M R)^2) + gamma mean((M R / |M R| - R / |R|)^2)``, norms per item.
-    The third mean is at most 4 / (C F T), so a ``gamma`` that matters is of the order of C F T.
+    The third mean is at most 4 / (C F T), so ``gamma`` must be of the order of C F T to matter.
 
     Args:
         mask: Estimated mask ``[B, S, C, F, T]``.
@@ -49,7 +49,7 @@ def component_loss(
         Xu, Elshamy, Zhao and Fingscheidt, "Components Loss for Neural Networks in Mask-Based Speech
         Enhancement", EURASIP JASM 2021:24 (arXiv 1908.05087). There the weights are 1 - a - b for
         the target, a for the residual's power and b for its shape, and the authors' code takes the norms over
-        a whole batch; here no item depends on its neighbours.
+        a whole batch; here items are independent of one another.
 
     Example:
         >>> import torch
@@ -64,7 +64,8 @@ def component_loss(
     if gamma == 0:
         return loss
     energy = residual.square().sum(dim=(-3, -2, -1), keepdim=True)
-    # The floor follows the residual, so that a mask near zero gets no gradient that grows with the level.
+    # The floor scales with the residual, so that the gradient at a mask near zero does not grow with the
+    # level.
     filtered_energy = filtered.square().sum(dim=(-3, -2, -1), keepdim=True) + MASK_ENERGY_FLOOR * energy
     shape = filtered / (filtered_energy + ENERGY_FLOOR).sqrt()
     return loss + gamma * reduce((shape - residual / (energy + ENERGY_FLOOR).sqrt()).square(), reduction)

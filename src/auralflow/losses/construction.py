@@ -32,7 +32,7 @@ def _construct(
 
 @dataclass(frozen=True, kw_only=True)
 class ConstructionLoss(MagnitudeCriterion):
-    """Criterion of ``l1_loss`` or ``l2_loss``, for nets that have a penalty to be added to it."""
+    """Criterion of ``l1_loss`` or ``l2_loss``, for nets that add a penalty to it."""
 
     name = "kl_div"
     summary = "`--construction-loss` plus the KL divergence of the latent; for SpectrogramNetVAE"

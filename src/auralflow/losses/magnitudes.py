@@ -1,4 +1,4 @@
-"""The tensors of losses on masks and magnitudes, brought to one shape."""
+"""Tensors of losses on masks and magnitudes, expanded to one shape."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def mask_loss(mask: Tensor, mixture: Tensor, target: Tensor, reduction: Reductio
     """
     mask, mixture, target = aligned(mask, mixture, target)
     full = target >= mixture
-    # The divisor is one wherever its quotient is not used: a zero there would still spoil the gradient.
+    # The divisor is one wherever the quotient is not used: a zero there would still make the gradient NaN.
     ratio = (target > 0).to(target.dtype).where(full, target / mixture.masked_fill(full, 1.0))
     return reduce((mask - ratio).abs(), reduction)
 

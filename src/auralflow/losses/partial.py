@@ -1,4 +1,4 @@
-"""What a loss makes of targets that are not known one by one."""
+"""How a loss scores targets that are not known one by one."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["join_unknown"]
 def join_unknown(estimate: Tensor, known: Tensor | None) -> Tensor:
     """Replace the estimate of each unknown target by the sum of the estimates of all unknown ones.
 
-    The true rows of unknown targets hold the sum of all unknown targets (`auralflow.datasets.Chunk`). So any
-    loss on rows scores known targets one by one, and the unknown ones by their sum, which weighs as much as
-    the targets in it: a known target has the weight that it has in a complete chunk. How the estimates share
-    the sum among them changes nothing.
+    The reference rows of unknown targets hold the sum of all unknown targets (`auralflow.datasets.Chunk`). So
+    any loss on rows scores known targets one by one, and the unknown ones by their sum, which weighs as much
+    as the targets in it: a known target has the same weight as in a complete chunk. How the estimates divide
+    the sum among themselves makes no difference.
 
     Args:
         estimate: Estimates ``[B, S, ...]``: audio, complex spectrograms, or masks.

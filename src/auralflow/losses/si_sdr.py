@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["SiSDRLoss", "si_sdr_loss"]
 
 SILENCE_POWER = 1e-8
-"""Mean square of audio that counts as silence: -80 dB below full scale, well under any music."""
+"""Mean square of audio that counts as silence: 80 dB below full scale, well under any music."""
 
 
 def si_sdr_loss(
@@ -25,12 +25,13 @@ def si_sdr_loss(
 ) -> Tensor:
     """Negative scale-invariant signal-to-distortion ratio in dB, channels pooled, reduced over items.
 
-    A silent target asks for a silent estimate, and a silent estimate is the worst answer to a loud target.
+    A silent target demands a silent estimate, and a silent estimate is the worst answer to a loud target.
 
     Args:
         estimate: Estimated samples ``[B, S, C, N]``, full scale at 1.
         target: True samples, same shape.
-        best_permutation: Score each batch entry with the order of its estimates that fits best. Tries all S!.
+        best_permutation: Score each batch entry with the best-fitting order of its estimates. Tries all S!
+            orders.
         reduction: ``"mean"`` or ``"sum"``.
 
     Returns:
@@ -62,7 +63,7 @@ def _si_sdr(estimate: Tensor, target: Tensor) -> Tensor:
     """SI-SDR in dB over the last dimension, defined on silence.
 
     The distortion's floor is ``SILENCE_POWER``. The signal's floor shrinks as the target gets louder: silence
-    then scores 0 dB on silence, and each missed target or invented estimate costs its level above the floor.
+    then scores 0 dB on silence, and a missed target or an invented estimate costs its level above the floor.
     With one fixed floor, turning the volume to zero would score 0 dB, better than any poor estimate.
     """
     power = target.square().mean(dim=-1, keepdim=True)
@@ -74,7 +75,7 @@ def _si_sdr(estimate: Tensor, target: Tensor) -> Tensor:
 
 
 def _best_order(estimate: Tensor, target: Tensor) -> Tensor:
-    """For each batch entry the order of estimates ``[B, S]`` that scores best against the targets."""
+    """The order of estimates ``[B, S]`` that scores best against the targets, for each batch entry."""
     import torch
 
     orders = torch.tensor(list(permutations(range(target.shape[1]))), device=target.device)
@@ -108,7 +109,7 @@ class SiSDRLoss(AudioCriterion):
         return super().__call__(estimate, target, known=known)
 
     def check_partial(self) -> None:
-        """Refuse a free order: which estimate belongs to a sum of targets, no order says."""
+        """Raise if the order is free: it cannot say which estimates belong to a sum of targets."""
         if self.best_permutation:
             raise SettingsError(
                 "--best-perm needs tracks whose targets are all known",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["SNRLoss", "snr_loss"]
 
 SNR_THRESHOLD = 1e-3
-"""Share of the mixture's energy that snr_loss adds to both energies: beyond 30 dB nothing is gained."""
+"""Fraction of the mixture's energy that snr_loss adds to both energies: nothing is gained beyond 30 dB."""
 
 
 def snr_loss(
@@ -28,19 +28,19 @@ def snr_loss(
     """Thresholded negative signal-to-noise ratio of each source over the whole batch, in dB.
 
     ``10 log10((|E - Y|^2 + t |X|^2) / (|Y|^2 + t |X|^2))``, ``t`` 0.001, with energies summed over the batch:
-    the error counts relative to the source, so that a quiet source is learnt like a loud one. Entry by entry
-    it would not do: where a source is silent any estimate would be endlessly worse than none, and the mask
-    would close for good. Source: S. Wisdom et al., "What's All the FUSS About Free Universal Sound Separation
-    Data?", ICASSP 2021, with the threshold relative to the mixture, on spectrograms.
+    the error is relative to the source, so that a quiet source is learnt like a loud one. Computed entry by
+    entry it would fail: where a source is silent, any estimate would be infinitely worse than none, and the
+    mask would close for good. Source: S. Wisdom et al., "What's All the FUSS About Free Universal Sound
+    Separation Data?", ICASSP 2021, with the threshold relative to the mixture, on spectrograms.
 
     Args:
         estimate: Complex spectrograms ``[B, S, C, F, T]``.
-        target: True ones, alike.
+        target: The true ones, of the same shape.
         mixture: The mixture's ``[B, C, F, T]``.
         reduction: ``"mean"`` or ``"sum"`` over the sources.
-        known: Which rows ``[B, S]`` are a target of their own; the others are sums of unknown targets. The
-            energies of those are added up apart from the known ones, and every ratio counts as often as there
-            are rows in it. Default: all are known.
+        known: Which rows ``[B, S]`` are a single target; the others are sums of unknown targets. Their
+            energies are summed apart from the known ones, and every ratio is weighted by its number of rows.
+            Default: all are known.
 
     Example:
         >>> import torch
@@ -54,7 +54,7 @@ def snr_loss(
         raise misfit([tuple(tensor.shape) for tensor in (estimate, mixture, target)])
     if known is not None and not bool(known.all()):
         return _partial_snr_loss(estimate, target, mixture, known.to(estimate.device), reduction)
-    # Squares of the parts: the magnitude of a complex number has no gradient at zero.
+    # Squares of real and imaginary parts: the magnitude of a complex number has no gradient at zero.
     error, source, whole = (
         torch.view_as_real(values).square().sum((0, -4, -3, -2, -1))
         for values in (estimate - target, target, mixture)
@@ -72,8 +72,8 @@ def _partial_snr_loss(
         torch.view_as_real(values).square().sum((-4, -3, -2, -1))
         for values in (estimate - target, target, mixture)
     )
-    # One column for each target where it is known, and one for all sums: they are louder than a target, and
-    # in its column they would hide its error.
+    # A column for each target where it is known, and one for all sums: they are louder than a single target,
+    # and would hide its error in its column.
     columns = torch.cat([known, ~known], dim=1)
 
     def add(energies: Tensor) -> Tensor:

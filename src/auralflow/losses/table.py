@@ -36,7 +36,7 @@ LOSSES: Mapping[str, type[Criterion]] = {
 
 
 def create_criterion(name: str, **settings: Any) -> Criterion:
-    """Make a criterion from its name; settings of other criteria are left aside.
+    """Make a criterion from its name.
 
     Args:
         name: A name of `LOSSES`; ``-`` counts as ``_``.

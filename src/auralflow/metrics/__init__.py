@@ -1,17 +1,17 @@
-"""How near an estimate is to its reference, in decibels.
+"""How close an estimate is to its reference, in decibels.
 
 Every metric is a pure function of two tensors of one shape, the estimate first. It works over the last
 dimension (time), keeps all others, runs on the device of its inputs, computes in float64 and returns float64.
 
-*Silence.* A ratio to nothing has no value: where the reference is silent the score is NaN, without exception
-or warning. The scale-invariant metrics are NaN for a silent estimate too, because it has no scale to fit.
-Average with ``torch.nanmean`` and say how many scores were left out.
+*Silence.* A ratio to silence is undefined: where the reference is silent the score is NaN, without an
+exception or a warning. The scale-invariant metrics are NaN for a silent estimate too, because it has no scale
+to fit. Average with ``torch.nanmean`` and report how many scores were left out.
 
 *Channels.* A metric over ``(..., time)`` scores each channel on its own. To score a stereo pair as one
 signal, with one scale, give it ``pool_channels(audio)``. ``sdr``, ``framewise_sdr`` and ``bss_eval`` pool by
 themselves.
 
-*Streams.* `RatioSums` gives the same scores for audio that comes block by block.
+*Streams.* `RatioSums` gives the same scores for audio that arrives block by block.
 
 Example:
     >>> import torch
@@ -65,7 +65,7 @@ _PLACES = {name: module for module, names in _MODULES.items() for name in names.
 
 
 def __getattr__(name: str) -> Any:
-    # On demand: the table of metrics must not load torch, which all functions do.
+    # Imported on demand: all functions need torch, and the table of metrics must not load it.
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)

@@ -1,4 +1,4 @@
-"""BSS Eval version 4: what part of an error is level, what is another source, what is new.
+"""BSS Eval version 4: which part of an error is spatial, which is another source, which is an artifact.
 
 Shape letters: ``S`` source, ``C`` channel, ``N`` sample, ``T`` window, ``K`` pairs of source and channel,
 ``L`` tap of a filter, ``E`` estimate and channel, ``F`` frequency bin.
@@ -36,10 +36,10 @@ class BssScores(NamedTuple):
 def bss_eval(estimates: Tensor, references: Tensor, window: int, *, num_taps: int = 512) -> BssScores:
     """SDR, ISR, SIR and SAR of each window of each source, as museval version 4 computes them.
 
-    The estimate is projected on the sources, filtered by 512 taps that fit best over the whole track; what
-    the own source explains beyond itself is spatial distortion, what the others explain is interference,
-    the rest is artifacts. Unlike the other metrics it holds whole signals and solves a system of
-    ``S * C * num_taps`` equations: it takes seconds for a song.
+    The estimate is projected on the sources, filtered by the 512 taps that fit best over the whole track;
+    what its own source explains beyond the reference is spatial distortion, what the others explain is
+    interference, and the rest is artifacts. Unlike the other metrics it holds whole signals and solves a
+    system of ``S * C * num_taps`` equations: it takes seconds for a song.
 
     Args:
         estimates: Estimated samples ``(S, C, N)``.
@@ -88,7 +88,7 @@ def bss_eval(estimates: Tensor, references: Tensor, window: int, *, num_taps: in
 
 
 def _filters(estimates: Tensor, references: Tensor, num_taps: int) -> tuple[Tensor, Tensor]:
-    """Filters that make the estimates of the references, by all of them, and by the own one alone.
+    """Filters that best map references to estimates: all references, and the own one alone.
 
     Returns:
         ``(K, L, E)``, and ``(S, C, L, C)``.
@@ -102,7 +102,7 @@ def _filters(estimates: Tensor, references: Tensor, num_taps: int) -> tuple[Tens
     # (K, E, L) to (K * L, E)
     right = toward.movedim(1, 2).flatten(0, 1)
     every = _solve(system, right).reshape(-1, num_taps, sources * channels)
-    # One system after the other: batched solvers of some libraries fail at this size.
+    # One system after another: some libraries' batched solvers fail at this size.
     own = [
         _solve(
             system[s * size : (s + 1) * size, s * size : (s + 1) * size],
@@ -116,7 +116,7 @@ def _filters(estimates: Tensor, references: Tensor, num_taps: int) -> tuple[Tens
 def _lagged_products(left: Tensor, right: Tensor, num_taps: int) -> Tensor:
     """``p[i, j, L - 1 + lag] = sum_n left[i, n] right[j, n + lag]`` for lags from ``1 - L`` to ``L - 1``.
 
-    Added up over blocks in the frequency domain: spectra of the whole signal would need many times its room.
+    Summed over blocks in the frequency domain: spectra of the whole signal would need many times its memory.
     """
     margin = num_taps - 1
     size = 1 << max(1, (min(BLOCK, left.shape[-1]) + 3 * margin - 1).bit_length())
@@ -143,7 +143,7 @@ def _toeplitz(products: Tensor, num_taps: int) -> Tensor:
 
 
 def _solve(system: Tensor, right: Tensor) -> Tensor:
-    # As museval does: a hint of regularity, and the shortest solution where that is not enough.
+    # As in museval: slight regularisation, and the minimum-norm solution where that is not enough.
     eps = torch.finfo(torch.float64).eps
     regular = system + eps * torch.eye(system.shape[0], dtype=system.dtype, device=system.device)
     solution: Tensor
@@ -182,7 +182,7 @@ def _window_scores(estimates: Tensor, references: Tensor, every: Tensor, own: Te
 
 
 def _smooth(length: int) -> int:
-    """The next length that has no prime factor above 5, which transforms fast."""
+    """The next length without a prime factor above 5, for a fast transform."""
     while True:
         rest = length
         for factor in (2, 3, 5):

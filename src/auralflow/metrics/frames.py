@@ -11,7 +11,7 @@ from auralflow.metrics.ratios import check_shapes
 __all__ = ["framewise_sdr", "loudest_sum", "part_length"]
 
 CACHED_VALUES = (1 << 15) - 1
-"""What fits into a processor's cache; PyTorch does not split less among threads, whose waiting costs more."""
+"""Samples that fit in a processor's cache; fewer are not worth dividing among threads."""
 
 
 def framewise_sdr(estimates: Tensor, references: Tensor, window: int) -> Tensor:
@@ -50,7 +50,7 @@ def framewise_sdr(estimates: Tensor, references: Tensor, window: int) -> Tensor:
         )
     window = min(window, references.shape[-1])
     frames = []
-    # An incomplete tail is left out.
+    # An incomplete last frame is dropped.
     for start in range(0, references.shape[-1] - window + 1, window):
         frame = slice(start, start + window)
         own, true = estimates[..., frame], references[..., frame]
@@ -61,9 +61,9 @@ def framewise_sdr(estimates: Tensor, references: Tensor, window: int) -> Tensor:
 
 
 def part_length(audio: Tensor) -> int:
-    """How many samples ``(..., C, n)`` are best computed at once."""
+    """How many samples ``(..., C, n)`` to process at a time."""
     if audio.device.type != "cpu":
-        # A GPU has more to gain from fewer steps.
+        # A GPU gains more from fewer steps.
         return audio.shape[-1]
     return max(1, CACHED_VALUES // max(1, math.prod(audio.shape[:-1])))
 
@@ -78,7 +78,7 @@ def loudest_sum(audio: Tensor) -> Tensor:
 
 
 def _energy_ratio(estimates: Tensor, references: Tensor) -> Tensor:
-    """Energy of the reference over that of the error, ``(..., S)``, in parts that fit into a cache."""
+    """Energy of the reference over that of the error, ``(..., S)``, in pieces that fit in the cache."""
     signal, distortion = [], []
     part = part_length(references)
     for own, true in zip(torch.split(estimates, part, -1), torch.split(references, part, -1), strict=True):

@@ -25,14 +25,14 @@ SDR_DELTA = 1e-7
 
 
 def _torchmetrics() -> ModuleType:
-    # The library takes seconds to load, and whoever imports this module may never score anything.
+    # Takes seconds to load, and not everyone who imports this module scores anything.
     from torchmetrics.functional import audio
 
     return audio
 
 
 def check_shapes(estimate: Tensor, reference: Tensor, *, letters: str = "time") -> None:
-    """Refuse two tensors that cannot be compared.
+    """Raise if two tensors cannot be compared.
 
     Args:
         estimate: The estimated signal.
@@ -85,7 +85,7 @@ def as_pair(estimate: Tensor, reference: Tensor, letters: str = "time") -> tuple
 
 
 def _peak(audio: Tensor) -> Tensor:
-    """Largest magnitude over time, one where there is none, ready to divide by."""
+    """Peak magnitude over time, one where all is silent: safe to divide by."""
     peak = audio.abs().amax(dim=-1, keepdim=True)
     return peak.masked_fill(peak == 0, 1.0)
 
@@ -96,7 +96,7 @@ def is_silent(audio: Tensor) -> Tensor:
 
 
 def _constant(audio: Tensor) -> Tensor:
-    # Compared sample by sample: subtracting a rounded mean would leave a residue that looks like a signal.
+    # Sample by sample: subtracting a rounded mean would leave a residue that looks like a signal.
     return (audio == audio[..., :1]).all(dim=-1)
 
 
@@ -123,7 +123,7 @@ def si_sdr(estimate: Tensor, reference: Tensor) -> Tensor:
         20.0
     """
     estimate, reference = as_pair(estimate, reference)
-    # The library's epsilon is absolute: at unit peak it weighs the same for quiet and for loud audio.
+    # The library's epsilon is absolute: at unit peak it has the same weight for quiet and loud audio.
     score: Tensor = _torchmetrics().scale_invariant_signal_distortion_ratio(
         estimate / _peak(estimate), reference / _peak(reference)
     )
@@ -131,7 +131,7 @@ def si_sdr(estimate: Tensor, reference: Tensor) -> Tensor:
 
 
 def si_snr(estimate: Tensor, reference: Tensor) -> Tensor:
-    """Scale-invariant signal-to-noise ratio: ``si_sdr`` after the mean over time is taken off both signals.
+    """Scale-invariant signal-to-noise ratio: ``si_sdr`` of both signals minus their means over time.
 
     Args:
         estimate: Estimated samples ``(..., time)``.
@@ -152,7 +152,7 @@ def si_snr(estimate: Tensor, reference: Tensor) -> Tensor:
     """
     estimate, reference = as_pair(estimate, reference)
     without = _constant(estimate) | _constant(reference)
-    # Levels are evened out after the mean has gone: an offset must not make the signal on it look small.
+    # Scaled after the mean is subtracted: an offset must not make the signal on top of it look small.
     estimate, reference = (audio - audio.mean(dim=-1, keepdim=True) for audio in (estimate, reference))
     score: Tensor = _torchmetrics().scale_invariant_signal_noise_ratio(
         estimate / _peak(estimate), reference / _peak(reference)
@@ -161,7 +161,7 @@ def si_snr(estimate: Tensor, reference: Tensor) -> Tensor:
 
 
 def snr(estimate: Tensor, reference: Tensor) -> Tensor:
-    """Signal-to-noise ratio ``10 log10(|s|^2 / |s - e|^2)``: every difference is noise, a wrong level too.
+    """Signal-to-noise ratio ``10 log10(|s|^2 / |s - e|^2)``: every difference is noise, even a wrong level.
 
     Args:
         estimate: Estimated samples ``(..., time)``.
@@ -187,10 +187,10 @@ def snr(estimate: Tensor, reference: Tensor) -> Tensor:
 
 
 def sd_sdr(estimate: Tensor, reference: Tensor) -> Tensor:
-    """Scale-dependent SDR: the signal part of ``si_sdr`` over *every* difference, a wrong level too.
+    """Scale-dependent SDR: the signal part of ``si_sdr`` over *every* difference, even a wrong level.
 
-    With ``a`` the best gain on the reference, ``10 log10(|a s|^2 / |s - e|^2)``. It punishes a level that is
-    too low harder than ``snr`` does.
+    With ``a`` the best gain on the reference, ``10 log10(|a s|^2 / |s - e|^2)``. It penalises too low a level
+    more than ``snr`` does.
 
     Args:
         estimate: Estimated samples ``(..., time)``.
@@ -216,7 +216,7 @@ def sd_sdr(estimate: Tensor, reference: Tensor) -> Tensor:
     estimate, reference = estimate / level, reference / level
     energy = reference.square().sum(dim=-1)
     gain = (estimate * reference).sum(dim=-1) / energy
-    # The smallest error is that of float64, so that a perfect estimate has a finite score, as in the others.
+    # The error is at least that of float64, so that a perfect estimate has a finite score, as in the others.
     floor = torch.finfo(torch.float64).eps * energy
     distortion = (reference - estimate).square().sum(dim=-1).clamp_min(floor)
     score = 10 * torch.log10(gain.square() * energy / distortion)
@@ -226,7 +226,7 @@ def sd_sdr(estimate: Tensor, reference: Tensor) -> Tensor:
 def sdr(estimate: Tensor, reference: Tensor) -> Tensor:
     """Signal-to-distortion ratio of the Music Demixing Challenge, also called uSDR or new SDR.
 
-    Both energies are pooled over channels and time and get 1e-7 added before their ratio is taken.
+    Both energies are pooled over channels and time, and 1e-7 is added to each before taking their ratio.
 
     Args:
         estimate: Estimated samples ``(..., C, N)``, full scale at 1.
@@ -234,7 +234,7 @@ def sdr(estimate: Tensor, reference: Tensor) -> Tensor:
 
     Returns:
         Decibels ``(...)``, float64; NaN where the reference is silent in every channel. (The challenge's
-        formula gives a number there, which only measures the constant that it adds.)
+        formula gives a number there that only reflects the added constant.)
 
     Raises:
         UsageError: If the shapes differ or have no channel dimension.

@@ -9,14 +9,14 @@ from auralflow.metrics.ratios import as_pair, is_silent
 __all__ = ["log_spectral_distance"]
 
 POWER_FLOOR = 1e-10
-"""Power below which nothing is told apart, relative to a sine at full scale: -100 dB."""
+"""Power below which all levels count as equal, relative to a full-scale sine: -100 dB."""
 FRAMES_AT_ONCE = 512
 
 
 def log_spectral_distance(
     estimate: Tensor, reference: Tensor, *, num_fft: int = 2048, hop_length: int | None = None
 ) -> Tensor:
-    """How far the spectra are apart: in each frame the RMS over frequency of the difference of levels.
+    """Log-spectral distance: in each frame, the RMS over frequency of the difference of levels.
 
     ``LSD = mean_t sqrt(mean_f (10 log10(|S|^2 / |E|^2))^2)`` over whole Hann frames, both powers raised
     to -100 dB relative to a sine at full scale first: the distance of two signals below that is 0.
@@ -52,7 +52,7 @@ def log_spectral_distance(
     silent = is_silent(reference)
     missing = max(0, num_fft - reference.shape[-1])
     window = torch.hann_window(num_fft, dtype=torch.float64, device=reference.device)
-    # Views: only as many frames are copied as are transformed at once.
+    # Views: only the frames that are being transformed are copied.
     views = [
         torch.nn.functional.pad(audio, (missing // 2, missing - missing // 2)).unfold(-1, num_fft, hop)
         for audio in (estimate, reference)

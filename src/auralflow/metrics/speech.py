@@ -1,4 +1,4 @@
-"""Intelligibility of speech and singing, for which the extra ``metrics`` is needed."""
+"""Intelligibility of speech and singing; needs the extra ``metrics``."""
 
 import warnings
 from collections.abc import Callable
@@ -15,7 +15,7 @@ __all__ = ["stoi"]
 def stoi(estimate: Tensor, reference: Tensor, sample_rate: int, *, extended: bool = False) -> Tensor:
     """Short-time objective intelligibility: how well words can be understood, about 0 to 1.
 
-    Made for speech; of an instrument it says nothing. It is computed on the CPU, at 10 kHz, in numpy.
+    Designed for speech; meaningless for an instrument. It is computed on the CPU, at 10 kHz, in numpy.
 
     Args:
         estimate: Estimated samples ``(..., time)``.
@@ -36,7 +36,7 @@ def stoi(estimate: Tensor, reference: Tensor, sample_rate: int, *, extended: boo
     """
     estimate, reference = as_pair(estimate, reference)
     try:
-        # Names of the extra are looked up here, because nothing else needs them.
+        # Imported here, because nothing else needs the extra.
         import pystoi  # noqa: F401
         from torchmetrics.functional.audio import short_time_objective_intelligibility as library
     except ImportError:
@@ -64,7 +64,7 @@ def _score(
         try:
             score = float(library(own.cpu(), true.cpu(), sample_rate, extended))
         except ValueError:
-            # Shorter than one frame: the library cannot even begin.
+            # Shorter than one frame: the library would fail.
             return torch.nan
     too_short = any("STFT frames" in str(complaint.message) for complaint in complaints)
     return torch.nan if too_short else score

@@ -1,4 +1,4 @@
-"""The ratios of energies of audio that comes block by block, in flat memory.
+"""Energy ratios of audio that arrives block by block, in constant memory.
 
 Shape letters: ``S`` source, ``C`` channel, ``N`` sample, ``T`` window.
 """
@@ -16,16 +16,17 @@ EPS = torch.finfo(torch.float64).eps
 
 
 def _peak(audio: Tensor) -> Tensor:
-    """Positive where a source ``(S, C, n)`` is not silent; a sparse look nearly always tells."""
+    """Positive where a source ``(S, C, n)`` is not silent; a few samples nearly always decide it."""
     sparse = audio[..., ::61].abs().amax(dim=(-2, -1)).double()
     return sparse if (sparse > 0).all() else audio.abs().amax(dim=(-2, -1)).double()
 
 
 class RatioSums:
-    """Sums that SI-SDR, SI-SNR, SNR, SD-SDR, SDR and framewise SDR can be computed from.
+    """Sums from which SI-SDR, SI-SNR, SNR, SD-SDR, SDR and framewise SDR can be computed.
 
     Channels are pooled. The sums are of the reference ``s`` and of the error ``d = s - e`` rather than of the
-    estimate, so that a good estimate keeps its digits: its error is never the difference of large numbers.
+    estimate, so that a good estimate keeps its precision: its error is never the difference of two large
+    numbers.
 
     Args:
         window: Length of a frame of ``framewise_sdr`` in samples.
@@ -56,7 +57,7 @@ class RatioSums:
         self._frames: list[list[list[float]]] = []
 
     def add(self, estimate: Tensor, reference: Tensor) -> None:
-        """Take in the next samples of all sources.
+        """Add the next samples of all sources.
 
         Args:
             estimate: ``(S, C, n)``.
@@ -70,7 +71,7 @@ class RatioSums:
         most = part_length(reference)
         start = 0
         while start < reference.shape[-1]:
-            # Cut where a frame ends, so that every sum belongs to one frame.
+            # Split at frame boundaries, so that every sum belongs to one frame.
             stop = start + min(most, self.window - self._in_frame)
             self._add_part(estimate[..., start:stop], reference[..., start:stop])
             start = stop
@@ -97,7 +98,7 @@ class RatioSums:
         self._samples += count
         self._in_frame += count
         if self._in_frame == self.window:
-            # As numbers: small tensors that stay between large ones that go would pin the heap.
+            # As Python numbers: small tensors kept among large ones that are freed would fragment the heap.
             self._frames.append(self._frame.tolist())
             self._frame, self._in_frame = None, 0
 
@@ -134,7 +135,7 @@ class RatioSums:
         signal, distortion, common, mean, error_mean = self._sums()[:5]
         count = self._samples * self._channels
         centred = signal - mean.square() / count
-        # What rounding leaves of a constant is no signal.
+        # What rounding leaves of a constant is not a signal.
         without = torch.logical_or(*self.silent()) | (centred <= 1e-12 * signal)
         return self._scale_invariant(
             centred, distortion - error_mean.square() / count, common - mean * error_mean / count, without

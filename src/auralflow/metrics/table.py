@@ -1,7 +1,7 @@
-"""All metrics of an evaluation: a new one is a line here, and a function where that is not one line.
+"""All metrics of an evaluation: a new one is a line here, plus a function where one line is not enough.
 
-What a metric is called, what it means, how it is computed and which option asks for it stands here and
-nowhere else: results, tables, reports, options and documentation take it from here. Loads no torch.
+Its name, meaning, computation and the option that asks for it are stated here and nowhere else: results,
+tables, reports, options and documentation take them from here. Does not load torch.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["METRICS", "OPTIONS", "FrameMetric", "Metric", "Option", "SumMetric",
 
 @dataclass(frozen=True)
 class Option:
-    """An option that asks for metrics which take longer, and hold a whole track in memory."""
+    """An option that asks for metrics that take longer and hold a whole track in memory."""
 
     name: str
     description: str
@@ -29,7 +29,7 @@ class Option:
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """What is common to all metrics.
+    """What all metrics have in common.
 
     Attributes:
         name: In files and in Python.
@@ -37,11 +37,11 @@ class Metric:
         definition: What it means; stored with every report.
         source: Where it comes from.
         unit: Of its values.
-        lower_is_better: Whether a small score is a good one.
+        lower_is_better: Whether lower scores are better.
         option: The option that asks for it; None: always computed.
         shown: Whether the terminal shows it; files hold all.
         pictured: Whether the report has box plots of it.
-        paired: Whether a difference of two systems says more than that of another metric.
+        paired: Whether the difference of two systems says something that no other metric's does.
     """
 
     name: str
@@ -76,7 +76,7 @@ class SumMetric(Metric):
     """A metric that follows from sums over blocks.
 
     Attributes:
-        function: From the sums of the estimates and of the mixture in their place, one value for each row.
+        function: Maps the sums of the estimates, and of the mixture in their place, to one value a row.
     """
 
     function: Callable[[RatioSums, RatioSums], Tensor]
@@ -84,12 +84,12 @@ class SumMetric(Metric):
 
 @dataclass(frozen=True, kw_only=True)
 class FrameMetric(Metric):
-    """The median of scores of windows of one second.
+    """The median of the scores of one-second windows.
 
     Attributes:
-        column: Name of the windows' scores.
-        from_sums: From sums over blocks and the rows of a run, scores ``[R, T]``.
-        from_audio: From estimates and truths ``[R, K, N]`` and the window's length, scores by column.
+        column: Name of the scores by window.
+        from_sums: Maps sums over blocks and the rows of a run to scores ``[R, T]``.
+        from_audio: Maps estimates and references ``[R, K, N]`` and the window's length to scores by column.
     """
 
     column: str
@@ -102,8 +102,8 @@ class TrackMetric(Metric):
     """A metric of whole signals.
 
     Attributes:
-        function: From estimate and truth ``[K, N]`` and the sample rate, a scalar.
-        targets: The targets that it makes sense for; empty: all.
+        function: Maps estimate and reference ``[K, N]`` and the sample rate to a scalar.
+        targets: The targets for which it makes sense; empty: all.
     """
 
     function: Callable[[Tensor, Tensor, int], Tensor]
@@ -112,7 +112,7 @@ class TrackMetric(Metric):
 
 def _improvement(estimate: RatioSums, mixture: RatioSums) -> Tensor:
     gain = estimate.si_sdr() - mixture.si_sdr()
-    # Where the mixture is the truth itself there is nothing to improve.
+    # Where the mixture is the reference itself there is nothing to improve.
     return gain.masked_fill(mixture.exact(), float("nan"))
 
 
@@ -171,7 +171,7 @@ METRICS: dict[str, Metric] = {
         SumMetric(
             name="si_snr",
             title="SI-SNR",
-            definition="SI-SDR after the mean over time and channels is taken off both signals, in dB",
+            definition="SI-SDR after subtracting the mean over time and channels from both signals, in dB",
             source="Luo and Mesgarani, 'TasNet', ICASSP 2018",
             function=lambda estimate, _: estimate.si_snr(),
         ),
@@ -252,7 +252,7 @@ METRICS: dict[str, Metric] = {
         ),
     )
 }
-"""By name, in the order of files and tables."""
+"""All metrics by name, in the order of files and tables."""
 
 OPTIONS: dict[str, Option] = {
     metric.option.name: metric.option for metric in METRICS.values() if metric.option

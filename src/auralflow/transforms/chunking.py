@@ -1,4 +1,4 @@
-"""How a signal is dealt out in chunks, and how what is made of them becomes one signal again."""
+"""How a signal is split into chunks, and how their estimates become one signal again."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,37 +11,39 @@ __all__ = ["Chunking", "WindowName", "cross_fade_window"]
 WindowName = Literal["cross_fade", "triangle", "hann", "linear_tenth", "rectangle"]
 
 LEAST_WEIGHT = 1e-8
-"""In place of a weight of zero: nothing beside any other weight, and all there is where there is no other."""
+"""Stands in for a weight of zero: negligible beside any other, and decisive where there is no other."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chunking:
-    """How a song is dealt out to a net in chunks, and how their estimates become one song again.
+    """How a song is split into chunks for a net, and how their estimates become one song again.
 
-    The default is auralflow's own: a new chunk is begun only for samples that no earlier one covers, and
+    The default is auralflow's own: a new chunk starts only for samples that no earlier one covers, and
     estimates are cross-faded. The other settings reproduce how published models are run.
 
     Attributes:
         length: Samples of a chunk whose estimates are used.
         step: Samples from one chunk's start to the next, from 1 to ``length``.
         window: Weights of a chunk's estimates. ``cross_fade``: linear fades over what chunks share;
-            ``triangle``: rising to the middle (Demucs); ``hann``: symmetric, of what is song in the chunk
+            ``triangle``: rising to the middle (Demucs); ``hann``: symmetric, over the part that is song
             (MDX-Net); ``linear_tenth``: fades over a tenth of a chunk, none where the first chunk begins and
             the last one ends (MSST); ``rectangle``: ones.
-        normalized: Divide by the sum of the weights. Off, chunks add up, as frames of one transform do.
-        before: Samples put in front of the song.
-        after: Samples put behind it.
-        multiple: Zeros are put behind the song, before ``after``, up to the next multiple of so many samples;
-            a whole one more where it is a multiple already (MDX-Net). 0: none.
-        edges: What ``before`` and ``after`` are: ``zeros``, or the song mirrored, where it is longer than
-            both (``reflect``); where it is not, nothing is put there.
-        context: Samples on both sides of a chunk that the net reads and whose estimates are left out; of the
-            song where it has them, else zeros.
-        every_step: Begin a chunk at every multiple of ``step`` within the song, also where it covers nothing
+        normalized: Divide by the sum of the weights. If off, chunks are added, as frames of one transform
+            are.
+        before: Samples of padding before the song.
+        after: Samples of padding after it.
+        multiple: The song is zero-padded, before ``after``, to the next multiple of this many samples, and by
+            a whole one where it is a multiple already (MDX-Net). 0: not at all.
+        edges: What ``before`` and ``after`` hold: ``zeros``, or the mirrored song (``reflect``), where it is
+            longer than both; a shorter one is not padded.
+        context: Samples on both sides of a chunk that the net reads and whose estimates are discarded: the
+            song where there is one, else zeros.
+        every_step: Start a chunk at every multiple of ``step`` within the song, even where it covers nothing
             new.
-        last: How a chunk that runs past the end is filled: with ``zeros``; mirrored where more than half of
-            it is song, else with zeros (``reflect``); taken earlier, so that what is left of it lies in its
-            middle (``centre``, Demucs); or not at all (``short``, for nets of any length).
+        last: How a chunk that runs past the end is filled: with ``zeros``; with its mirror image where more
+            than half of it is song, else with zeros (``reflect``); by starting it earlier, so that the rest
+            of the song lies in its middle (``centre``, Demucs); or not at all (``short``, for nets of any
+            length).
 
     Raises:
         ValueError: If a number is out of range.
@@ -78,16 +80,16 @@ class Chunking:
 
     @property
     def history(self) -> int:
-        """Samples before a chunk that may be read again for it."""
+        """Samples before a chunk that may have to be read again for it."""
         return self.context + (self.length // 2 if self.last == "centre" else 0)
 
     @property
     def reach(self) -> int:
-        """Samples past the end of a chunk that must have been read at most before it is processed."""
+        """Samples past the end of a chunk that are read, at most, before it is processed."""
         return self.context + (self.before + self.after + 1 if self.edges == "reflect" else 0)
 
     def count(self, num_samples: int) -> int:
-        """Number of chunks that a padded signal is dealt out in."""
+        """Number of chunks that a padded signal is split into."""
         if self.every_step:
             return -(-num_samples // self.step)
         return 1 + -(-max(0, num_samples - self.length) // self.step)
@@ -96,7 +98,7 @@ class Chunking:
         """Weights ``[length]`` of a chunk.
 
         Args:
-            num_samples: How much of the chunk is song; weights beyond mean nothing.
+            num_samples: How many samples of the chunk are song; weights beyond them have no meaning.
             is_first: Whether it is the first chunk.
             is_last: Whether it is the last one.
 
@@ -129,8 +131,8 @@ class Chunking:
 def cross_fade_window(length: int, step: int) -> Tensor:
     """Weights of a chunk: linear fades over the overlap, flat between, never zero.
 
-    A net knows least about the ends of its chunk, where it sees only one side of what it has to judge; so
-    the ends count least where another chunk covers the same samples.
+    A net is least certain at the ends of its chunk, where it sees the music on one side only; so the ends
+    count least where another chunk covers the same samples.
 
     Args:
         length: Samples in a chunk.

@@ -27,7 +27,7 @@ def overlap_add(
 
     The signal is cut into chunks, ``process`` sees them in batches, and its results are weighted, added up
     and divided by the sum of the weights: if ``process`` returns its input, the output is the input. Memory
-    does not grow with the signal: at most a batch, what `Chunking` holds back and one block are held.
+    does not grow with the signal: at any time it holds one batch, what `Chunking` keeps back and one block.
 
     Args:
         blocks: The signal as consecutive pieces ``[C, n]`` of any length.
@@ -53,7 +53,7 @@ def overlap_add(
         return
     position = 0
     for part in added:
-        # Behind the song nothing is finished before all of it has been read, and its length is known.
+        # Padding after the song cannot be finished before all of it has been read and its length is known.
         start = max(0, padding.before - position)
         stop = part.shape[-1] if padding.end is None else padding.end - position
         position += part.shape[-1]
@@ -62,11 +62,11 @@ def overlap_add(
 
 
 class _Padding:
-    """What is put in front of and behind a signal.
+    """The padding before and after a signal.
 
     Attributes:
-        before: Samples in front; known when the first block has come out.
-        end: Where the signal ends in what comes out; None until it is known.
+        before: Samples before it; known once the first block has been yielded.
+        end: Where the signal ends in the padded one; None until it is known.
     """
 
     def __init__(self, chunking: Chunking) -> None:
@@ -76,17 +76,17 @@ class _Padding:
 
     @property
     def passes_through(self) -> bool:
-        """Whether the signal stays as it is."""
+        """Whether there is no padding."""
         return not (self.chunking.before or self.chunking.after or self.chunking.multiple)
 
     def padded(self, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
-        """The signal ``[C, n]`` and what is around it, block by block."""
+        """The padded signal ``[C, n]``, block by block."""
         if self.passes_through:
             yield from blocks
             return
         chunking = self.chunking
         reflect = chunking.edges == "reflect"
-        # So long that it can be mirrored at both ends, if it is at all; and never empty.
+        # Long enough to be mirrored at both ends, if the signal is; and never empty.
         least = chunking.before + chunking.after + 1 if reflect else 1
         start, rest = _start(blocks, least)
         if start.shape[-1] == 0:
@@ -112,7 +112,7 @@ class _Padding:
 
 
 def _start(blocks: Iterable[Tensor], least: int) -> tuple[Tensor, Iterator[Tensor]]:
-    """The first samples, as many as there must be if there are so many; and the other blocks."""
+    """The first ``least`` samples, or all if there are fewer, and the blocks that follow."""
     iterator = iter(blocks)
     held: list[Tensor] = []
     while sum(block.shape[-1] for block in held) < least:
@@ -133,13 +133,13 @@ def _zeros(like: Tensor, count: int) -> Tensor:
 
 
 class _Batch(NamedTuple):
-    """Chunks that are processed at once.
+    """Chunks that are processed together.
 
     Attributes:
         inputs: ``[B, C, n]``.
-        lengths: How much of each is song.
+        lengths: How many samples of each are song.
         starts: Where each one's own samples begin in its input.
-        num_samples: How many samples are finished when it is added.
+        num_samples: How many samples of the output it completes.
         is_first: Whether its first chunk is the first of all.
         is_last: Whether its last chunk is the last of all.
     """
@@ -153,7 +153,7 @@ class _Batch(NamedTuple):
 
 
 def _batches(blocks: Iterable[Tensor], chunking: Chunking, batch_size: int) -> Iterator[_Batch]:
-    """Cut a stream into batches; one of ``k`` chunks finishes ``k * step`` samples, the last all."""
+    """Cut a stream into batches; ``k`` chunks complete ``k * step`` samples, the last batch the rest."""
     length, step, context, history = chunking.length, chunking.step, chunking.context, chunking.history
     pending: deque[Tensor] = deque()
     held = 0  # samples from the next chunk's start on
@@ -190,7 +190,7 @@ def _last_batches(
     count = chunking.count(held)
     lengths = [min(length, held - index * step) for index in range(count)]
     if chunking.last == "short":
-        # A batch has one length.
+        # All chunks of a batch have one length.
         sizes = [batch_size] * (sum(size == length for size in lengths) // batch_size)
         whole = sum(size == length for size in lengths) % batch_size
         sizes += ([whole] if whole else []) + [1] * sum(size < length for size in lengths)

@@ -1,4 +1,4 @@
-"""Phases that fit magnitudes.
+"""Phases that are consistent with magnitudes.
 
 Shape letters: ``F`` frequency bin, ``T`` frame, ``N`` sample.
 """
@@ -12,15 +12,15 @@ __all__ = ["griffin_lim"]
 
 
 def griffin_lim(estimate: Tensor, transform: Transform, num_samples: int, *, iterations: int = 16) -> Tensor:
-    """Move the phases of an estimate to where they fit its magnitudes and one another.
+    """Find phases consistent with the magnitudes of an estimate and with one another (Griffin-Lim).
 
     Masked spectrograms are rarely the transform of any signal. Each iteration takes the nearest signal,
-    transforms it, and puts the wanted magnitudes back on the phases found there.
+    transforms it, keeps the phases and restores the wanted magnitudes.
     Source: D. W. Griffin and J. S. Lim, "Signal estimation from modified short-time Fourier transform",
     IEEE TASSP 32(2), 1984.
 
     Args:
-        estimate: Complex ``[..., F, T]``; its phases are where the search starts.
+        estimate: Complex ``[..., F, T]``; the search starts from its phases.
         transform: The transform that the estimate belongs to.
         num_samples: Length ``N`` of the signal.
         iterations: Number of rounds; 0 returns ``estimate``.

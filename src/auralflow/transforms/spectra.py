@@ -1,4 +1,4 @@
-"""The short-time Fourier transform, its inverse, and what is read off a complex spectrogram.
+"""The short-time Fourier transform, its inverse, and what can be read from a complex spectrogram.
 
 Shape letters: ``B`` batch, ``S`` source, ``C`` channel, ``F`` frequency bin, ``T`` frame, ``N`` sample.
 """
@@ -25,7 +25,7 @@ __all__ = [
 
 
 class Transform(Protocol):
-    """Any way between audio ``[..., N]`` and complex spectrograms ``[..., F, T]``."""
+    """Anything that transforms audio ``[..., N]`` to complex spectrograms ``[..., F, T]`` and back."""
 
     def __call__(self, audio: Tensor) -> Tensor:
         """Transform audio ``[..., N]`` to spectrograms ``[..., F, T]``."""
@@ -94,8 +94,8 @@ class STFT(nn.Module):
 
     def inverse(self, spectrogram: Tensor, num_samples: int) -> Tensor:
         """Transform complex spectrograms ``[..., F, T]`` back to audio ``[..., num_samples]``."""
-        # Written out, because the frames are then added up in a few long strides: twice as fast as
-        # torch.istft, of whose time the transform itself is the smaller part.
+        # Written out, so that the frames are added in a few long strides: twice as fast as torch.istft, which
+        # spends most of its time elsewhere than in the transform.
         frames = torch.fft.irfft(spectrogram.transpose(-1, -2), n=self.num_fft)
         window = F.pad(self.window, self._window_padding)
         weight = self._added_up(window.square().expand(frames.shape[-2], -1), num_samples)
@@ -107,7 +107,7 @@ class STFT(nn.Module):
         return missing // 2, missing - missing // 2
 
     def _added_up(self, frames: Tensor, num_samples: int) -> Tensor:
-        """Frames ``[..., T, num_fft]`` laid over one another: ``[..., num_samples]`` without the padding."""
+        """Overlap-add frames ``[..., T, num_fft]`` to ``[..., num_samples]``, without the padding."""
         half = self.num_fft // 2
         return add_frames(frames, self.hop_length)[..., half : half + num_samples]
 
@@ -148,7 +148,7 @@ class CenteredSTFT(STFT):
 
     def forward(self, audio: Tensor) -> Tensor:
         """Transform audio ``[..., N]`` to complex spectrograms ``[..., F, T]``."""
-        # What is shorter than its mirror image gets zeros behind it first.
+        # A signal shorter than its mirror image is zero-padded first.
         missing = max(0, self.num_fft // 2 + 1 - audio.shape[-1])
         rows = F.pad(audio, (0, missing)).reshape(-1, audio.shape[-1] + missing)
         spectrogram = torch.stft(
@@ -165,7 +165,7 @@ class CenteredSTFT(STFT):
 
 
 def add_frames(frames: Tensor, hop_length: int) -> Tensor:
-    """Lay frames over one another and add them up.
+    """Overlap and add frames.
 
     Args:
         frames: ``[..., T, n]``.

@@ -24,9 +24,9 @@ def wiener_filter(
 ) -> Tensor:
     """Separate a mixture by the local Gaussian model, fitted by expectation-maximisation.
 
-    The first estimate gives every source its magnitudes with the mixture's phase. Each iteration reads from
+    The first estimate gives every source its magnitudes with the mixture's phase. Each iteration takes from
     the estimates the power of every source in each bin and frame and its covariance between the channels in
-    each bin, and filters the mixture with the gains that are best for these.
+    each bin, and filters the mixture with the gains that are optimal for them.
     Sources: N. Q. K. Duong, E. Vincent and R. Gribonval, "Under-determined reverberant audio source
     separation using a full-rank spatial covariance model", IEEE TASLP 18(7), 2010; the order of steps and the
     regularisation are those of norbert (A. Liutkus and F.-R. Stoeter, 2019), and those of Open-Unmix with
@@ -36,9 +36,9 @@ def wiener_filter(
         magnitudes: Magnitudes of the targets ``[B, S, C, F, T]``, not negative.
         mixture: Complex spectrogram of the mixture ``[B, C, F, T]``.
         iterations: Rounds of expectation-maximisation; 0 returns the first estimate.
-        residual: Let one more source stand for what the targets leave of the mixture: of its ``magnitude``,
-            or of its ``complex`` numbers. None: the targets share the whole mixture.
-        excerpt: Frames that are filtered on their own, as sources may move. Default: all together.
+        residual: Add a source for what the targets leave of the mixture: of its ``magnitude``, or of its
+            ``complex`` spectrogram. None: the targets share the whole mixture.
+        excerpt: Number of frames that are filtered together, since sources may move. Default: all.
         epsilon: Regularisation, small against the square of the mixture's largest magnitude. Default: the
             rounding error of its precision.
 
@@ -75,7 +75,7 @@ def _filter(
     if residual == "complex":
         estimates = torch.cat((estimates, (mixture - estimates.sum(dim=1)).unsqueeze(1)), dim=1)
     if iterations:
-        # Brought near unit scale, where the regularisation below is small against the music.
+        # Scaled to about one, where the regularisation below is small against the music.
         scale = (size.detach().amax(dim=(1, 2, 3), keepdim=True) / 10).clamp_min(1.0)
         scaled, estimates = mixture / scale, estimates / scale.unsqueeze(1)
         for _ in range(iterations):
@@ -104,7 +104,7 @@ def _solve(matrix: Tensor, vector: Tensor) -> Tensor:
     if matrix.shape[-1] == 1:
         return vector / matrix[..., 0]
     if matrix.shape[-1] == 2:
-        # Written out: a factorisation for each of a hundred thousand bins would take the time of a net.
+        # Written out: factorising a matrix for each of a hundred thousand bins would take as long as a net.
         a, b, c, d = matrix.flatten(-2).unbind(-1)
         left, right = vector[..., 0], vector[..., 1]
         determinant = a * d - b * c

@@ -1,8 +1,8 @@
-"""Pictures of audio, of masks and of trainings, with units on every axis and limits that do not move.
+"""Plots of audio, masks and training runs, with units on every axis and fixed limits.
 
-Every function returns a ``matplotlib`` figure of its own, drawn without a window and without ``pyplot``, so
-that it works on a server, in a thread and in a notebook alike. Its colours suit colour-blind readers too.
-Levels are in dB relative to full scale, with the same limits in every picture, so that two can be compared.
+Every function returns a new ``matplotlib`` figure, drawn without a window and without ``pyplot``, so it works
+on a server, in a thread and in a notebook alike. The colours suit colour-blind readers too. Levels are in dB
+relative to full scale, with the same limits in every plot, so that any two can be compared.
 
 Example:
     >>> import numpy as np

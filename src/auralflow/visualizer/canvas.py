@@ -1,4 +1,4 @@
-"""Figures without a window: how they are made, dressed and saved."""
+"""Figures without a window: making, styling and saving them."""
 
 import warnings
 from pathlib import Path
@@ -52,13 +52,13 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def set_title(axes: Axes, title: str) -> None:
-    """Set a title as it is: names of songs may hold dollar signs, which would otherwise start a formula."""
+    """Set a title literally: a dollar sign in a song's name would otherwise start a formula."""
     if title:
         axes.set_title(title, fontsize="medium", loc="left", parse_math=False)
 
 
 def dress(axes: Axes, *, x: str = "", y: str = "", grid: bool = False) -> None:
-    """Give axes their labels, with the unit, and no more ink than they need."""
+    """Label axes, with units, and remove what they do not need."""
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.spines[["top", "right"]].set_visible(False)
@@ -69,7 +69,7 @@ def dress(axes: Axes, *, x: str = "", y: str = "", grid: bool = False) -> None:
 
 
 def time_axis(axes: Axes, seconds: float, *, start: float = 0.0) -> None:
-    """Let the horizontal axis count seconds, or minutes and seconds where the signal is long.
+    """Label the time axis in seconds, or in minutes and seconds for a long signal.
 
     Args:
         axes: The axes.
@@ -93,14 +93,14 @@ def _minute_locator(seconds: float) -> MultipleLocator:
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:
-    """Write a figure to a file that is never half written.
+    """Save a figure atomically.
 
     Args:
         figure: The figure.
-        path: The file; its ending, .png, .svg or .pdf, says the format.
+        path: The file; its extension, .png, .svg or .pdf, determines the format.
 
     Raises:
-        UsageError: If the ending is another.
+        UsageError: If the extension is any other.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -132,5 +132,5 @@ def to_image(figure: Figure) -> NDArray[np.uint8]:
 
 
 def _any_script() -> warnings.catch_warnings:
-    # A title in a script that the font lacks is drawn with boxes; that is no reason to fail.
+    # Characters that the font lacks are drawn as boxes; that is no reason to fail.
     return warnings.catch_warnings(action="ignore", category=UserWarning)

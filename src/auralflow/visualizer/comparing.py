@@ -1,4 +1,4 @@
-"""Pictures of how signals relate: masks, differences, and spectrograms side by side.
+"""Plots of how signals relate: masks, differences, and spectrograms one above another.
 
 Shape letters: ``C`` channel, ``F`` frequency bin, ``T`` frame, ``N`` sample.
 """
@@ -28,7 +28,7 @@ __all__ = ["comparison", "difference", "mask"]
 MASK_COLORS = "viridis"
 DIFFERENCE_COLORS = "RdBu_r"
 DIFFERENCE_LIMIT = 30.0
-"""Differences are shown up to this many dB."""
+"""Largest difference shown, in dB."""
 
 
 def mask(
@@ -75,13 +75,13 @@ def difference(
     title: str = "",
     start: float = 0.0,
 ) -> Figure:
-    """How many dB louder (red) or softer (blue) the estimate is than the truth, from -30 to 30 dB.
+    """How many dB louder (red) or softer (blue) the estimate is than the reference, from -30 to 30 dB.
 
-    Both levels are first raised to -100 dBFS, so that nothing is said about what nobody hears.
+    Both levels are first raised to at least -100 dBFS, so that inaudible differences do not show.
 
     Args:
         estimate: Samples ``[C, N]`` or ``[N]``, or a file.
-        truth: The same for the truth, of the same length.
+        truth: The same for the reference, of the same length.
         sample_rate: In hertz; a file's own counts.
         num_fft: Length of the transform.
         title: Above the picture.
@@ -120,10 +120,10 @@ def comparison(
     num_fft: int = 2048,
     start: float = 0.0,
 ) -> Figure:
-    """Spectrograms one under the other, with one colour bar: mixture, truth, estimate and error, say.
+    """Spectrograms one above another with a common colour bar: mixture, reference, estimate and error, say.
 
     Args:
-        signals: The name and the samples ``[C, N]`` of each, or its file.
+        signals: Names, and the samples ``[C, N]`` or the file of each.
         sample_rate: In hertz; a file's own counts.
         num_fft: Length of the transform.
         start: Time of the first sample in seconds.

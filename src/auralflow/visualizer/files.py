@@ -1,4 +1,4 @@
-"""Pictures of files, as the command line asks for them."""
+"""Plots of files, for the command line."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -32,34 +32,34 @@ def plot_files(
     duration: float | None = None,
     look_up: Callable[[str], Path | None] = lambda _: None,
 ) -> Iterator[Path]:
-    """Draw files to pictures.
+    """Plot files.
 
-    A model folder, or a JSON file, is drawn as its training, whatever the kind. A mask is that of a stem in
-    its mixture, and a difference that of an estimate from its truth: both take files in pairs, the mixture or
-    the truth last.
+    A model folder or a JSON file is plotted as its training run, whatever the kind. A mask is that of a stem
+    in its mixture, and a difference is that of an estimate from its reference: both take files in pairs, with
+    the mixture or the reference last.
 
     Args:
         paths: Audio files, model folders, summaries of trainings, or names that ``look_up`` knows.
-        kind: What to draw.
-        save: Folder of the pictures. Default: beside each file; for a name, the current folder.
+        kind: What to plot.
+        save: Folder for the plots. Default: beside each file; for a name, the current folder.
         picture: Their format.
         num_fft: Length of the transform.
         start: Where to begin in the audio, in seconds.
-        duration: How much of it to draw, in seconds. Default: to its end.
-        look_up: Finds what a path that does not exist may be the name of, such as a pretrained model.
+        duration: How much of it to plot, in seconds. Default: to its end.
+        look_up: Resolves a path that does not exist as a name, such as that of a pretrained model.
 
     Yields:
-        Each picture that was written.
+        The path of each plot that was written.
 
     Raises:
         NotFoundError: If a file does not exist.
-        UsageError: If a pair is not whole, or there is no audio in the part.
+        UsageError: If a pair is incomplete, or the excerpt holds no audio.
         AudioError: If a file is no audio.
     """
     files, save = [Path(path) for path in paths], None if save is None else Path(save)
     if kind in PAIRED:
         if len(files) != 2:
-            words = "the stem, then its mixture" if kind == "mask" else "the estimate, then the truth"
+            words = "the stem, then its mixture" if kind == "mask" else "the estimate, then the reference"
             raise UsageError(f"cannot draw a {kind}", found=f"{len(files)} files", expected=f"two: {words}")
         jobs = [tuple(files)]
     else:
@@ -83,7 +83,7 @@ def _named(path: Path, look_up: Callable[[str], Path | None]) -> Path:
 
 
 def _free(path: Path, taken: set[Path]) -> Path:
-    # Two files of one name from different folders must not share a picture.
+    # Two files of the same name from different folders must not share a plot.
     name, number = path, 1
     while name in taken:
         number += 1

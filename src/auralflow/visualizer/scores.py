@@ -14,13 +14,13 @@ __all__ = ["score_boxes", "scores_over_time"]
 def score_boxes(
     scores: Mapping[str, Mapping[str, Sequence[float]]], *, label: str = "SI-SDR / dB", title: str = ""
 ) -> Figure:
-    """Box plots of scores over tracks, in a group for each target, with a box for each system.
+    """Box plots of scores over tracks: a group for each target, a box for each system.
 
     A box spans the middle half of the tracks, its line is their median, its whiskers the range; every track
     is a dot.
 
     Args:
-        scores: By system, then by target, the score of each track; NaN is left out.
+        scores: The score of each track, by system and target; NaN is omitted.
         label: Metric and unit.
         title: Above the picture.
 
@@ -75,10 +75,10 @@ def score_boxes(
 def scores_over_time(
     scores: Mapping[str, Sequence[float]], *, window: float = 1.0, label: str = "SDR / dB", title: str = ""
 ) -> Figure:
-    """Scores of consecutive windows of a track, a line for each target; gaps where there is no score.
+    """Scores of consecutive windows of a track: a line for each target, with gaps where there is no score.
 
     Args:
-        scores: By target, the score of each window; NaN where there is none.
+        scores: The score of each window, by target; NaN where there is none.
         window: Length of a window in seconds.
         label: Metric and unit.
         title: Above the picture.
@@ -99,7 +99,7 @@ def scores_over_time(
     axes = figure.subplots()
     for row, (target, frames) in enumerate(scores.items()):
         values = np.asarray(frames, dtype=float)
-        # An exact or empty estimate has an infinite score, which no axis can show.
+        # The score of an exact or an empty estimate is infinite, which no axis can show.
         values = np.where(np.isfinite(values), values, np.nan)
         centres = (np.arange(values.size) + 0.5) * window
         color = COLORS[row % len(COLORS)]

@@ -1,4 +1,4 @@
-"""Pictures of signals: waveform and spectrograms.
+"""Plots of signals: waveform and spectrograms.
 
 Shape letters: ``C`` channel, ``F`` frequency bin, ``T`` frame, ``N`` sample, ``M`` mel band.
 """
@@ -60,10 +60,10 @@ def load_signal(signal: Signal, sample_rate: int) -> tuple[Tensor, int]:
 
 
 def waveform(signal: Signal, sample_rate: int = 44100, *, title: str = "", start: float = 0.0) -> Figure:
-    """Samples over time, one row per channel, always on the scale from -1 to 1.
+    """Samples over time, one row per channel, on a fixed scale from -1 to 1.
 
-    A sample beyond full scale widens the scale, and the limits of full scale are then drawn as lines. A long
-    signal is drawn as the band between its lowest and highest samples, so that no peak is lost.
+    A sample beyond full scale widens the scale, and lines then mark full scale. A long signal is drawn as the
+    band between its lowest and highest samples, so that no peak is lost.
 
     Args:
         signal: Samples ``[C, N]`` or ``[N]``, or a file.
@@ -132,7 +132,7 @@ def draw_image(
 def framed(
     signal: Signal, sample_rate: int, num_fft: int
 ) -> tuple[Tensor, tuple[float, float, float, float]]:
-    """Power ``[F, T]`` and the corners of its picture: seconds, and kHz."""
+    """Power ``[F, T]`` and the extent of its image in seconds and kHz."""
     audio, sample_rate = load_signal(signal, sample_rate)
     power = power_spectrogram(audio, num_fft)
     half_bin = sample_rate / num_fft / 2000
@@ -149,7 +149,7 @@ def spectral_figure(
     limits: tuple[float, float],
     label: str,
 ) -> Figure:
-    """One picture over time and frequency, with its colour bar."""
+    """An image over time and frequency, with its colour bar."""
     figure = new_figure(8, 3.6)
     axes = figure.subplots()
     moved = (extent[0] + start, extent[1] + start, *extent[2:])
@@ -205,7 +205,7 @@ def mel_spectrogram(
     title: str = "",
     start: float = 0.0,
 ) -> Figure:
-    """Level over time and mel band, from -100 to 0 dBFS: low notes get the room that the ear gives them.
+    """Level over time and mel band, from -100 to 0 dBFS: low notes get as much space as the ear gives them.
 
     Args:
         signal: Samples ``[C, N]`` or ``[N]``, or a file.
@@ -233,7 +233,7 @@ def mel_spectrogram(
         limits=(FLOOR, 0.0),
         label=LEVEL_LABEL,
     )
-    # Peaks of finely sampled filters: the centres of the bands in hertz.
+    # The peaks of finely sampled filters are the centres of the bands in hertz.
     bins = 8193
     centres = mel_filters(bins, num_mels, sample_rate).argmax(dim=1).numpy() * sample_rate / 2 / (bins - 1)
     places = {

@@ -1,4 +1,4 @@
-"""Pictures of a training."""
+"""Plots of a training run."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ HISTORY_FILE = "summary.json"
 
 
 def read_history(path: str | Path) -> list[dict[str, Any]]:
-    """Read the epochs of a training.
+    """Read the epochs of a training run.
 
     Args:
         path: A model folder, or its ``summary.json``.
@@ -28,13 +28,13 @@ def read_history(path: str | Path) -> list[dict[str, Any]]:
 
     Raises:
         NotFoundError: If there is no such file.
-        UsageError: If it tells of no epoch.
+        UsageError: If it records no epoch.
     """
     path = Path(path)
     file = path / HISTORY_FILE if path.is_dir() else path
     epochs = read_settings(file).get("epochs")
     if not isinstance(epochs, list) or not epochs or not all("train_loss" in epoch for epoch in epochs):
-        raise UsageError(f"'{file}' tells of no training", expected='"epochs" with a "train_loss" each')
+        raise UsageError(f"'{file}' records no training", expected='"epochs" with a "train_loss" each')
     return epochs
 
 
@@ -47,7 +47,7 @@ def training_curves(history: Sequence[Mapping[str, Any]], *, title: str = "") ->
         title: Above the picture.
 
     Returns:
-        The figure, with one axes for each kind of curve that there is.
+        The figure, with one axes for each kind of curve present.
 
     Raises:
         UsageError: If the history is empty.
@@ -61,7 +61,7 @@ def training_curves(history: Sequence[Mapping[str, Any]], *, title: str = "") ->
         raise UsageError("cannot draw a training", found="no epoch", expected="one or more")
     epochs = [record.get("epoch", number) for number, record in enumerate(history, start=1)]
     improvement = [record.get("si_sdr_improvement") or {} for record in history]
-    # A target that is never heard in validation has no score.
+    # A target that never sounds in validation has no score.
     scored = (target for record in improvement for target, value in record.items() if value is not None)
     targets = list(dict.fromkeys(scored))
     loss_curves = {
