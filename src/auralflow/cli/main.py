@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
-from cyclopts import App, CycloptsError, Group, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter, UnknownOptionError
 from pydantic import ValidationError
 
 from auralflow import __version__
@@ -21,6 +21,7 @@ from auralflow.cli.download_command import download
 from auralflow.cli.evaluate_command import evaluate
 from auralflow.cli.export_command import export
 from auralflow.cli.help import DATA, MODELS, OPTIONS, PROGRAM, SONGS, add_command
+from auralflow.cli.hints import hint
 from auralflow.cli.import_command import import_files
 from auralflow.cli.models_command import models
 from auralflow.cli.parameters import switch
@@ -176,7 +177,12 @@ def _usage_error(error: CycloptsError | ValidationError) -> UsageError:
     text = re.sub(r"(Did you mean .*?\?) Available commands: .*", r"\1", " ".join(str(error).split()))
     text = re.sub(r"Unused Tokens: \[(.*)\]\.", r"There is no place for \1.", text)
     chain = getattr(error, "command_chain", None) or ()
-    return UsageError(text, advice=f"See {' '.join(['auralflow', *chain])} --help.")
+    advice = ""
+    if isinstance(error, UnknownOptionError) and chain and error.token is not None:
+        advice = hint(chain[-1], error.token.keyword or error.token.value)
+        # What looks alike is not what is meant.
+        text = text.partition(" Did you mean")[0] if advice else text
+    return UsageError(text, advice=advice or f"See {' '.join(['auralflow', *chain])} --help.")
 
 
 def _fail(error: AuralflowError) -> int:

@@ -18,6 +18,13 @@ __all__ = ["separate"]
 
 def separate(
     *paths: Path,
+    instrumental: Annotated[
+        bool,
+        switch(
+            "Write vocals and instrumental (karaoke, a cappella), which sum to the original: the same as "
+            "--two-stems vocals."
+        ),
+    ] = False,
     force: Annotated[bool, switch("Do again what is done, and replace files of other origin.")] = False,
     dry_run: Annotated[
         bool, switch("Only tell what would be done, how long it takes and whether the disk can hold it.")
@@ -30,8 +37,8 @@ def separate(
     """Separate songs, or folders of songs, into stems.
 
     The first word may be a model: a folder with a model.json, or a name that auralflow models lists. Without
-    one, the model that is part of auralflow separates. What an earlier run finished is verified and kept;
-    what was interrupted is done again.
+    one, the model that is part of auralflow separates. For karaoke, an instrumental or an acapella there is
+    --instrumental. What an earlier run finished is verified and kept; what was interrupted is done again.
 
     Parameters
     ----------
@@ -42,10 +49,13 @@ def separate(
     --------
     auralflow separate song.mp3                       # to separated_audio/song
     auralflow separate umxhq song.mp3                 # with a model of others
+    auralflow separate song.mp3 --instrumental        # karaoke, a cappella
     auralflow separate my_model music --save stems    # a folder; again: goes on
     auralflow separate my_model song.wav --targets vocals --residual
     auralflow separate my_model music --dry-run       # how long, how much disk
     """
+    if instrumental:
+        options = _with_instrumental(options)
     for path in paths:
         if str(path) in SOURCES and options.targets and not path.exists():
             raise UsageError(
@@ -70,6 +80,19 @@ def separate(
     except KeyboardInterrupt:
         stderr.print("stopped; what is finished is kept, and the same command goes on from there")
         return ExitCode.INTERRUPTED
+
+
+def _with_instrumental(options: SeparateConfig) -> SeparateConfig:
+    if options.two_stems not in (None, "vocals") or options.targets:
+        raise UsageError(
+            "--instrumental writes vocals and instrumental, and no other stems",
+            advice="Leave out --two-stems and --targets.",
+        )
+    if options.residual:
+        raise UsageError(
+            "--residual is silence with --instrumental: vocals and instrumental sum to the original"
+        )
+    return options.model_copy(update={"two_stems": "vocals"})
 
 
 def _model_and_songs(paths: tuple[Path, ...]) -> tuple[str, tuple[Path, ...]]:

@@ -22,6 +22,11 @@ class EngineConfig(Settings):
     targets: tuple[str, ...] | None = Field(
         default=None, description="Targets to be written, as in vocals,bass. Default: all that the model has."
     )
+    two_stems: str | None = Field(
+        default=None,
+        description="Write two stems that sum to the original: this target and all the rest. vocals gives "
+        "vocals and instrumental (karaoke and a cappella), drums gives drums and no_drums.",
+    )
     overlap: float | None = Field(
         default=None,
         ge=0,
@@ -64,6 +69,14 @@ class EngineConfig(Settings):
     )
 
     @model_validator(mode="after")
+    def _check_two_stems(self) -> Self:
+        if self.two_stems and self.targets:
+            raise ValueError(
+                "--two-stems and --targets exclude each other: two stems are a target and the rest"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_precision(self) -> Self:
         if self.precision == "bfloat16" and self.backend == "onnx":
             raise ValueError("--precision bfloat16 is for --backend torch: the exported graph is in float32")
@@ -77,7 +90,9 @@ class EngineConfig(Settings):
             True
         """
         fast = {"batch_size", "device", "backend"}
-        return self.model_dump(mode="json", include=set(EngineConfig.model_fields) - fast)
+        # Journals from before there were two stems stay valid.
+        absent = {"two_stems"} if self.two_stems is None else set()
+        return self.model_dump(mode="json", include=set(EngineConfig.model_fields) - fast - absent)
 
     @field_validator("targets", mode="before")
     @classmethod
@@ -138,6 +153,14 @@ class SeparateConfig(StemConfig, EngineConfig):
         if isinstance(values, dict) and "engine" in values and "executor" not in values:
             return {("executor" if name == "engine" else name): value for name, value in values.items()}
         return values
+
+    @model_validator(mode="after")
+    def _check_residual(self) -> Self:
+        if self.two_stems and self.residual:
+            raise ValueError(
+                "--residual is silence with --two-stems, which sum to the original: leave it out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_executor(self) -> Self:

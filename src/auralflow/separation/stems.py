@@ -137,7 +137,7 @@ class StemMaker:
     def _rounded(self, block: SeparatedBlock) -> tuple[Audio, Audio]:
         original, targets = self._scaled(block)
         if self.encoding.bits is None:
-            return original, targets
+            return original, self._completed(original, targets) if self.consistent else targets
         original = self.encoding.rounded(original)
         if not self.consistent:
             return original, self.encoding.rounded(targets)
@@ -148,3 +148,9 @@ class StemMaker:
         step = 2.0 ** (1 - self.encoding.bits)
         sums = np.rint(sums / step) * step
         return original, np.diff(sums, axis=0, prepend=0.0)
+
+    def _completed(self, original: Audio, targets: Audio) -> Audio:
+        """The same targets, of which the last is what is left of the original without the others."""
+        last = original - targets[:-1].sum(axis=0, dtype=np.float64)
+        kind = np.float32 if self.encoding.subtype == "FLOAT" else np.float64
+        return np.concatenate((targets[:-1], last[None])).astype(kind)

@@ -25,6 +25,7 @@ from auralflow.separation.engine import ChunkEngine
 from auralflow.separation.pipeline import average, take
 from auralflow.separation.sources import Source, open_source
 from auralflow.separation.statistics import HeardSoFar, Level, measure
+from auralflow.separation.two_stems import pair_of
 from auralflow.transforms import overlap_add
 
 __all__ = ["SeparatedBlock", "Separator"]
@@ -87,7 +88,11 @@ class Separator:
         # Resolved, so that what is asked for by default and by number is one thing to the journal.
         self.settings = settings.model_copy(update={"overlap": self.overlap, "wiener": wiener})
         self._warned = False
-        self.engine = ChunkEngine(model, self.settings, check_device(self.settings.device))
+        self._pair = pair_of(settings.two_stems, model.targets) if settings.two_stems else None
+        computed = {"targets": (self._pair.estimated,)} if self._pair else {}
+        self.engine = ChunkEngine(
+            model, self.settings.model_copy(update=computed), check_device(self.settings.device)
+        )
         logger.info(
             "%s for %s on %s with %d threads, chunks of %.2f s by %d, backend %s",
             model.config.net,
@@ -101,12 +106,14 @@ class Separator:
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """Names of the targets, in the order of the axis ``S``."""
-        return self.settings.targets or self.model.targets
+        """Names of the stems, in the order of the axis ``S``."""
+        return self._pair.names if self._pair else self.settings.targets or self.model.targets
 
     @property
     def adds_up(self) -> bool:
         """Whether the targets sum to the original."""
+        if self._pair:
+            return True
         return self.settings.consistent and self.targets == self.engine.targets
 
     @property
@@ -285,6 +292,11 @@ class Separator:
             # What the model's rate cannot hold, and what rounding leaves, is shared out evenly.
             left = original - targets.sum(axis=0, dtype=np.float64)
             targets = (targets + left / len(targets)).astype(np.float32)
+        if self._pair:
+            estimate = targets[self.engine.targets.index(self._pair.estimated)]
+            rest = (original.astype(np.float64) - estimate).astype(np.float32)
+            pair = (estimate, rest) if self._pair.estimated_first else (rest, estimate)
+            return SeparatedBlock(original, np.stack(pair))
         if self.targets != self.engine.targets:
             targets = targets[[self.engine.targets.index(target) for target in self.targets]]
         return SeparatedBlock(original, targets)
