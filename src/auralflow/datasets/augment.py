@@ -1,8 +1,8 @@
-"""Random changes of a stem: drawn first, applied afterwards.
+"""Random augmentation of a stem: drawn first, applied afterwards.
 
 A change is plain data. Drawing it takes a generator and reads no audio; applying it takes audio and draws
 nothing. So a change can be stored, shown and repeated, and the order of draws does not depend on the audio.
-What changes there are, `auralflow.effects.augmentations` says.
+The kinds of change are in `auralflow.effects.augmentations`.
 
 Shape letters: ``C`` channel, ``N`` sample.
 """
@@ -21,8 +21,8 @@ from auralflow.effects.augmentations import AUGMENTATIONS, Augmentation
 __all__ = ["Change", "apply_change", "draw_change"]
 
 BREATH = 1e-20
-"""Added before a filter, 400 dB below full scale: decaying to true silence, it would come to numbers so small
-that the processor takes sixty times as long for each (measured)."""
+"""Added before a filter, 400 dB below full scale: a filter that decays to true silence reaches denormals,
+for which a processor takes sixty times as long (measured)."""
 
 Part = TypeVar("Part", bound=Augmentation)
 
@@ -43,11 +43,11 @@ class Change:
     parts: tuple[Augmentation, ...] = ()
 
     def part(self, kind: type[Part]) -> Part | None:
-        """The part of a kind, None if it does not happen."""
+        """The part of one kind; None if it is not applied."""
         return next((part for part in self.parts if isinstance(part, kind)), None)
 
     def without(self, kind: type[Augmentation]) -> "Change":
-        """The change without the part of a kind."""
+        """The change without the part of one kind."""
         return Change(tuple(part for part in self.parts if not isinstance(part, kind)))
 
 
@@ -65,7 +65,7 @@ def draw_change(settings: AugmentConfig, generator: np.random.Generator, sample_
     always = [kind for kind in AUGMENTATIONS if kind.always_drawn]
     chances = dict(zip(always, generator.random(len(always)).tolist(), strict=True))
     numbers: dict[type[Augmentation], list[float]] = {}
-    # Those that take few numbers get theirs first: in another order, the chunks of earlier versions changed.
+    # In an order that must stay: another one would change the chunks of earlier versions.
     for kind in sorted(always, key=lambda kind: kind.count(settings)):
         numbers[kind] = generator.random(kind.count(settings)).tolist()
     for kind in AUGMENTATIONS:

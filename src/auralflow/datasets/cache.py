@@ -1,4 +1,4 @@
-"""The format of a prepared cache: what is written about it, and how its tracks are listed.
+"""The format of a prepared cache: its manifest, its records, and how its tracks are listed.
 
 ::
 
@@ -8,7 +8,7 @@
       train/<track>/vocals.npy    samples [C, N], all tracks at one rate
       train/<track>/vocals~1.npy  the same at another pitch and tempo
 
-A track's folder appears when it is whole, so that whatever is there can be used.
+A track's folder appears once it is complete, so that every folder can be used.
 """
 
 from collections.abc import Mapping
@@ -48,7 +48,7 @@ class _Record(BaseModel):
 
 
 class Recipe(_Record):
-    """How the samples of a cache were made; another recipe makes other files.
+    """How the samples of a cache are made; another recipe makes other files.
 
     Attributes:
         sample_rate: In hertz.
@@ -68,7 +68,7 @@ class Recipe(_Record):
 
 
 class SourceRecord(_Record):
-    """A file that a track was made of: name, size, time of its last change, checksum and rate."""
+    """A source file of a track: name, size, modification time, checksum and rate."""
 
     file: str
     size: int
@@ -164,15 +164,15 @@ def write_record(folder: Path, record: TrackRecord) -> None:
 
 
 def source_changes(folder: Path, record: TrackRecord) -> list[str]:
-    """Name the files of a track that are not as they were when the cache was made.
+    """Name the files of a track that have changed since the cache was made.
 
     Args:
         folder: The track's folder in the dataset.
         record: What was recorded.
 
     Returns:
-        Names of files that are new, gone, or of another size or time of change, and ``track.json`` if it
-        states something else.
+        Names of files that are new, missing, or have another size or modification time, and ``track.json`` if
+        it states something else.
     """
     try:
         files = stem_files(folder)
@@ -193,7 +193,7 @@ def source_changes(folder: Path, record: TrackRecord) -> list[str]:
 def cached_tracks(cache: Path, split: Split) -> list[Track]:
     """List the tracks of one part of a cache.
 
-    While the dataset that it was made of is there, they are compared; a cache may outlive its dataset.
+    They are compared with the dataset for as long as it exists; a cache may outlive its dataset.
 
     Args:
         cache: The cache's folder.

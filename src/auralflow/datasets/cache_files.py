@@ -1,4 +1,4 @@
-"""Writing the files of a cache: decoded once, at one rate, as numpy arrays."""
+"""Writing the files of a cache: decoded once, at one rate, to numpy arrays."""
 
 import os
 from collections.abc import Iterable
@@ -24,9 +24,9 @@ def store_file(
 
     Args:
         path: The audio file.
-        target: The file to be written.
+        target: The file to write.
         sample_rate: Rate of the cache in hertz.
-        num_samples: Length to be written; what is missing is zero, what is more is cut.
+        num_samples: Length to write; shorter audio is zero-padded, longer audio is cut.
         sample_type: Type of the samples. Where 16-bit samples would clip, all are scaled down, and the
             record says by how much.
 
@@ -63,11 +63,11 @@ def write_samples(
     """Write a stream of audio as a numpy file ``[C, N]``; memory does not grow with its length.
 
     Args:
-        target: The file to be written.
+        target: The file to write.
         blocks: Pieces ``[C, n]``.
-        shape: ``(C, N)``; what is missing is zero, what is more is left out.
+        shape: ``(C, N)``; shorter audio is zero-padded, longer audio is cut.
         sample_type: Type of the samples.
-        scale: What full scale of 16-bit samples stands for.
+        scale: The value that full scale of 16-bit samples represents.
 
     Returns:
         The largest absolute sample.
@@ -79,7 +79,7 @@ def write_samples(
         header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
         offset = file.tell()
-        # The whole size at once: what is never written, the zeros at the end, is then there already.
+        # The whole size at once, so that the zeros at the end need not be written.
         file.truncate(offset + channels * length * dtype.itemsize)
         for block in blocks:
             piece = block[:, : length - position]
@@ -97,6 +97,6 @@ def write_samples(
 
 
 def _encode(audio: Audio, scale: float) -> NDArray[np.int16]:
-    # 32768 rather than 32767: samples that were 16-bit integers come back to the bit.
+    # 32768 rather than 32767: samples that were 16-bit integers are restored exactly.
     steps = np.rint(audio * np.float32(32768 / scale))
     return np.asarray(np.clip(steps, -32768, 32767), dtype=np.int16)

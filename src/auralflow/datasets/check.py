@@ -1,4 +1,4 @@
-"""Checking a dataset before a training meets its faults."""
+"""Checking a dataset before training runs into its faults."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -31,7 +31,7 @@ from auralflow.machine import usable_workers
 __all__ = ["DatasetReport", "Finding", "check_dataset"]
 
 LARGEST_RESIDUAL_DB = -30.0
-"""A mixture further than this from the sum of its stems is worth a warning."""
+"""Residual in dB, relative to the mixture, above which it is not the sum of its stems."""
 SEEKABLE = frozenset({"WAV", "WAVEX", "RF64", "W64", "FLAC", "OGG", "AIFF", "AU", "CAF", "MP3"})
 
 
@@ -62,7 +62,7 @@ class DatasetReport:
 
     @property
     def can_train(self) -> bool:
-        """Whether training would not fail."""
+        """Whether the dataset can be trained on."""
         return all(finding.severity == "warning" for finding in self.findings)
 
     def summary(self, split: Split) -> dict[str, Any]:
@@ -84,7 +84,7 @@ class DatasetReport:
         }
 
     def as_json(self) -> dict[str, Any]:
-        """Everything, as what the ``json`` module can write."""
+        """The report as plain data for JSON."""
         return {
             "dataset": str(self.dataset),
             "can_train": self.can_train,
@@ -126,12 +126,12 @@ def check_dataset(
     *,
     on_track: Callable[[int, int, str], None] = lambda *_: None,
 ) -> DatasetReport:
-    """Read a whole dataset and tell what it is like.
+    """Read a whole dataset and report what it is like.
 
     Args:
         dataset: A MUSDB-shaped dataset.
         settings: When a stem counts as silent, and how many tracks are read at a time.
-        on_track: Is told how many tracks are done, how many there are, and the last one's name.
+        on_track: Called with the number of tracks done, the number of all tracks and the last one's name.
 
     Returns:
         What was found.
@@ -285,7 +285,7 @@ def _find_copies(report: DatasetReport) -> Iterator[Finding]:
 
 
 def _trainable(report: DatasetReport) -> tuple[tuple[str, ...], list[Finding]]:
-    """The stems that can be trained, asked of training itself."""
+    """The stems that can be trained, as training itself decides it."""
     if not report.can_train:
         return (), []
     try:

@@ -1,9 +1,9 @@
-"""Chunks of a dataset as they are: a moment of a track, and the fixed chunks for validation.
+"""Chunks of a dataset as they are: an excerpt of a track, and the fixed chunks for validation.
 
-A chunk is read where it lies in the files; no track is held in memory.
+Only the chunk is read from the files; no track is held in memory.
 
-A track may know only a part of its stems. Its chunks then hold the mixture, the targets that are known, and
-the sum of those that are not: what is left of the mixture without all that is known.
+Only some stems of a track may be known. Its chunks then hold the mixture, the known targets, and the sum of
+the unknown ones: the mixture minus everything that is known.
 
 Shape letters: ``S`` source, ``C`` channel, ``N`` sample.
 """
@@ -28,12 +28,12 @@ __all__ = ["Chunk", "ValidationChunks", "check_statements", "read_chunk", "read_
 
 
 class Chunk(NamedTuple):
-    """A mixture and what is known of its targets; a batch of chunks has one more axis in front.
+    """A mixture and what is known of its targets; a batch of chunks has a leading batch axis.
 
     Attributes:
         mixture: ``[C, N]``, float32.
-        targets: ``[S, C, N]``, float32: the true audio of each target that is known. The rows of all targets
-            that are not hold the same: their sum.
+        targets: ``[S, C, N]``, float32: the reference of each known target. The rows of the unknown targets
+            all hold their sum.
         known: ``[S]``, bool: which targets are known.
     """
 
@@ -50,7 +50,7 @@ def read_chunk(track: Track, stem: str, position: float, config: ModelConfig, *,
         stem: Name of the stem, or ``"mixture"``.
         position: 0 to 1: from the chunk at the track's start to the chunk at its end.
         config: Settings of the model.
-        shift: Seconds by which the chunk begins later.
+        shift: Seconds by which the chunk is delayed.
 
     Returns:
         ``[C, N]`` float32, padded with zeros where the track ends before the chunk.
@@ -71,10 +71,10 @@ def read_chunk(track: Track, stem: str, position: float, config: ModelConfig, *,
 def read_moment(
     track: Track, sources: Sequence[str], position: float, config: ModelConfig
 ) -> tuple[Audio, Audio]:
-    """Read the mixture and the targets of one moment of a track.
+    """Read the mixture and the targets of an excerpt of a track.
 
     Args:
-        track: The track, all of whose targets are known or part of what is left of its mixture.
+        track: The track; its targets are known, or part of what is left of its mixture.
         sources: The stems that the mixture is the sum of.
         position: 0 to 1: from the chunk at the track's start to the chunk at its end.
         config: Settings of the model.
@@ -91,7 +91,7 @@ def read_moment(
     stems = np.stack([read_chunk(track, name, position, config) for name in names])
     if track.mixture:
         return read_chunk(track, MIXTURE, position, config), stems
-    # The targets come first; views and one sum, because copies of a chunk cost as much as reading it.
+    # Targets come first; views and one sum, because copying a chunk costs as much as reading it.
     summed = stems if set(names) == set(sources) else stems[[names.index(name) for name in sources]]
     return summed.sum(axis=0), stems[: len(config.targets)]
 
@@ -127,7 +127,7 @@ def to_tensors(mixture: Audio, targets: Audio, known: Iterable[bool] | None = No
 
 
 def check_statements(tracks: Iterable[Track], targets: Sequence[str], sources: Sequence[str]) -> None:
-    """Refuse a track that states which stems are silent and lacks what would make a truth of the others.
+    """Raise if a track states which stems are silent but does not determine the others.
 
     Args:
         tracks: The tracks.
@@ -149,7 +149,7 @@ def check_statements(tracks: Iterable[Track], targets: Sequence[str], sources: S
 
 
 class ValidationChunks(Dataset[Chunk]):
-    """The same chunks every time: side by side in each track, evenly thinned out when there are too many.
+    """The same chunks every time: consecutive ones of each track, evenly thinned out if there are too many.
 
     Args:
         tracks: Validation tracks; those whose targets are neither all known nor, the unknown ones together,

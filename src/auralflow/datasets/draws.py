@@ -1,4 +1,4 @@
-"""What chance decides about a training chunk, as plain data: which moments, and what is done to them."""
+"""The random part of a training chunk as plain data: which excerpts, and how they are augmented."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,15 +29,15 @@ __all__ = [
 ]
 
 LARGEST_MATCH_DB = 12.0
-"""Level matching goes no further than this, or the end of a reverberation would become a solo."""
+"""Largest gain of level matching in dB: beyond it, the tail of a reverberation would become a solo."""
 VOICE = "vocals"
 CANDIDATES = 4
-"""How many places are tried for one that is not silent."""
+"""How many places are tried to find one that is not silent."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a chunk begins: track number, and 0 to 1 of the starts that are possible there."""
+    """Where a chunk begins: the track's number, and the start as a fraction of those possible there."""
 
     track: int
     position: float
@@ -50,9 +50,9 @@ class StemDraw:
     Attributes:
         places: The candidates, in the pool of that stem; the first that sounds is taken.
         keep_silence: Take the first candidate even if it is silent.
-        variant: None for the track itself, or 0 to 1 of the variants that its cache has.
-        change: What is done after the level was matched.
-        production: How a voice is produced, before all else; None: as it was recorded.
+        variant: None for the track itself, or a fraction that selects one of its cached variants.
+        change: What is done to it after its level is matched.
+        production: How a voice is produced, before anything else; None: as it was recorded.
     """
 
     places: tuple[Place, ...]
@@ -64,14 +64,14 @@ class StemDraw:
 
 @dataclass(frozen=True)
 class Moment:
-    """A moment of one track, its own mix.
+    """An excerpt of one track in its own mix.
 
     Attributes:
         places: The candidates; the first with a target that sounds is taken.
         keep_silence: Take the first candidate even if all targets are silent there.
         change: What is done to the mixture and all targets alike.
-        stems: By source, how many seconds it is moved and what is done to it; empty if the mix is left as it
-            is. Only a track whose sources are all known can be taken apart like this; another ignores it.
+        stems: By source, by how many seconds it is shifted and what is done to it; empty if the mix is left
+            as it is. Ignored for tracks whose sources are not all known.
     """
 
     places: tuple[Place, ...]
@@ -86,7 +86,7 @@ class Remix:
 
     Attributes:
         stems: Where the stem of each source comes from and what is done to it.
-        master: What compresses the mix as a whole, one after the other.
+        master: What compresses the mix as a whole, in order.
     """
 
     stems: Mapping[str, StemDraw]
@@ -94,7 +94,7 @@ class Remix:
 
 
 class Pool:
-    """Tracks that have something, drawn in proportion to their length."""
+    """Tracks to draw from, in proportion to their length."""
 
     def __init__(self, tracks: Sequence[Track]) -> None:
         self.tracks = list(tracks)
@@ -138,7 +138,7 @@ def draw_stem(
 
 
 def _draw_production(stem: str, generator: np.random.Generator, augment: AugmentConfig) -> Production | None:
-    # Where none is wanted nothing is drawn, so that the chunks stay what they were.
+    # Where none is wanted nothing is drawn, so that existing chunks do not change.
     if stem != VOICE or not augment.produce:
         return None
     own = generator.spawn(1)[0]
@@ -168,7 +168,7 @@ def draw_master(generator: np.random.Generator, augment: AugmentConfig) -> tuple
 def read_stem_draw(
     pool: Pool, stem: str, draw: StemDraw, config: ModelConfig, augment: AugmentConfig
 ) -> tuple[Audio, float]:
-    """Read the stem that was drawn, a voice as it is produced, before anything else is done to it.
+    """Read a drawn stem, producing it if it is a voice, before any other change.
 
     Args:
         pool: The tracks that it was drawn from.

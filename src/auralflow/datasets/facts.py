@@ -1,4 +1,4 @@
-"""What ``track.json`` in a track's folder states that its files cannot: which stems are silent.
+"""What ``track.json`` states about a track that its files cannot: which stems are silent.
 
 ::
 
@@ -31,12 +31,12 @@ __all__ = [
 FACTS_FILE = "track.json"
 MIXTURE = "mixture"
 SILENT_PEAK_DB = -60.0
-"""Peak in dBFS up to which a file counts as silent, such as one of dither alone."""
+"""Peak in dBFS up to which a file counts as silent, such as one that holds only dither."""
 BLOCK = 1 << 17
 
 
 class TrackFacts(BaseModel):
-    """The content of ``track.json``. Other keys are allowed and mean nothing to auralflow.
+    """The content of ``track.json``. Other keys are allowed and ignored.
 
     Attributes:
         silent: Stems that are silent from beginning to end, in lower case.
@@ -52,7 +52,7 @@ class TrackFacts(BaseModel):
 
     @property
     def notes(self) -> list[str]:
-        """Keys that mean nothing to auralflow."""
+        """Keys that auralflow ignores."""
         return list(self.model_extra or {})
 
 
@@ -88,7 +88,7 @@ def silent_stems(folder: Path, files: Mapping[str, Path]) -> frozenset[str]:
 
     Args:
         folder: The track's folder.
-        files: Its audio files by stem, that of the mixture among them.
+        files: Its audio files by stem, including the mixture's.
 
     Raises:
         DatasetError: If ``track.json`` is broken, or contradicts a file.

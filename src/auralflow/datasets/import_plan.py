@@ -1,4 +1,4 @@
-"""What an import will do: for every track, which files make which stem. Nothing is decoded here."""
+"""Planning an import: for every track, which files make up which stem. Nothing is decoded here."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -61,14 +61,14 @@ class Part:
 
 @dataclass(frozen=True)
 class ImportTrack:
-    """A track to be made.
+    """A track to import.
 
     Attributes:
         split: Where it goes.
         name: Its name.
-        stems: The parts that are summed to each stem; no part at all is silence.
+        stems: The parts whose sum is each stem; a stem without parts is silent.
         notes: What was left out, and why.
-        silent: Stems that get no file and are stated to be silent.
+        silent: Stems that get no file because they are stated to be silent.
     """
 
     split: Split
@@ -106,7 +106,7 @@ def plan_musdb18(source: Path, *, validation: bool) -> list[ImportTrack]:
 def plan_musdb18hq(source: Path, *, validation: bool) -> list[ImportTrack]:
     """Plan the import of MUSDB18-HQ, or of any dataset of its shape: ``{train,test}/<track>/<stem>.wav``.
 
-    What a ``track.json`` states goes with the track.
+    A ``track.json`` is imported with its track.
 
     Args:
         source: Its folder.
@@ -135,12 +135,12 @@ def _as_list(value: Any) -> Any:
 
 
 class Labels(_Strict):
-    """Where a track's own metadata says what each of its files is.
+    """Where a track's metadata labels its files.
 
     Attributes:
         file: The YAML or JSON file in the track's folder; ``{track}`` is the folder's name.
-        list: Key under which its entries are, a list or a mapping.
-        label: Key of an entry that says what it is.
+        list: Key of its entries, a list or a mapping.
+        label: Key of an entry's label.
         audio: The entry's file in the track's folder; ``{track}``, ``{key}`` and the entry's own keys are
             filled in.
     """
@@ -155,13 +155,13 @@ class StemMapping(_Strict):
     """A mapping file.
 
     Attributes:
-        tracks: Patterns of the tracks' folders in the source, by split. What several splits match goes to
-            test, else to valid.
+        tracks: Patterns of the tracks' folders in the source, by split. A folder that matches several splits
+            goes to test, or else to valid.
         stems: Patterns by stem: of files in a track's folder or, with ``labels``, of labels. The first stem
             that matches takes the file.
         mixture: Pattern of the mixture's file.
-        labels: Where labels are found.
-        absent: What a stem without files is; ``silent`` writes a silent file.
+        labels: Where to find labels.
+        absent: What a stem without files means; ``silent`` writes a silent file.
         silent: Stems that sound in no track of the collection, such as the vocals of instrumental music; they
             get no file, and each track's ``track.json`` states it.
     """

@@ -1,7 +1,7 @@
-"""Making a dataset of MUSDB18, MUSDB18-HQ, or any multitrack collection with a mapping file.
+"""Importing MUSDB18, MUSDB18-HQ, or any multitrack collection with a mapping file.
 
-A track is made in a hidden folder and then renamed, under a lock of its own: it is there whole or not at
-all, an interrupted import goes on where it was, and the next one removes what a killed one left.
+A track is made in a hidden folder and then renamed, under a lock of its own: it is complete or absent, an
+interrupted import resumes where it stopped, and the next one removes what a killed one left.
 """
 
 import math
@@ -58,16 +58,16 @@ def import_dataset(
     *,
     on_track: Callable[[int, int, str], None] = lambda *_: None,
 ) -> ImportReport:
-    """Make a MUSDB-shaped dataset of a collection.
+    """Make a MUSDB18-shaped dataset from a collection.
 
-    A stem that is one file is copied as it is; one that is decoded from a stem file, summed of several files
-    or shorter than its track becomes a WAV file. A track that fails does not stop the others.
+    A stem that is one file is copied as it is; one that comes from a stem file, is the sum of several files
+    or is shorter than its track becomes a WAV file. A track that fails does not stop the others.
 
     Args:
         source: Folder of the collection.
-        folder: Folder of the dataset; tracks that are there are kept.
+        folder: Folder of the dataset; existing tracks are kept.
         settings: Layout, mapping, encoding.
-        on_track: Is told how many tracks are done, how many there are, and the last one's name.
+        on_track: Called with the number of tracks done, the number of all tracks and the last one's name.
 
     Returns:
         What was done.
@@ -119,7 +119,7 @@ def _plan(source: Path, settings: ImportConfig) -> list[ImportTrack]:
 
 
 def _make_track(track: ImportTrack, target: Path, subtype: str) -> list[str] | None:
-    """Make a track and return its notes; None if it is there."""
+    """Make a track and return its notes; None if it exists."""
     if target.is_dir():
         return None
     if not any(track.stems.values()):
@@ -132,7 +132,7 @@ def _make_track(track: ImportTrack, target: Path, subtype: str) -> list[str] | N
             notes = _write_stems(track, part, subtype)
             if track.silent:
                 write_facts(part, TrackFacts(silent=track.silent))
-                # A statement that a file contradicts makes a track that nothing can use.
+                # A statement that contradicts a file would make the track unusable.
                 silent_stems(part, stem_files(part))
             return notes
 
@@ -183,7 +183,7 @@ def _write(path: Path, blocks: Iterator[Audio], rate: int, channels: int, subtyp
 
 
 def _sum(parts: Sequence[Part], rate: int, channels: int, num_samples: int) -> Iterator[Audio]:
-    """The sum of files as a stream ``[C, n]`` of a given length; of none of them, silence."""
+    """The sum of files as a stream ``[C, n]`` of a given length; silence if there are none."""
     readers = [_Reader(part.path, rate, channels) for part in parts]
     for start in range(0, num_samples, BLOCK):
         total = np.zeros((channels, min(BLOCK, num_samples - start)), dtype=np.float32)
@@ -193,7 +193,7 @@ def _sum(parts: Sequence[Part], rate: int, channels: int, num_samples: int) -> I
 
 
 class _Reader:
-    """A file as a stream at another rate, asked for any number of samples; silent after its end."""
+    """A file as a stream at another rate, read by any number of samples; silent after its end."""
 
     def __init__(self, path: Path, rate: int, channels: int) -> None:
         info = probe(path)

@@ -1,4 +1,4 @@
-"""From datasets to batches: the order of chunks, the workers and what is read ahead."""
+"""From datasets to batches: the order of chunks, workers and prefetching."""
 
 import signal
 from collections.abc import Iterator
@@ -19,13 +19,13 @@ __all__ = ["ChunkLoader", "EpochSampler", "train_loader", "valid_loader"]
 class EpochSampler(Sampler[int]):
     """The numbers of the chunks of one epoch for one process.
 
-    Epoch ``e`` has the chunks from ``e * num_chunks``; rank ``r`` of ``W`` takes every ``W``-th of them. The
-    order is thus a function of epoch, position and rank alone, and can be entered anywhere.
+    Epoch ``e`` has the chunks from ``e * num_chunks``; rank ``r`` of ``W`` takes every ``W``-th of them. So
+    the order is a function of epoch, position and rank alone, and can be resumed anywhere.
 
     Args:
         num_chunks: Chunks in an epoch, over all processes.
         rank: Number of this process.
-        world_size: Number of processes. What does not divide evenly is left out.
+        world_size: Number of processes. Chunks that do not divide evenly are dropped.
 
     Attributes:
         epoch: The epoch; set it before iterating.
@@ -55,7 +55,7 @@ class EpochSampler(Sampler[int]):
 
 
 class _Guarded(Dataset[Chunk | AuralflowError]):
-    """A dataset that hands its errors over instead of raising them."""
+    """A dataset that returns its errors instead of raising them."""
 
     def __init__(self, chunks: Dataset[Chunk]) -> None:
         self.chunks = chunks
@@ -72,10 +72,10 @@ def _collate(items: list[Chunk | AuralflowError]) -> Any:
 
 
 class ChunkLoader(DataLoader[Any]):
-    """A loader whose errors are those of the dataset.
+    """A loader that raises the dataset's own errors.
 
-    PyTorch raises an error of a worker process again with a traceback for its message. Here it comes as it
-    was: one line that names the file.
+    PyTorch re-raises a worker's error with a traceback as its message. Here it stays what it was: one line
+    that names the file.
 
     Args:
         chunks: The dataset.
@@ -93,13 +93,13 @@ class ChunkLoader(DataLoader[Any]):
 
 
 def _ignore_interrupt(_: int) -> None:
-    # Ctrl-C goes to the whole process group; only the main process shall answer, and save.
+    # Ctrl-C goes to the whole process group; only the main process must react, and save.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _idle_generator() -> torch.Generator:
-    # A loader draws a seed for its workers when it starts; from the global generator that would change what
-    # a resumed training drops out.
+    # A loader draws a seed for its workers when it starts; drawn from the global generator, it would change
+    # the dropout of a resumed run.
     return torch.Generator()
 
 

@@ -1,4 +1,4 @@
-"""What the audio of one track is like: read to its end, in blocks, all files side by side."""
+"""Measuring the audio of one track: read to its end, in blocks, all files in parallel."""
 
 import hashlib
 import math
@@ -20,7 +20,7 @@ __all__ = ["StemReport", "TrackReport", "measure_track"]
 BLOCK = 1 << 17
 FULL_SCALE = 1 - 2**-14
 CLIPPED_RUN = 3
-"""Samples in a row at full scale that are taken for clipping; one alone may be a peak."""
+"""Consecutive samples at full scale that count as clipping; a single one may be a peak."""
 
 
 @dataclass
@@ -52,9 +52,9 @@ class TrackReport:
 
     Attributes:
         folder: Its folder.
-        stems: Its files by stem, that of the mixture among them.
+        stems: Its files by stem, including the mixture's.
         facts: What its ``track.json`` states.
-        residual: Level of ``mixture - sum(stems)`` relative to the mixture in dB, None if it cannot be told.
+        residual: Level of ``mixture - sum(stems)`` relative to the mixture in dB; None if it is undefined.
         error: Why its files cannot be used together.
     """
 
@@ -66,7 +66,7 @@ class TrackReport:
 
 
 class _Gauge:
-    """Adds up what there is to say of a file."""
+    """Accumulates the measurements of a file."""
 
     def __init__(self, report: StemReport) -> None:
         self.report = report
@@ -104,7 +104,7 @@ def measure_track(folder: Path, files: Mapping[str, Path], facts: TrackFacts) ->
 
     Args:
         folder: The track's folder.
-        files: Its files by stem, that of the mixture among them.
+        files: Its files by stem, including the mixture's.
         facts: What its ``track.json`` states.
 
     Returns:
@@ -153,7 +153,7 @@ def _next_blocks(report: TrackReport, streams: dict[str, Iterator[Audio]]) -> di
 
 
 def _summed(report: TrackReport) -> tuple[str, ...]:
-    """The stems whose sum should be the mixture; none if that cannot be told."""
+    """The stems whose sum should be the mixture; none if that is unknown."""
     infos = [part.info for part in report.stems.values()]
     alike = None not in infos and len({info.sample_rate for info in infos if info}) == 1
     if not alike or not {MIXTURE, *SOURCES} <= report.stems.keys() | set(report.facts.silent):

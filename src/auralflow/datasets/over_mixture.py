@@ -31,9 +31,9 @@ from auralflow.errors import DatasetError
 __all__ = ["VOICE_LEVELS", "OverMixture", "Overlay"]
 
 VOICE_LEVELS = (-12.0, 6.0)
-"""Level of the voice against the accompaniment in dB, as in real mixes."""
+"""Level of the voice relative to the accompaniment in dB, as in real mixes."""
 MIX_OVER_STEM_DB = 6.0
-"""Level of four unrelated stems together above that of one: how far a mixture is brought above a stem."""
+"""Level of four unrelated stems together relative to one, in dB: that of a mixture to a stem."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,11 @@ class Overlay:
     """A voice over an instrumental recording.
 
     Attributes:
-        places: Candidates for the moment of the recording; the first that sounds is taken.
+        places: Candidates for the excerpt of the recording; the first that is not silent is taken.
         keep_silence: Take the first candidate even if it is silent.
         change: What is done to the recording, and to all its known stems alike.
         voice: Where the voice comes from and what is done to it; None: there is none.
-        level: Level of the voice against the recording in dB.
+        level: Level of the voice relative to the recording in dB.
     """
 
     places: tuple[Place, ...]
@@ -89,17 +89,17 @@ class OverMixture:
         config: ModelConfig,
         augment: AugmentConfig,
     ) -> "OverMixture | None":
-        """Make it of the tracks that there are, None where the settings do not ask for it.
+        """Make it from the available tracks; None where the settings do not ask for it.
 
         Args:
-            whole: Tracks of which whole moments can be used.
+            whole: Tracks whose own mix can be used.
             pools: By source, the tracks that have it.
             sources: The stems that a mixture is the sum of.
             config: Settings of the model.
             augment: How often a voice is laid over a mixture.
 
         Raises:
-            DatasetError: If they ask for it, and there is no recording without a voice, or no voice.
+            DatasetError: If they do, but there is no recording without a voice, or no voice.
         """
         if not augment.over_mixture:
             return None
@@ -167,14 +167,14 @@ class OverMixture:
     def _render_voice(self, draw: StemDraw, relative: float, accompaniment: Audio) -> Audio:
         config, augment = self.config, self.augment
         voice, loudness = read_stem_draw(self.voices, VOICE, draw, config, augment)
-        # The level is drawn against the accompaniment; another random gain would lead out of its range.
+        # The level is drawn relative to the accompaniment; another random gain would leave its range.
         voice = apply_change(voice, draw.change.without(Gain), config.sample_rate)
         if loudness <= augment.silence_threshold:
             return voice
         against = level(accompaniment)
         if against <= augment.silence_threshold:
             against = augment.remix_level
-        # Downwards without a bound; upwards not so far that the end of a reverberation becomes a solo.
+        # Unbounded downwards; upwards not so far that the tail of a reverberation becomes a solo.
         return _louder(voice, min(against + relative - level(voice), LARGEST_MATCH_DB))
 
 

@@ -1,8 +1,8 @@
 """Preparing a cache: decode and resample a dataset once, so that training only reads.
 
 Every track is written to a hidden folder and then renamed, under a lock of its own. So an interrupted
-preparation goes on where it was, the next one removes what a killed one left, and of two at the same time
-each takes what the other has made.
+preparation resumes where it stopped, the next one removes what a killed one left, and two that run at the
+same time share the work.
 """
 
 import shutil
@@ -28,7 +28,7 @@ class PrepareReport:
 
     Attributes:
         made: Tracks that were prepared now.
-        kept: Tracks that were there already.
+        kept: Tracks that were up to date.
         removed: Tracks that the dataset no longer has.
         failed: Why a track could not be prepared, by its folder.
     """
@@ -48,15 +48,15 @@ def prepare(
 ) -> PrepareReport:
     """Prepare a cache of a dataset, or bring it up to date.
 
-    A track is kept if its recipe, the size and time of change of its sources (or else their checksums) and
-    the size of its own files are right. One that cannot be prepared does not stop the others; the cache is
-    then not complete.
+    A track is kept if its recipe, the size and modification time of its sources (or else their checksums) and
+    the size of its own files match. One that cannot be prepared does not stop the others, but leaves the
+    cache incomplete.
 
     Args:
         dataset: A MUSDB-shaped dataset.
         cache: The cache's folder; new, empty, or an earlier cache.
         settings: Rate, sample type, variants.
-        on_track: Is told how many tracks are done, how many there are, and the last one's name.
+        on_track: Called with the number of tracks done, the number of all tracks and the last one's name.
 
     Returns:
         What was done.
@@ -94,7 +94,7 @@ def prepare(
 def _recipe(settings: PrepareConfig) -> Recipe:
     values = settings.model_dump(include=set(Recipe.model_fields))
     if not settings.variants:
-        # Without variants their settings make no difference, and must not make a cache stale.
+        # Without variants their settings have no effect, and must not make a cache stale.
         values |= {"pitch_range": 0.0, "tempo_range": 0.0, "seed": 0}
     return Recipe(**values)
 
@@ -119,7 +119,7 @@ def _has_audio(folder: Path) -> bool:
     try:
         return bool(stem_files(folder))
     except DatasetError:
-        # It will be tried, and its fault reported.
+        # It will be tried, and its error reported.
         return True
 
 

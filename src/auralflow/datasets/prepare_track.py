@@ -1,4 +1,4 @@
-"""Preparing one track of a cache: keep it if it is right, else make it anew."""
+"""Preparing one track of a cache: keep it if it is up to date, or else make it again."""
 
 import zlib
 from pathlib import Path
@@ -31,7 +31,7 @@ Outcome = Literal["kept", "made"]
 
 
 def prepare_track(folder: Path, target: Path, recipe: Recipe, *, variants: int, verify: bool) -> Outcome:
-    """Prepare a track, unless what is there is right.
+    """Prepare a track, unless it is up to date.
 
     Args:
         folder: The track in the dataset.
@@ -71,7 +71,7 @@ def _is_fresh(folder: Path, target: Path, recipe: Recipe, *, verify: bool) -> bo
         return False
     if not source_changes(folder, record):
         return True
-    # Copied or touched files have another time of change and the same content.
+    # A copied or touched file has another modification time but the same content.
     files = stem_files(folder)
     same = (
         files.keys() == record.sources.keys()
@@ -100,7 +100,7 @@ def _source(path: Path, sample_rate: int) -> SourceRecord:
 
 def _build(track: Track, part: Path, recipe: Recipe, *, variants: int, name: str) -> TrackRecord:
     num_samples = resampled_length(track.num_samples, track.sample_rate, recipe.sample_rate)
-    # Noted before reading: a file that is changed meanwhile then counts as changed.
+    # Recorded before reading, so that a file that is modified meanwhile counts as changed.
     sources = {
         stem: _source(path, track.rates.get(stem, track.sample_rate)) for stem, path in track.files.items()
     }
@@ -120,7 +120,7 @@ def _build(track: Track, part: Path, recipe: Recipe, *, variants: int, name: str
         sources=sources,
         stems=stems,
         silent=tuple(sorted(track.silent)),
-        # A track of which only the mixture is known has no stem that a remix could use.
+        # A track of which only the mixture is known has no stem for remixes.
         variants=tuple(
             _vary(part, stems, num_samples, recipe, number, name)
             for number in range(1, variants + 1 if track.stems else 1)
@@ -136,7 +136,7 @@ def _vary(
     made, length = {}, round(num_samples / (1 + tempo / 100))
     for stem, record in stems.items():
         if stem == MIXTURE:
-            # Stems changed one by one do not add up to the changed mixture.
+            # Stems changed one by one would not add up to the changed mixture.
             continue
         audio = read_samples(part / record.file, 0, num_samples, scale=record.scale)
         varied = repitch(audio, recipe.sample_rate, pitch=float(pitch), tempo=float(tempo))

@@ -1,8 +1,8 @@
-"""Training chunks: random, remixed and changed.
+"""Training chunks: random, remixed and augmented.
 
-Chunk number ``p`` is a pure function of the seed and of ``p``: it does not depend on the process that makes
-it, or on the chunks before it. First everything random is drawn, which reads nothing; then the chunk is made
-of what was drawn.
+Chunk number ``p`` is a pure function of the seed and of ``p``: it depends neither on the process that makes
+it nor on the chunks before it. Everything random is drawn first, which reads nothing; then the chunk is
+rendered from the draw.
 
 Shape letters: ``S`` source, ``C`` channel, ``N`` sample.
 """
@@ -39,20 +39,20 @@ __all__ = ["Moment", "Place", "Remix", "StemDraw", "TrainingChunks"]
 class TrainingChunks(Dataset[Chunk]):
     """Random chunks for training, from files or from a cache.
 
-    A share of the chunks is remixed: every stem comes from a track and a moment of its own, at a level that
-    makes the mix plausible. Real stems seldom sound together; remixed they do, and there are endlessly many
-    mixes. A track with unknown stems contributes those it has. A share of the remixes lays a voice over an
-    instrumental recording instead, see `OverMixture`. The other chunks are moments of one track, from tracks
-    whose targets are all known, or the unknown ones together what is left of the mixture.
+    Some of the chunks are remixes: every stem comes from its own track and moment, at a level that makes the
+    mix plausible. Real stems seldom all play at once; in a remix they do, and the number of mixes is endless.
+    A track with unknown stems contributes those it has. Some of the remixes lay a voice over an instrumental
+    recording instead, see `OverMixture`. The other chunks are excerpts of one track whose targets are all
+    known, or whose unknown targets are together what is left of the mixture.
 
     Args:
         tracks: Training tracks.
         config: Settings of the model: targets, chunk length, rate, channels.
-        augment: How chunks are remixed and changed. Default: `AugmentConfig`'s defaults.
+        augment: How chunks are remixed and augmented. Default: the defaults of `AugmentConfig`.
         seed: Seed of all draws.
 
     Raises:
-        DatasetError: If no kind of chunk can be made of the tracks, or a target is known nowhere.
+        DatasetError: If the tracks allow no kind of chunk, or a target is known nowhere.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class TrainingChunks(Dataset[Chunk]):
         self.remix = self.augment.remix if self.whole else 1.0
         self.over_share = self.augment.over_mixture if self.over else 0.0
         if missing:
-            # Stems that no track has cannot be mixed; a voice over a recording needs none of them.
+            # Stems that no track has cannot be remixed; a voice over a recording does not need them.
             self.remix, self.over_share = (self.remix, 1.0) if self.over_share else (0.0, 0.0)
 
     @property
@@ -103,7 +103,7 @@ class TrainingChunks(Dataset[Chunk]):
                 )
 
     def __getitem__(self, position: int) -> Chunk:
-        """Make chunk number ``position``, a whole number from 0 without an upper end."""
+        """Make chunk number ``position``, counted from 0 without an upper limit."""
         return self.render(self.draw(position))
 
     def draw(self, position: int) -> Moment | Overlay | Remix:
@@ -113,12 +113,12 @@ class TrainingChunks(Dataset[Chunk]):
             position: A whole number from 0.
 
         Returns:
-            A moment of one track, a voice over one, or what each stem of a remix will be.
+            An excerpt of one track, a voice over one, or the stems of a remix.
         """
         generator = np.random.default_rng((self.seed, position))
         if generator.random() >= self.remix:
             return self._draw_moment(generator)
-        # Without such recordings nothing is drawn here, so that the chunks stay what they were.
+        # Without such recordings nothing is drawn here, so that existing chunks do not change.
         if self.over and self.over_share and generator.random() < self.over_share:
             return self.over.draw(generator)
         rate = self.config.sample_rate
@@ -148,7 +148,7 @@ class TrainingChunks(Dataset[Chunk]):
         )
 
     def render(self, draw: Moment | Overlay | Remix) -> Chunk:
-        """Make the chunk that was drawn: read it, and apply the changes.
+        """Render a drawn chunk: read it and apply the augmentations.
 
         Args:
             draw: What `draw` returned.

@@ -1,7 +1,7 @@
 """Audio at another pitch and tempo.
 
-The pitch changes with the speed, by resampling; the duration is then put right by FFmpeg's ``atempo``, which
-joins overlapping pieces where they are most alike.
+Resampling changes pitch and speed together; FFmpeg's ``atempo``, which joins overlapping pieces where they
+are most alike, then restores the duration.
 """
 
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def repitch(audio: Audio, sample_rate: int, *, pitch: float, tempo: float) -> Au
     played = resample(audio, round(speed * sample_rate), sample_rate)
     pieces = [np.zeros((audio.shape[0], 0), dtype=np.float32)]
     if audio.shape[1]:
-        # Left and right must be cut at the same places; more channels than two have no layout of their own.
+        # Left and right must be cut at the same places; beyond two channels there is no common layout.
         groups = [played] if len(played) <= 2 else [played[i : i + 1] for i in range(len(played))]
         pieces = [_with_length(_at_tempo(group, sample_rate, factor / speed), length) for group in groups]
     return np.concatenate(pieces, axis=0 if len(pieces) > 1 else 1)
@@ -53,7 +53,7 @@ def _with_length(audio: Audio, length: int) -> Audio:
 def _at_tempo(audio: Audio, sample_rate: int, factor: float) -> Audio:
     if abs(factor - 1) < 1e-6:
         return audio
-    # So short a signal that the filter has no piece to move comes out empty.
+    # A signal too short for a single piece of the filter comes out empty.
     return np.concatenate([audio[:, :0], *_filter(audio, sample_rate, factor)], axis=1)
 
 

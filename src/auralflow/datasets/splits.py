@@ -15,7 +15,8 @@ HELD_OUT_EVERY = 7
 def training_tracks(dataset: str | Path) -> tuple[list[Track], list[Track]]:
     """List the tracks for training and for validation.
 
-    Without a validation folder, one training track in seven is held out, at least one: always the same.
+    Without a validation folder, one training track in seven is held out, but at least one, and always the
+    same.
 
     Args:
         dataset: The dataset folder, or a cache that was prepared from one.

@@ -1,4 +1,4 @@
-"""Reading a part of a stem where it lies: in an audio file, or in the samples of a prepared cache."""
+"""Reading part of a stem from an audio file or from a prepared cache."""
 
 import math
 import os
@@ -16,12 +16,12 @@ from auralflow.errors import AudioError, AuralflowError, DatasetError, NotFoundE
 __all__ = ["CACHE_SUFFIX", "fit_channels", "read_samples", "read_stem"]
 
 CACHE_SUFFIX = ".npy"
-"""Ending of the files of a cache: numpy arrays ``[C, N]``, which anybody can map into memory."""
+"""Extension of the files of a cache: numpy arrays ``[C, N]``, which can be memory-mapped."""
 
 SampleHeader = tuple[tuple[int, int], np.dtype[Any], int]
 # Shape [C, N], sample type, and the byte at which the samples begin.
 
-# numpy reads the header as Python's literals; what that raises on rubbish depends on the rubbish.
+# numpy parses the header as Python literals; what that raises on garbage depends on the garbage.
 HEADER_ERRORS = (
     MemoryError,
     OverflowError,
@@ -72,7 +72,7 @@ def _read_resampled(path: Path, start: int, frames: int, rate: int, target_rate:
 
 @lru_cache(maxsize=4096)
 def _read_header(path: Path, _identity: tuple[int, int, int]) -> SampleHeader:
-    """What a cache file says of its samples; remembered for as long as the file stays the same."""
+    """The header of a cache file; remembered for as long as the file stays the same."""
     try:
         with path.open("rb") as file:
             np.lib.format.read_magic(file)
@@ -83,7 +83,7 @@ def _read_header(path: Path, _identity: tuple[int, int, int]) -> SampleHeader:
     if len(shape) != 2 or min(shape) < 0 or fortran_order or dtype not in (np.int16, np.float32):
         raise _broken(path, f"{dtype} of shape {list(shape)}")
     if offset + shape[0] * shape[1] * dtype.itemsize > path.stat().st_size:
-        # Before memory is taken for what is not there.
+        # Checked before memory is allocated for samples that are not there.
         raise _broken(path, "a file that ends early")
     return (shape[0], shape[1]), dtype, offset
 
@@ -91,20 +91,20 @@ def _read_header(path: Path, _identity: tuple[int, int, int]) -> SampleHeader:
 def read_samples(path: Path, start: int, frames: int, *, scale: float = 1.0) -> Audio:
     """Read a part of a cache file.
 
-    The samples are read rather than mapped into memory: measured twice as fast, and a file that was cut off
-    meanwhile gives an error, where a mapping would end the process.
+    The samples are read rather than memory-mapped: measured twice as fast, and a file that has been truncated
+    meanwhile raises an error, where a mapping would kill the process.
 
     Args:
         path: A file of a cache.
         start: First sample.
         frames: Number of samples, which must be there.
-        scale: What integer samples are multiplied with beyond their full scale.
+        scale: Factor of integer samples beyond their full scale.
 
     Returns:
         ``[C, frames]`` float32.
 
     Raises:
-        AudioError: If the file is no cache file or ends early.
+        AudioError: If the file is not a cache file or is truncated.
         NotFoundError: If it does not exist.
     """
     try:
@@ -151,7 +151,7 @@ def _broken(path: Path, found: str) -> AuralflowError:
 
 
 def fit_channels(audio: Audio, num_channels: int, name: str) -> Audio:
-    """Bring audio ``[C, N]`` to a number of channels: mono is repeated, several become mono by their mean.
+    """Convert audio ``[C, N]`` to a number of channels: mono is repeated, several are averaged to mono.
 
     Args:
         audio: The samples.
@@ -159,7 +159,7 @@ def fit_channels(audio: Audio, num_channels: int, name: str) -> Audio:
         name: The file, for the message.
 
     Raises:
-        DatasetError: If it has several channels and the model several others.
+        DatasetError: If it has several channels and the model another number of several channels.
 
     Example:
         >>> fit_channels(np.ones((1, 3), dtype=np.float32), 2, "a.wav").shape

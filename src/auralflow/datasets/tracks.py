@@ -1,4 +1,4 @@
-"""The index of a dataset folder: which tracks there are, and which stems each has.
+"""The index of a dataset folder: its tracks, and the stems of each.
 
 A dataset has the shape of MUSDB18,
 ``DATA/{train,valid,test}/<track>/{mixture,vocals,drums,bass,other}.<ext>``, in any format that auralflow
@@ -58,7 +58,7 @@ class Track:
         sample_rate: In hertz, of most of the files; times and lengths are counted at this rate.
         num_samples: Length of the shortest file.
         rates: Sample rate of the files, by stem, that have another one.
-        scales: What the samples of a cached stem are to be multiplied with, where it is not 1.
+        scales: Factor of the samples of a cached stem, where it is not 1.
         variants: The song at other pitches and tempos, in a cache prepared with them.
         silent: Stems without a file that are known to be silent.
     """
@@ -80,7 +80,7 @@ class Track:
 
     @property
     def files(self) -> dict[str, Path]:
-        """All files, by stem, that of the mixture among them."""
+        """All files by stem, including the mixture's."""
         return dict(self.stems) | ({MIXTURE: self.mixture} if self.mixture else {})
 
     @property
@@ -100,8 +100,8 @@ class Track:
     def certain(self, targets: Iterable[str], sources: Iterable[str]) -> frozenset[str]:
         """The stems that are known one by one in the track's own mix.
 
-        ``other`` is what is left over. In a track that lacks stems they may hide there, and it is known only
-        together with them; unless nothing but known stems is asked for.
+        ``other`` is whatever is left over. In a track that lacks stems they may be part of it, so it is known
+        only together with them, unless only known stems are asked for.
 
         Args:
             targets: The stems that are asked for.
@@ -112,8 +112,8 @@ class Track:
     def sums_up(self, targets: Iterable[str], sources: Iterable[str]) -> bool:
         """Whether each target is known, or what is left of the mixture is the sum of those that are not.
 
-        That takes a mixture, or ``other``, in which everything else is. And every unknown source must be a
-        target: else the sum would hold more than targets.
+        That takes a mixture, or ``other``, which holds everything else. And every unknown source must be a
+        target: otherwise the sum would hold more than targets.
 
         Args:
             targets: The stems that are asked for.
@@ -125,7 +125,7 @@ class Track:
 
 
 def list_folder(folder: Path) -> list[os.DirEntry[str]]:
-    """List what is in a folder and not hidden, sorted by name.
+    """List the entries of a folder that are not hidden, sorted by name.
 
     Args:
         folder: Any folder.
@@ -162,10 +162,10 @@ def _sounds(folder: Path) -> list[Path]:
 
 
 def stem_files(folder: Path) -> dict[str, Path]:
-    """The audio files in a track folder by the stem's name in lower case, that of the mixture among them.
+    """The audio files in a track folder, by the stem's name in lower case, including the mixture.
 
     Args:
-        folder: A folder of stems. Hidden files and files that are no audio are passed over.
+        folder: A folder of stems. Hidden files and files that are not audio are skipped.
 
     Raises:
         DatasetError: If two files claim the same stem, or the folder may not be read.
@@ -205,7 +205,7 @@ def read_track(folder: str | Path) -> Track | None:
     headers = {stem: probe(path) for stem, path in files.items()}
     _check_lengths(folder, headers)
     counted = Counter(header.sample_rate for header in headers.values())
-    # The most frequent rate; of equally frequent ones the highest, which loses nothing.
+    # The most frequent rate, and the highest of equally frequent ones, which loses nothing.
     rate = max(counted, key=lambda rate: (counted[rate], rate))
     rates = {stem: header.sample_rate for stem, header in headers.items() if header.sample_rate != rate}
     for stem, other in rates.items():
