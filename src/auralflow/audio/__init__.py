@@ -1,4 +1,4 @@
-"""Audio files in and out, and resampling.
+"""Reading, writing and resampling audio.
 
 Audio is a numpy array ``[C, N]`` (channel, sample) with full scale at 1.0. Nothing here loads torch.
 
@@ -55,7 +55,7 @@ _PLACES = {name: module for module, names in _MODULES.items() for name in names.
 
 
 def __getattr__(name: str) -> Any:
-    # On demand: the table of formats, which settings read, must not load codecs.
+    # Imported on demand: settings read the table of formats, which must not load codecs.
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)

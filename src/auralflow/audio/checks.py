@@ -122,7 +122,7 @@ def check_readable(path: str | Path) -> None:
     named pipe waits, and a device may never end. Symbolic links are followed.
 
     Args:
-        path: The file to be read.
+        path: The file to read.
 
     Raises:
         NotFoundError: If nothing exists at ``path``.

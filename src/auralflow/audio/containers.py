@@ -1,6 +1,6 @@
-"""Decoding with FFmpeg: MPEG-4, WebM, Matroska, Opus, raw AAC and whatever else carries sound.
+"""Decoding with FFmpeg: MPEG-4, WebM, Matroska, Opus, raw AAC and anything else with an audio stream.
 
-FFmpeg runs in a process of its own, so that what ends it is an error of the file.
+FFmpeg runs in a process of its own, so that a crash is an error of the file.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ __all__ = ["ContainerSource", "container_tags"]
 
 
 class _Loan:
-    """A decoding process for one file, replaced by a fresh one if an earlier file may have harmed it."""
+    """A decoding process for one file, replaced by a fresh one if an earlier file may have corrupted it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
@@ -26,10 +26,10 @@ class _Loan:
         self.decoder = decoders.borrow()
 
     def ask(self, do: str, **words: Any) -> dict[str, Any]:
-        """Ask for something that is answered at once.
+        """Send a request that is answered at once.
 
         Raises:
-            AudioError: If the file cannot be read, or a process that saw no other file died of it.
+            AudioError: If the file cannot be read, or killed a process that had read no other file.
         """
         while True:
             try:
@@ -43,10 +43,10 @@ class _Loan:
         self.decoder.ask(do, self.path, **words)
 
     def replace(self, lost: DecoderLostError) -> None:
-        """Go on with a fresh process.
+        """Continue with a fresh process.
 
         Raises:
-            AudioError: If the lost one had been fresh: then this file is what it died of.
+            AudioError: If the lost one had been fresh: then this file killed it.
         """
         if self.decoder.loans == 1:
             raise AudioError(
@@ -65,13 +65,13 @@ class _Loan:
 class ContainerSource:
     """One audio stream of one open file, decoded by FFmpeg.
 
-    The delay that an encoder put before the sound is removed where the container tells it (MPEG-4, WebM,
-    Matroska, Ogg); raw AAC, AC-3 and WMA do not tell, so that their sound is a codec frame off.
+    The encoder's delay is removed where the container states it (MPEG-4, WebM, Matroska, Ogg); raw AAC, AC-3
+    and WMA do not, so their audio is a codec frame late.
 
     Args:
-        path: The file to be read.
+        path: The file to read.
         stream: Which of its audio streams. Default: the first.
-        skip: Samples before the sound, if ``promised`` is given.
+        skip: Samples before the audio, if ``promised`` is given.
         promised: Samples per channel that the file says it has, if it does.
 
     Attributes:
@@ -79,7 +79,7 @@ class ContainerSource:
         channels: Number of channels.
         format: Name of the container, such as "MP4".
         subtype: Name of the codec, such as "AAC".
-        promised: Samples per channel, None if only decoding counts them.
+        promised: Samples per channel; None if only decoding can count them.
 
     Raises:
         AudioError: If the file is not audio, or has no audio stream.
@@ -110,10 +110,10 @@ class ContainerSource:
         """Count the samples per channel, by decoding unless the file states them to the sample.
 
         Args:
-            most: Stop when more than this have been found.
+            most: Stop once more than this have been found.
 
         Returns:
-            Their number, or one that is larger than ``most`` and smaller than the whole.
+            Their number, or one between ``most`` and the whole.
 
         Raises:
             AudioError: If the file is damaged.
@@ -184,13 +184,13 @@ class ContainerSource:
 
 
 def container_tags(path: Path) -> Mapping[str, str]:
-    """What a container says in words.
+    """The metadata of a container.
 
     Args:
         path: The file.
 
     Returns:
-        FFmpeg's names in lower case, and the text; nothing if the file cannot be read.
+        FFmpeg's keys in lower case and their text; empty if the file cannot be read.
     """
     loan = _Loan(path)
     try:

@@ -1,8 +1,8 @@
-"""One process that decodes with FFmpeg, as its parent sees it: requests go in, samples and faults come out.
+"""The parent's side of a process that decodes with FFmpeg: requests go in, samples and errors come out.
 
-It is started with `subprocess`, not with `multiprocessing`: the workers of a data loader may have no children
-of that kind, the parent's main module is not imported again, and no lock of a parent with threads is
-inherited. Samples come through a pipe, of which nothing is left behind however either side ends.
+It is started with `subprocess`, not with `multiprocessing`: the workers of a data loader may not have such
+children, the parent's main module is not imported again, and no lock of a parent with threads is inherited.
+Samples come through a pipe, which leaves nothing behind however either side ends.
 """
 
 import json
@@ -21,20 +21,20 @@ from auralflow.errors import AudioError
 __all__ = ["PATIENCE", "Decoder", "DecoderLostError"]
 
 PATIENCE = 60.0
-"""Seconds without any progress (nothing read, nothing decoded) after which a child is given up."""
+"""Seconds without progress (nothing read, nothing decoded) after which a child is killed."""
 
 _PIPE = 1 << 20
 
 
 class DecoderLostError(Exception):
-    """A child died, was given up, or says that it cannot be trusted any more."""
+    """A child died, was killed, or reports that it can no longer be trusted."""
 
 
 class Decoder:
     """One child process, which decodes one file at a time.
 
     Attributes:
-        loans: How often it was borrowed; what goes wrong in the first loan is not left from an earlier file.
+        loans: How often it was borrowed; an error in the first loan cannot stem from an earlier file.
         pid: Number of its process.
     """
 
@@ -43,7 +43,7 @@ class Decoder:
         self.waiting_since: float | None = None
         self._overdue = False
         self._busy = False
-        # -I and -S: the list of modules is sent, so that nothing of the user's own is run at the start.
+        # -I and -S: the module path is passed on, so that no code of the user's runs at startup.
         self._process = subprocess.Popen(  # noqa: S603 - our own program
             [_python(), "-I", "-S", decoder_process.__file__],
             stdin=subprocess.PIPE,
@@ -63,17 +63,17 @@ class Decoder:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it lives, and nothing is under way."""
+        """Whether it is alive and idle."""
         return not self._busy and self._process.poll() is None
 
     def ask(self, do: str, path: Path, stream: int = 0, **words: Any) -> None:
-        """Begin a request; its answer has to be taken with `reply`, or block by block with `samples`."""
+        """Send a request; read its answer with `reply`, or block by block with `samples`."""
         self._busy = True
-        # A name as the system has it, which need not be text.
+        # The name in the system's encoding; it need not be valid text.
         self._send({"do": do, "path": os.fsencode(path).decode("latin-1"), "stream": stream, **words})
 
     def reply(self, path: Path) -> dict[str, Any]:
-        """What was asked for.
+        """The answer to a request.
 
         Raises:
             AudioError: If something is wrong with the file.
@@ -84,7 +84,7 @@ class Decoder:
         return self._answer(path, kind_size[1])
 
     def samples(self, path: Path) -> int:
-        """Bytes of samples that follow, to be taken with `read_into`; 0 at the end.
+        """Number of bytes of samples that follow, to be read with `read_into`; 0 at the end.
 
         Raises:
             AudioError: If something is wrong with the file.
@@ -99,10 +99,10 @@ class Decoder:
                 return 0
 
     def read_into(self, memory: memoryview) -> None:
-        """Fill memory with what the child sends next.
+        """Fill a buffer with what the child sends next.
 
         Raises:
-            DecoderLostError: If it dies before.
+            DecoderLostError: If it dies first.
         """
         self.waiting_since = time.monotonic()
         try:
@@ -120,7 +120,7 @@ class Decoder:
         self._send({"do": "close"})
 
     def give_up_if_overdue(self) -> None:
-        """Kill it if it has kept its reader waiting for too long."""
+        """Kill it if its reader has been waiting too long."""
         since = self.waiting_since
         if since is not None and time.monotonic() - since > PATIENCE:
             self._overdue = True
@@ -134,7 +134,7 @@ class Decoder:
         self._output.close()
 
     def forget(self) -> None:
-        """Close the copies of the pipes that a fork has made, so that the child sees when its parent dies."""
+        """Close a fork's copies of the pipes, so that the child notices when its parent dies."""
         self._process.returncode = 0
         self._busy = True
         with suppress(OSError):
@@ -181,18 +181,18 @@ class Decoder:
 
 
 def _python() -> str:
-    """The interpreter, also where the program that runs is another one and has said so."""
+    """The Python interpreter, even in a program that embeds Python."""
     import multiprocessing.spawn  # noqa: PLC0415
 
     return os.fsdecode(multiprocessing.spawn.get_executable() or sys.executable)
 
 
 def _widen(pipe: int) -> None:
-    """Let the child work ahead while its samples are used."""
+    """Enlarge the pipe, so that the child can work ahead."""
     try:
         import fcntl  # noqa: PLC0415 - not on Windows
 
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)
     except (ImportError, AttributeError, OSError):
-        # Another system, or a user with many pipes already: it is slower then.
+        # Another system, or a user with many pipes: slower, but it works.
         pass

@@ -1,13 +1,13 @@
 """The program that decodes with FFmpeg, in a process of its own that may die.
 
-FFmpeg reads what strangers wrote, and a crash in it ends its process. So that process is not the user's: this
-file is run as a script by `auralflow.audio.decoders`, for one file after the other. It imports PyAV and
-nothing else of weight (neither numpy nor the rest of auralflow), so that it starts fast.
+FFmpeg parses untrusted files, and a crash in it ends its process. So that process must not be the user's:
+`auralflow.audio.decoders` runs this file as a script, for one file after another. It imports PyAV and nothing
+else of weight (neither numpy nor the rest of auralflow), so that it starts fast.
 
 A request is a line of JSON on the standard input: what to "do", the "path", the number of the "stream". The
 answer on the standard output is a series of messages, each a letter and the size of what follows: "P" says
-that there is progress, "S" brings interleaved samples, and "J", the last one, is a JSON object with what was
-asked for, or with a "fault" of the file, or with an "error" that may be the process's own.
+that there is progress, "S" brings interleaved samples, and "J", the last one, is a JSON object with the
+answer, or with a "fault" of the file, or with an "error" that may be the process's own.
 """
 
 import json
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["HEADER", "Recording"]
 
 HEADER = struct.Struct("<cI")
-"""What precedes each message: its kind, and the bytes that follow."""
+"""Header of a message: its kind, and the number of bytes that follow."""
 
 _MEMORY = 1 << 30
 _PIECE = 1 << 18
@@ -37,7 +37,7 @@ _SAMPLES = {"float32": ("flt", 4), "float64": ("dbl", 8)}
 
 
 class FileFaultError(Exception):
-    """What is wrong with a file: the words of an `AudioError`, with "{path}" where the file is named."""
+    """A fault of a file: the words of an `AudioError`, with "{path}" in place of the file's name."""
 
     def __init__(self, found: str, *, what: str = "", expected: str = "", advice: str = "") -> None:
         super().__init__(found)
@@ -50,7 +50,7 @@ class FileFaultError(Exception):
 
 
 class _WatchedFile:
-    """A file that reports when more of it has been read than ever before: whoever loops makes no progress."""
+    """A file that reports when it is read further than before: a decoder in a loop makes no progress."""
 
     def __init__(self, path: bytes, on_progress: Callable[[], None]) -> None:
         self._file = open(path, "rb")  # noqa: PTH123, SIM115 - a name in bytes is no Path, and it is closed below
@@ -82,7 +82,7 @@ class Recording:
         import av  # noqa: PLC0415 - what cannot be loaded is an answer, not the end
 
         self._on_progress = on_progress
-        # An open file and this list keep FFmpeg from taking a file's name or its content for an address.
+        # An open file and this list keep FFmpeg from treating a file's name or content as a URL.
         self._file = _WatchedFile(path, on_progress)
         try:
             self._container = av.open(
@@ -93,7 +93,7 @@ class Recording:
             self._file.close()
             raise
         if self.stream.codec_context.name == "flac":
-            # It has a checksum in each frame, which FFmpeg ignores otherwise.
+            # Each frame has a checksum, which FFmpeg otherwise ignores.
             self.stream.codec_context.options = {"err_detect": "crccheck+explode"}
         self.rate, self.channels = int(self.stream.rate), int(self.stream.channels)
         name = self._container.format.name
@@ -106,15 +106,15 @@ class Recording:
         self._file.close()
 
     def tags(self) -> dict[str, str]:
-        """Everything that the container says in words, in lower-case keys."""
-        # Matroska and Ogg keep it with the stream, and some in upper case.
+        """The container's metadata, with keys in lower case."""
+        # Matroska and Ogg keep it with the stream, sometimes in upper case.
         return {
             name.lower(): value
             for name, value in {**self._container.metadata, **self.stream.metadata}.items()
         }
 
     def keep_padding(self) -> None:
-        """Decode also what an Opus stream has before and after the sound, for the caller to cut."""
+        """Also decode what an Opus stream has before and after the audio; the caller trims it."""
         from av.codec.context import Flags2  # noqa: PLC0415
 
         self.stream.codec_context.flags2 |= Flags2.skip_manual
@@ -124,11 +124,11 @@ class Recording:
         import av  # noqa: PLC0415
 
         name, size = _SAMPLES[sample_type]
-        # Packed samples: of planar ones with eight channels and more PyAV reads a pointer that is not there.
-        # Neither rate nor layout are given, so that nothing but the sample format changes.
+        # Packed samples: for planar ones with eight or more channels, PyAV reads a pointer that does not
+        # exist. Neither rate nor layout are given, so that nothing but the sample format changes.
         packed = av.AudioResampler(format=name)
         held: memoryview | None = None
-        # One piece is held back, because only the last packet tells how much of the last one is sound.
+        # One piece is held back, because only the last packet says how much of the last piece is audio.
         for frame in self.frames():
             if held is not None:
                 yield held
@@ -141,10 +141,10 @@ class Recording:
             yield held[: len(held) - self.padding * size * self.channels]
 
     def frames(self) -> Iterator["AudioFrame"]:
-        """Decode everything; afterwards `total` is the number of samples and `padding` how many are no sound.
+        """Decode everything; afterwards `total` is the number of samples, `padding` of them after the audio.
 
         Raises:
-            FileFaultError: If the file is damaged, holds no sound, or ends before its promised length.
+            FileFaultError: If the file is damaged, holds no audio, or ends before its promised length.
         """
         import av  # noqa: PLC0415
 
@@ -175,12 +175,12 @@ class Recording:
         self.padding = self._padding(origin or 0, end, last)
 
     def _padding(self, origin: int, end: int, longest: int) -> int:
-        """Samples at the end that only fill the codec's last frame, where an MPEG-4 file tells."""
+        """Samples at the end that only pad the codec's last frame, where an MPEG-4 file says so."""
         tick = self.stream.time_base
         if self.format != "MP4" or tick is None or tick * self.rate != 1:
             return 0
         duration = self.stream.duration
-        # Writers round the promised duration, to milliseconds or a 600th of a second, but not their packets.
+        # Encoders round the promised duration, to milliseconds or a 600th of a second, but not their packets.
         if duration is not None and duration < end - self.rate // 500:
             end = duration
         if duration is not None and self.total < duration - origin - self.rate // 10:
@@ -209,7 +209,7 @@ class Recording:
 
 
 def ends_early(found: int, expected: int) -> FileFaultError:
-    """What is wrong with a file that holds fewer samples than it promises."""
+    """The fault of a file that holds fewer samples than it promises."""
     return FileFaultError(
         f"{found} samples",
         what="'{path}' ends early",
@@ -219,7 +219,7 @@ def ends_early(found: int, expected: int) -> FileFaultError:
 
 
 class _Server:
-    """Answers one request after the other."""
+    """Answers one request after another."""
 
     def __init__(self, output: BinaryIO) -> None:
         self._output = output
@@ -227,14 +227,14 @@ class _Server:
         self._file: tuple[Any, Recording] | None = None
 
     def answer(self, request: dict[str, Any]) -> None:
-        """Do what was asked for; whatever goes wrong is the answer."""
+        """Handle a request; an error is an answer too."""
         self._last_sent = time.monotonic()
         try:
             reply = getattr(self, f"_do_{request['do']}")(request)
         except FileFaultError as fault:
             reply = {"fault": fault.words, "trace": traceback.format_exc()}
         except Exception as error:  # noqa: BLE001 - reported to whoever asked
-            # What the system or FFmpeg says is of the file; anything else may be left from an earlier one.
+            # Errors of the system or FFmpeg concern the file; anything else may stem from an earlier one.
             of_the_file = hasattr(error, "strerror") and not isinstance(error, MemoryError)
             words = FileFaultError(_in_words(error)).words
             reply = {"fault" if of_the_file else "error": words, "trace": traceback.format_exc()}
@@ -256,7 +256,7 @@ class _Server:
             return {"tags": recording.tags()}
 
     def _do_count(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Count the samples, no further than a second after "most", which no padding fills."""
+        """Count the samples, up to a second beyond "most", which is more than any padding."""
         most = request["most"]
         with closing(self._opened(request)) as recording:
             for _ in recording.frames():
@@ -267,7 +267,7 @@ class _Server:
     def _do_decode(self, request: dict[str, Any]) -> dict[str, Any]:
         """Send the samples from "start" on, "frames" of them or all.
 
-        With a "promised", the first "skip" samples are no sound, and those after the promised number are not.
+        With "promised", the first "skip" samples and those after the promised number are not audio.
         """
         skip, promised, frames = request["skip"], request["promised"], request["frames"]
         start = skip + request["start"]
@@ -297,7 +297,7 @@ class _Server:
             return {}
 
     def _opened(self, request: dict[str, Any]) -> Recording:
-        """The file that was opened for this very request, or is now."""
+        """The file of this request, opened before or now."""
         kept, self._file = self._file, None
         if kept and kept[0] == _key(request):
             return kept[1]
@@ -323,38 +323,38 @@ def _key(request: dict[str, Any]) -> tuple[str, int]:
 def _in_words(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return f"a demand for more than {_MEMORY >> 20} MiB of memory"
-    # Of FFmpeg's errors some are an OSError, and others a ValueError, but all have this.
+    # Some of FFmpeg's errors are an OSError, others a ValueError, but all have this.
     if said := getattr(error, "strerror", None):
         return f"'{said}'"
     return f"{type(error).__name__}: {error}"
 
 
 def _limit_this_process() -> None:
-    """Refuse more memory than any honest file takes, and any writing, where the system can."""
+    """Limit memory to what any honest file needs, and forbid writing, where the system can."""
     try:
         import resource  # noqa: PLC0415 - not on Windows
     except ImportError:
         return
     limits = ((resource.RLIMIT_AS, _MEMORY), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0))
     for what, most in limits:
-        # Where there is less already, and on macOS, which knows the first by name only.
+        # Where the limit is already lower, and on macOS, which only pretends to support the first.
         with suppress(ValueError, OSError):
             resource.setrlimit(what, (most, most))
 
 
 def _listen(requests: "queue.SimpleQueue[dict[str, Any]]") -> None:
-    """Take requests from the standard input; its end is the end of the parent, and so of this process."""
+    """Read requests from the standard input; when it ends the parent has ended, and so does this process."""
     for line in sys.stdin.buffer:
         requests.put(json.loads(line))
-    # Also in the midst of a decoder that never returns.
+    # Even within a decoder that never returns.
     os._exit(0)
 
 
 def _main() -> None:
     _limit_this_process()
-    # The modules that the parent sees, wherever it found them.
+    # The parent's module path.
     sys.path[:] = json.loads(sys.stdin.buffer.readline())
-    # Whatever a library prints must not come between the messages.
+    # What a library prints must not mix with the messages.
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()

@@ -1,4 +1,4 @@
-"""Whether a file is as long as it says, where its decoder would not notice.
+"""Whether a file is as long as its header says, where its decoder would not notice.
 
 FFmpeg takes the end of a truncated CAF, Windows Media, Matroska or WebM file for the end of the song.
 """
@@ -19,13 +19,13 @@ _MOST_CHUNKS = 1000
 
 
 def check_size(path: Path) -> None:
-    """Refuse a file that is shorter than its own table of contents.
+    """Raise if a file is shorter than its own table of contents says.
 
     Args:
-        path: Any file; of other formats nothing is checked.
+        path: Any file; files of other formats are not checked.
 
     Raises:
-        AudioError: If it ends before the place where its sound is said to end.
+        AudioError: If the file ends before its audio should.
     """
     with path.open("rb") as file:
         head = file.read(16)
@@ -41,7 +41,7 @@ def _end_of_caf(file: BinaryIO) -> int | None:
         file.seek(place)
         head = file.read(12)
         size = int.from_bytes(head[4:], "big", signed=True)
-        # A size of -1 says that the sound goes on to the end of the file.
+        # A size of -1 means that the audio goes on to the end of the file.
         if len(head) < 12 or size < 0:
             return None
         place += 12 + size
@@ -56,7 +56,7 @@ def _end_of_asf(file: BinaryIO) -> int | None:
         file.seek(place)
         head = file.read(24)
         size = int.from_bytes(head[16:], "little")
-        # A broadcast has no size.
+        # A broadcast states no size.
         if len(head) < 24 or size < 24 or size >= 1 << 63:
             return None
         place += size
@@ -78,7 +78,7 @@ def _end_of_matroska(file: BinaryIO) -> int | None:
 
 
 def _variable_size(file: BinaryIO) -> int | None:
-    """A size of EBML, None if it is left open."""
+    """A size in EBML; None if it is unknown."""
     first = file.read(1)
     if not first or not first[0]:
         return None

@@ -1,4 +1,4 @@
-"""All formats that auralflow writes: a new one is a row here. Loads neither numpy nor any codec.
+"""All formats that auralflow writes: a new one is a row here. Imports neither numpy nor a codec.
 
 What a format is called, which encodings, rates, tags and sizes it has, and which encoding stems get in it,
 stands here and nowhere else: options, writers, tags and the doctor's checks take it from here.

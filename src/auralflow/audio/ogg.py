@@ -1,7 +1,7 @@
-"""What the pages of an Ogg file tell, before a decoder reads them.
+"""Facts that the pages of an Ogg file state, before a decoder reads them.
 
-A decoder takes no page whose checksum is wrong, so a bit that flipped in the last page shortens a song, and
-nothing betrays it. And the exact length of an Opus stream is written in its pages alone.
+A decoder skips a page with a wrong checksum, so a flipped bit in the last page silently shortens a song. And
+the exact length of an Opus stream is stated in its pages only.
 
 Sources:
     RFC 3533 (Ogg), RFC 7845 (Opus in Ogg), RFC 6716 section 3.1 (packets of Opus).
@@ -22,23 +22,24 @@ _HEADER = struct.Struct("<4sBBqIIIB")
 _FIRST, _LAST = 2, 4
 _NO_GRANULE = -1
 _LONGEST_PAGE = _HEADER.size + 255 + 255 * 255
-# Two pages, and whatever tags of another format somebody has appended.
+# Two pages, and tags of another format that may have been appended.
 _TAILS = (2 * _LONGEST_PAGE, 1 << 24)
 _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 @dataclass(frozen=True)
 class OggFile:
-    """What the first and last pages of a file say.
+    """What the first and last pages of a file state.
 
     Attributes:
         is_opus: Whether its first stream is Opus.
-        is_whole: Whether the last page is whole and undamaged; and all others, where no decoder would notice.
-        has_end: Whether the last page is marked as such; recorders of radio streams leave that out.
-        is_single: Whether there is one stream only, neither several side by side nor one after the other.
+        is_whole: Whether the last page is complete and undamaged; and all others too, where no decoder would
+            notice.
+        has_end: Whether the last page is marked as such; recorders of radio streams omit the mark.
+        is_single: Whether there is only one stream, neither several multiplexed nor several chained.
         granule: Position that the last page gives, in samples.
-        frames: Samples of Opus, None if the pages do not tell.
-        skip: Samples of Opus before these.
+        frames: Samples of Opus; None if the pages do not state them.
+        skip: Samples of Opus to skip before these.
     """
 
     is_opus: bool
@@ -62,9 +63,9 @@ class _Page:
 
 
 def checksum(page: bytes) -> int:
-    """The CRC of an Ogg page, with its own field taken as zero.
+    """The CRC of an Ogg page, computed with its own field as zero.
 
-    zlib's has the same polynomial but reads each byte from its other end.
+    zlib's has the same polynomial but reads each byte in reverse.
 
     Example:
         >>> hex(checksum(bytes(26) + bytes([1])))
@@ -75,13 +76,13 @@ def checksum(page: bytes) -> int:
 
 
 def inspect_ogg(path: Path) -> OggFile | None:
-    """Look at the first and the last pages of a file.
+    """Read the first and the last pages of a file.
 
     Args:
         path: Any file.
 
     Returns:
-        What they tell, None if the file is no Ogg.
+        What they state; None if the file is not Ogg.
     """
     with path.open("rb") as file:
         if file.read(4) != _CAPTURE:
@@ -93,11 +94,11 @@ def inspect_ogg(path: Path) -> OggFile | None:
         if last is None or first is None:
             return OggFile(False, is_whole=False, has_end=False, is_single=False, granule=0)
         has_end = bool(last.flags & _LAST)
-        # What somebody appended is no damage, but the rest of a page is.
+        # Appended data is not damage, but part of a page is.
         is_whole = not rest or (has_end and _CAPTURE not in rest)
         second = next(pages, first)
         is_single = last.serial == first.serial and (second is first or not second.flags & _FIRST)
-        # Of one stream of these, the decoders compare the length that they find with the last page's.
+        # For a single stream of these, decoders check the length that they find against the last page.
         if not (is_single and first.content.startswith((b"OpusHead", b"\x01vorbis"))):
             file.seek(0)
             is_whole = is_whole and _is_continuous(_pages(file), last)
@@ -111,7 +112,7 @@ def inspect_ogg(path: Path) -> OggFile | None:
 
 
 def _page(data: bytes, start: int) -> _Page | None:
-    """The page that begins at an offset, None if it is cut or damaged."""
+    """The page that begins at an offset; None if it is truncated or damaged."""
     header = data[start : start + _HEADER.size]
     if len(header) < _HEADER.size:
         return None
@@ -180,7 +181,7 @@ def _start(pages: Iterator[_Page]) -> int:
             packet = b""
         packet += page.content[offset : offset + min(size, 2)]
         if length and page.granule != _NO_GRANULE:
-            # Less than its packets hold is the mark of an end that is cut off.
+            # Fewer samples than its packets hold mean that the end is trimmed.
             return max(page.granule - length, 0)
     return 0
 

@@ -1,4 +1,4 @@
-"""Reading audio files: what is in them, a part of them, or all of them in blocks."""
+"""Reading audio files: their properties, a part of them, or all of them in blocks."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ AUDIO_SUFFIXES = frozenset(
     | {".ogg", ".opus", ".rf64", ".tta", ".w64", ".wav", ".wave", ".webm", ".wma", ".wv"}
 )
 # fmt: on
-"""Lower-case endings of the files that a folder is searched for; whether one decodes, its content decides."""
+"""Lower-case extensions that count as audio in a folder; whether a file decodes depends on its content."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,13 @@ class AudioInfo:
 
 
 def is_audio(path: str | Path) -> bool:
-    """Whether a file's name says that it is audio.
+    """Whether a file has the extension of an audio file.
 
     Args:
         path: Any path; nothing is opened.
 
     Returns:
-        True if the ending is one of `AUDIO_SUFFIXES`, in upper or lower case.
+        True if the extension is one of `AUDIO_SUFFIXES`, in upper or lower case.
 
     Example:
         >>> is_audio(Path("Song.WAV")), is_audio(Path("cover.jpg"))
@@ -78,15 +78,15 @@ def probe(path: str | Path, *, max_seconds: float | None = None) -> AudioInfo:
 
     Args:
         path: The file; its content decides, not its name.
-        max_seconds: Count no further than this: the length of a longer file is then reported as more than
-            this, but less than it is.
+        max_seconds: Count no further than this: the reported length of a longer file is then between this and
+            its true length.
 
     Returns:
         Rate, channels, length and encoding.
 
     Raises:
         NotFoundError: If there is no such file.
-        AudioError: If it is not audio, cannot be read, or is seen to be shorter than its header says.
+        AudioError: If it is not audio, cannot be read, or is found to be shorter than its header says.
 
     Example:
         >>> import tempfile, soundfile
@@ -108,18 +108,18 @@ def read_audio(
 ) -> tuple[Audio, int]:
     """Read an audio file, or a part of it, into memory.
 
-    Only the part is decoded, and a little before it in Ogg and MP3; what FFmpeg decodes is decoded from its
-    beginning, because seeking there is not exact to the sample.
+    Only the part is decoded, plus a little before it in Ogg and MP3; formats that FFmpeg decodes are decoded
+    from the beginning, because seeking in them is not sample-accurate.
 
     Args:
         path: The file; its content decides, not its name.
-        start: First sample to be read.
+        start: First sample to read.
         frames: How many samples to read; ``None`` means up to the end.
         dtype: Sample type; "float64" keeps 32-bit integer PCM exact.
 
     Returns:
-        Samples ``[C, N]``, shorter than ``frames`` (even empty) where the file ends first, and the sample
-        rate. A valid file without samples gives an empty array.
+        Samples ``[C, N]``, fewer than ``frames`` (even none) where the file ends first, and the sample rate.
+        A valid file without samples gives an empty array.
 
     Raises:
         NotFoundError: If there is no such file.
@@ -152,18 +152,18 @@ def stream_audio(
 ) -> Iterator[Audio]:
     """Decode an audio file in blocks; memory does not grow with its length.
 
-    A file that holds less than it promises raises: at once where its header or its last page tells (WAV,
-    RF64, AIFF, AU, W64, CAF, Windows Media, Matroska, WebM, Ogg), or when the end comes too soon (FLAC,
-    MP3 with a frame count, MPEG-4, an Ogg file damaged inside). Nothing betrays the cut in raw AAC, in an
+    A file that holds less than it promises raises: at once where its header or its last page shows it (WAV,
+    RF64, AIFF, AU, W64, CAF, Windows Media, Matroska, WebM, Ogg), or when the end comes too soon (FLAC, MP3
+    with a frame count, MPEG-4, an Ogg file damaged inside). Truncation cannot be detected in raw AAC, in an
     MP3 file without a frame count, or in a WAV file whose header leaves the length open; an Ogg file that
-    ends between two pages is read with a warning, because recordings of streams end so. Damage inside
-    uncompressed samples cannot be told from sound. FLAC, Ogg Vorbis, Opus and MP3 are called damaged only
-    after a second decoder has failed.
+    ends between two pages is read with a warning, because recordings of streams end like that. Damage to
+    uncompressed samples cannot be distinguished from sound. FLAC, Ogg Vorbis, Opus and MP3 are called damaged
+    only after a second decoder has failed.
 
     Args:
         path: The file; its content decides, not its name.
         block: Samples per block; the last block is shorter.
-        start: First sample to be delivered.
+        start: First sample to deliver.
         frames: How many samples to deliver; ``None`` means up to the end.
         dtype: Sample type; "float64" keeps 32-bit integer PCM exact.
 

@@ -1,6 +1,6 @@
-"""Changing the sample rate, of a whole signal or of a stream, with the same result to the sample.
+"""Changing the sample rate of a whole signal or of a stream, with exactly the same result.
 
-The filter is soxr's HQ: linear phase, so that nothing moves in time, and clean to 20 bits.
+The filter is soxr's HQ: linear phase, so that nothing is delayed, with a precision of 20 bits.
 
 Source:
     The SoX resampler library, https://sourceforge.net/projects/soxr.
@@ -20,7 +20,7 @@ _LONGEST_PIECE = 1 << 17
 
 
 def resampled_length(frames: int, source_rate: int, target_rate: int) -> int:
-    """Tell how many samples a signal has at another rate.
+    """Number of samples of a signal at another rate.
 
     Args:
         frames: Samples at ``source_rate``.
@@ -28,7 +28,7 @@ def resampled_length(frames: int, source_rate: int, target_rate: int) -> int:
         target_rate: Samples per second after.
 
     Returns:
-        ``frames * target_rate / source_rate``, rounded, halves up, in exact arithmetic.
+        ``frames * target_rate / source_rate``, rounded half up, in exact arithmetic.
 
     Example:
         >>> resampled_length(3, 44100, 22050)
@@ -43,11 +43,11 @@ def resample(audio: Audio, source_rate: int, target_rate: int) -> Audio:
     Args:
         audio: Samples ``[C, N]``.
         source_rate: Its samples per second.
-        target_rate: Samples per second wanted; equal rates return ``audio`` itself.
+        target_rate: The new sample rate in hertz; equal rates return ``audio`` itself.
 
     Returns:
-        Samples ``[C, M]`` of the same type, with ``M`` from `resampled_length`. What happens at ``t`` seconds
-        still happens at ``t`` seconds; what the new rate cannot hold is filtered out.
+        Samples ``[C, M]`` of the same type, with ``M`` from `resampled_length`. Events keep their time;
+        frequencies beyond the new rate are filtered out.
 
     Raises:
         AudioError: If a rate is not positive.
@@ -61,15 +61,15 @@ def resample(audio: Audio, source_rate: int, target_rate: int) -> Audio:
         return audio
     if not audio.size:
         return audio[:, :0].copy()
-    # The transpose of a [C, N] array is the layout that soxr handles channel by channel, without a copy.
+    # soxr processes the transpose of a [C, N] array channel by channel, without a copy.
     changed = soxr.resample(np.ascontiguousarray(audio).T, source_rate, target_rate, quality="HQ").T
     return _fitted(changed, resampled_length(audio.shape[1], source_rate, target_rate))
 
 
 class StreamResampler:
-    """Change the sample rate of a signal that comes in blocks.
+    """Change the sample rate of a signal that arrives in blocks.
 
-    All blocks that `push` and `finish` return, joined, are what `resample` makes of the joined input.
+    The blocks returned by `push` and `finish`, joined, equal `resample` of the joined input.
 
     Args:
         source_rate: Samples per second of what is pushed.
@@ -115,7 +115,7 @@ class StreamResampler:
         return np.ascontiguousarray(ready)
 
     def finish(self) -> Audio:
-        """Return the samples ``[C, m]`` that were still in the filter; to be called once, at the end."""
+        """Return the samples ``[C, m]`` that were still in the filter; call it once, at the end."""
         if self.source_rate == self.target_rate or not self._taken:
             return self._nothing
         rest = self._stream.resample_chunk(np.ascontiguousarray(self._nothing.T), last=True).T
@@ -126,16 +126,16 @@ class StreamResampler:
 def resample_stream(
     blocks: Iterable[Audio], source_rate: int, target_rate: int, channels: int
 ) -> Iterator[Audio]:
-    """Resample a stream block by block; at equal rates the blocks pass as they are.
+    """Resample a stream block by block; at equal rates the blocks pass unchanged.
 
     Args:
         blocks: Consecutive pieces ``[C, n]`` of any length.
         source_rate: Their sample rate in hertz.
-        target_rate: The wished one.
+        target_rate: The new one.
         channels: Number of channels ``C``.
 
     Yields:
-        Consecutive pieces ``[C, m]``; together what `resample` makes of the whole.
+        Consecutive pieces ``[C, m]``; joined, they equal `resample` of the whole.
 
     Example:
         >>> parts = resample_stream([np.zeros((1, 100), np.float32)] * 3, 8000, 16000, 1)
@@ -146,7 +146,7 @@ def resample_stream(
         yield from blocks
         return
     resampler = StreamResampler(source_rate, target_rate, channels)
-    # A file's header chooses the ratio: in pieces, it does not choose how much memory a block takes.
+    # A file's header chooses the ratio: resampling in pieces keeps it from choosing the memory of a block.
     piece = max(1, _LONGEST_PIECE * source_rate // target_rate)
     for block in blocks:
         for start in range(0, block.shape[1], piece):
@@ -155,7 +155,7 @@ def resample_stream(
 
 
 def _fitted(audio: Audio, frames: int) -> Audio:
-    """Cut or fill the end by the sample that a rounding may differ."""
+    """Cut or pad the end by the one sample that rounding may add or drop."""
     if audio.shape[1] < frames:
         return np.pad(audio, ((0, 0), (0, frames - audio.shape[1])))
     return np.ascontiguousarray(audio[:, :frames])

@@ -1,4 +1,4 @@
-"""Decoding with libsndfile: WAV, FLAC, Ogg, MP3, AIFF and their like."""
+"""Decoding with libsndfile: WAV, FLAC, Ogg, MP3, AIFF and similar formats."""
 
 import os
 import re
@@ -14,12 +14,12 @@ from auralflow.errors import AudioError
 
 __all__ = ["SoundFileSource", "native_name"]
 
-# In these a decoder needs some of what lies before a sample to decode it as it would in passing: MP3 frames
-# borrow bits from earlier ones, Vorbis and Opus blocks overlap.
+# To decode a sample of these exactly as in continuous playback, a decoder needs some of what precedes it: MP3
+# frames borrow bits from earlier ones, Vorbis and Opus blocks overlap.
 _NEEDS_RUN_UP = frozenset({"MP3", "OGG"})
 _RUN_UP = 8192
 
-# libsndfile shortens a truncated file without an error, and only its log tells. A size that stands for "not
+# libsndfile shortens a truncated file without an error, and only its log says so. A size that means "not
 # known yet", from a writer that could not seek back to its header, is not a promise.
 _SHORT_SIZE = re.compile(r"^\s*(?:data|Data Size|riff)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
 _SHORT_COUNT = (
@@ -30,10 +30,10 @@ _UNKNOWN_SIZES = (range(0x7FFF0000, 0x80000000), range(0xFFFF0000, 2**64))
 
 
 class _Sequential(soundfile.SoundFile):  # type: ignore[misc]  # no types there
-    """A file whose position only moves by reading, or where `seek` is asked for."""
+    """A file whose position moves only by reading or by an explicit `seek`."""
 
     def seekable(self) -> bool:
-        """Say no: otherwise soundfile seeks after every read, which in Ogg and MP3 is not where it was."""
+        """Return False: otherwise soundfile seeks after every read, which is inexact in Ogg and MP3."""
         return False
 
 
@@ -41,7 +41,7 @@ class SoundFileSource:
     """One open file, decoded by libsndfile.
 
     Args:
-        path: The file to be read.
+        path: The file to read.
 
     Attributes:
         sample_rate: Samples per second.
@@ -53,7 +53,7 @@ class SoundFileSource:
 
     Raises:
         soundfile.LibsndfileError: If libsndfile does not know the format.
-        AudioError: If its header says what cannot be.
+        AudioError: If its header is impossible.
     """
 
     def __init__(self, path: Path) -> None:
@@ -83,7 +83,7 @@ class SoundFileSource:
         return self.frames
 
     def check_complete(self) -> None:
-        """Refuse a file that is shorter than its header says.
+        """Raise if the file is shorter than its header says.
 
         Raises:
             AudioError: If it is.
@@ -134,8 +134,8 @@ class SoundFileSource:
         return samples
 
     def _check_header(self) -> None:
-        # libsndfile would guess the length of an MP3 from the first frame's bit rate and stop there, and for
-        # a name ending in .au, .snd, .vox or .gsm it takes anything for samples.
+        # libsndfile would guess the length of an MP3 from the first frame's bit rate and stop there, and it
+        # takes any content for samples if a name ends in .au, .snd, .vox or .gsm.
         if self.format == "RAW" or (self.format == "MP3" and not _states_its_length(self._path)):
             raise soundfile.LibsndfileError(1, prefix=f"'{self._path}' has no header to rely on: ")
 
@@ -159,15 +159,15 @@ class SoundFileSource:
     def _frames_of(self, promised: int, there: int) -> int:
         if any(promised in sizes for sizes in _UNKNOWN_SIZES):
             return 0
-        # Nothing of the data is there: at least one sample is missing.
+        # None of the data is there: at least one sample is missing.
         return promised * self.frames // there if there and self.frames else int(promised > 0)
 
 
 def native_name(path: Path) -> str | bytes:
-    """Return a path as libsndfile takes it.
+    """Return a path in the form that libsndfile accepts.
 
     Args:
-        path: Any path, also one whose name is not valid text.
+        path: Any path, even one whose name is not valid text.
 
     Returns:
         The absolute path: "-" alone would mean standard input.

@@ -1,4 +1,4 @@
-"""Which decoder reads a file, and what it may not say alone: that the file is damaged."""
+"""Which decoder reads a file; that a file is damaged takes the word of two."""
 
 import logging
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ __all__ = ["Source", "checked_blocks", "opened"]
 
 logger = logging.getLogger(__name__)
 
-# Where one decoder may be wrong about a damage. Of plain samples the size of the file tells.
+# Where a single decoder may be wrong about damage; for plain samples the file's size decides.
 _COMPRESSED = frozenset({"FLAC", "OGG", "MP3"})
 
 Source = SoundFileSource | ContainerSource
@@ -34,7 +34,7 @@ Source = SoundFileSource | ContainerSource
 
 @contextmanager
 def opened(path: Path) -> Iterator[Source]:
-    """Open a file with the decoder that reads it best; whatever fails in the ``with`` block is one line.
+    """Open a file with the decoder that reads it best; any failure in the ``with`` block is one line.
 
     Args:
         path: The file; its content decides, not its name.
@@ -60,13 +60,13 @@ def _source(path: Path) -> Source:
             )
         if not ogg.has_end:
             _warn_of_no_end(path)
-        # libsndfile refuses some good Opus files, and of several streams in a row it reads the first.
+        # libsndfile refuses some good Opus files, and reads only the first of several chained streams.
         if ogg.is_opus or not ogg.is_single:
             return ContainerSource(path, skip=ogg.skip, promised=ogg.frames)
     try:
         source = SoundFileSource(path)
     except (soundfile.LibsndfileError, TypeError):
-        # A TypeError stands for a name ending in .raw, which soundfile takes for samples without a header.
+        # A TypeError means a name ending in .raw, which soundfile takes for samples without a header.
         return ContainerSource(path)
     try:
         source.check_complete()
@@ -84,10 +84,10 @@ def _warn_of_no_end(path: Path) -> None:
 
 
 def _second_opinion(path: Path, first: Source, error: AudioError) -> Source:
-    """Another decoder that reads the whole of what one calls damaged.
+    """Another decoder that reads the whole of a file that the first one calls damaged.
 
     Raises:
-        AudioError: The first one's error, if there is no other decoder, or it fails too or finds less.
+        AudioError: The first one's error, if there is no other decoder, or if that fails too or finds less.
     """
     if first.promised is None or first.format not in _COMPRESSED:
         raise error
@@ -111,11 +111,11 @@ def _other_decoder(path: Path, first: Source) -> Source:
 def checked_blocks(
     source: Source, path: Path, start: int, frames: int | None, block: int, dtype: SampleType
 ) -> Iterator[Audio]:
-    """Decode a range with finite samples; where one decoder calls the file damaged, the other goes on.
+    """Decode a range with finite samples; where one decoder calls the file damaged, the other takes over.
 
     Args:
         source: The open file.
-        path: The same.
+        path: Its path.
         start: First sample of the range.
         frames: Its length; ``None`` means up to the end.
         block: Samples per block.

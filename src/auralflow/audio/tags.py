@@ -1,4 +1,4 @@
-"""What a file says about its music: title, artist and the like."""
+"""Tags: title, artist and so on."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,7 +26,7 @@ def read_tags(path: str | Path) -> dict[str, str]:
 
     Raises:
         NotFoundError: If there is no such file.
-        AudioError: If it may not be read.
+        AudioError: If it cannot be read.
 
     Example:
         >>> import tempfile
@@ -61,8 +61,8 @@ def fitting_tags(tags: Mapping[str, str], format: str) -> dict[str, str]:  # noq
         format: Name of the container, such as "WAV".
 
     Returns:
-        Those that libsndfile writes so that others read them: none of AIFF, where it spoils some; of MP3
-        those in plain letters only, because it does not say there in which alphabet they are.
+        Those that libsndfile writes so that other programs can read them: none for AIFF, where it corrupts
+        some; for MP3 those in ASCII only, because it does not write the encoding of others.
 
     Example:
         >>> fitting_tags({"title": "Lied", "artist": "Zoë", "license": "CC0"}, "MP3")

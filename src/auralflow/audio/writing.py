@@ -1,4 +1,4 @@
-"""Writing audio files that are whole or not there."""
+"""Writing audio files atomically."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -19,7 +19,7 @@ from auralflow.storage import atomic_path
 
 __all__ = ["AudioWriter", "write_audio"]
 
-# libsndfile's Vorbis encoder puts a whole write on the stack, and a minute at once overflows it.
+# libsndfile's Vorbis encoder keeps a whole write on the stack, which a minute of audio overflows.
 _PIECE = 16384
 
 _OLD = ("WAVEX", "AU")
@@ -30,14 +30,14 @@ class AudioWriter:
     """Write an audio file block by block.
 
     The samples go to a temporary name in the same folder. The file gets its own name, complete and flushed to
-    the disk, when the ``with`` block ends well; if the block raises, nothing is left and an existing file of
+    the disk, when the ``with`` block succeeds; if the block raises, nothing is left and an existing file of
     that name stays as it was. Equal samples give equal bytes for WAV and FLAC.
 
     Integer encodings round to the nearest step and clip at full scale. A WAV file that would exceed the 4
     GiB of its format becomes RF64, its 64-bit form, if ``frames`` announces the length.
 
     Args:
-        path: The file to be made or replaced.
+        path: The file to create or replace.
         sample_rate: Samples per second.
         channels: Number of channels.
         subtype: Encoding: "FLOAT", "PCM_16", "PCM_24", "PCM_32", "VORBIS", ...
@@ -170,16 +170,16 @@ class AudioWriter:
 
 
 def write_audio(path: str | Path, audio: Audio, sample_rate: int, subtype: str = "FLOAT") -> None:
-    """Write a whole audio file at once; the ending of its name chooses the format.
+    """Write a whole audio file at once; the extension of its name determines the format.
 
     Args:
-        path: The file to be made or replaced; ends in .wav, .flac, .ogg, .opus, .mp3 or .aiff.
+        path: The file to create or replace; ends in .wav, .flac, .ogg, .opus, .mp3 or .aiff.
         audio: Samples ``[C, N]``.
         sample_rate: Samples per second.
         subtype: Encoding; "FLOAT" is for WAV and AIFF.
 
     Raises:
-        AudioError: As `AudioWriter` does, or if the ending is another one.
+        AudioError: As `AudioWriter` does, or if the extension is any other.
 
     Example:
         >>> import tempfile
@@ -208,14 +208,14 @@ def _encoded(block: Audio, subtype: str) -> Audio | NDArray[np.int32]:
     bits = known.bits if known else None
     if bits is None:
         return np.ascontiguousarray(block.T)
-    # libsndfile cuts floats off instead of rounding them, which shifts every sample by half a step.
+    # libsndfile truncates floats instead of rounding them, which shifts every sample by half a step.
     full = 2.0 ** (bits - 1)
     steps = np.clip(np.rint(block.T.astype(np.float64) * full), -full, full - 1)
     return np.ascontiguousarray(steps.astype(np.int64) << (32 - bits), dtype=np.int32)
 
 
 def _clear_time_stamp(path: Path) -> None:
-    """Zero the time of writing in the PEAK chunk of a float WAV file, so that equal audio is equal bytes."""
+    """Clear the time stamp in the PEAK chunk of a float WAV file, so that equal audio gives equal bytes."""
     with path.open("rb+") as file:
         header = file.read(4096).partition(b"data")[0]
         place = header.find(b"PEAK")
