@@ -1,37 +1,95 @@
-"""Writes what the cards of public models say into docs/models.md, between markers.
+"""Writes what the cards of models say into docs/models.md and docs/choosing.md, between markers.
+
+What ``benchmarks/families.py`` measured goes into the package, for ``auralflow models``.
 
 Run ``make readme``, or ``python docs/public_tables.py --check`` to only compare.
 """
 
+import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from pretrained_tables import markdown
 
-from auralflow.models import PublicCard, installed_registry
+from auralflow.models import ModelCard, PublicCard, installed_registry
+from auralflow.models.catalogue import NamedModel, licence_of
+from auralflow.models.choosing import SPEEDS, advice, measured_speeds, ranked
+from auralflow.models.tasks import SCALES, TASKS, Task
 from auralflow.nets.families import find_family
 
-PAGE = Path(__file__).parent / "models.md"
+DOCS = Path(__file__).parent
+MEASURED = DOCS.parent / "benchmarks" / "results" / "families.json"
+
+AnyCard = ModelCard | PublicCard
+DASH = "-"
 
 
-def models(cards: Sequence[PublicCard]) -> str:
-    """One row for each model: what it estimates, what it costs, what its licence is."""
-    rows = [
-        [
-            f"`{card.name}`",
-            find_family(card.family).title,
-            ", ".join(card.targets),
-            card.licence.name or "not stated",
-            card.licence.terms,
-            card.cost,
-            f"{card.size / 1e6:.0f} MB",
-        ]
-        for card in cards
-    ]
-    head = ["name", "family", "targets", "licence of the weights", "which is", "computing time", "download"]
-    return markdown(head, rows, left=6)
+def named(cards: Sequence[AnyCard]) -> list[NamedModel]:
+    """The cards as `advice` takes them; where weights are does not matter here."""
+    return [NamedModel(card, licence_of(card), "", None) for card in cards]
+
+
+def code(model: NamedModel | None) -> str:
+    """A name, or a dash."""
+    return f"`{model.card.name}`" if model else DASH
+
+
+def advice_table(cards: Sequence[AnyCard]) -> str:
+    """One row for each task: what to take for it."""
+    rows = []
+    for task in TASKS:
+        told = advice(task, named(cards))
+        command = f"`auralflow separate MODEL song.mp3 {task.option}`".replace(" `", "`")
+        rows.append([task.title, code(told.fastest), code(told.permissive), code(told.best), command])
+    return markdown(["task", "fastest", "best with a permissive licence", "best", "command"], rows, left=5)
+
+
+def scales(_: Sequence[AnyCard]) -> str:
+    """What the letters mean."""
+    return "\n".join(f"  - {scale.letter}: {scale.metric}; {scale.dataset}" for scale in SCALES)
+
+
+def speed(_: Sequence[AnyCard]) -> str:
+    """Where the times come from."""
+    command = "`python benchmarks/families.py --json benchmarks/results/families.json`"
+    _, processor = measured_speeds()
+    if not processor:
+        return f"  The CPU column is filled by {command}, then `make readme`."
+    return f"  CPU: {processor}; measured by {command}, nets of equal size with random weights."
+
+
+def tasks(cards: Sequence[AnyCard]) -> str:
+    """A table for each task, the best first."""
+    return "\n\n".join(f"## {task.title}\n\n{task_table(task, cards)}" for task in TASKS)
+
+
+def task_table(task: Task, cards: Sequence[AnyCard]) -> str:
+    """The models of one task."""
+    speeds, _ = measured_speeds()
+    rows = []
+    for model in ranked(task, named(cards)):
+        card = model.card
+        gpu = card.gpu if isinstance(card, PublicCard) else None
+        rows.append(
+            [
+                code(model),
+                ", ".join(map(str, task.qualities(card))) or DASH,
+                f"{speeds[card.name]:.0f} s" if card.name in speeds else DASH,
+                f"{gpu.seconds:g} s ({gpu.device}; {gpu.source})" if gpu else DASH,
+                f"{card.size / 1e6:.0f} MB",
+                model.licence.name or "not stated",
+            ]
+        )
+    return markdown(["model", "dB", "CPU", "GPU", "download", "licence of the weights"], rows, left=6)
+
+
+def families(cards: Sequence[PublicCard]) -> str:
+    """One row for each model: of which family it is, and what it estimates."""
+    rows = [[f"`{card.name}`", find_family(card.family).title, ", ".join(card.targets)] for card in cards]
+    return markdown(["name", "family", "targets"], rows, left=3)
 
 
 def licences(cards: Sequence[PublicCard]) -> str:
@@ -59,32 +117,62 @@ def scores(cards: Sequence[PublicCard]) -> str:
     return markdown(["name", "dB", "metric", "data", "source"], rows, left=5)
 
 
-BLOCKS = {"models": models, "licences": licences, "scores": scores}
+BLOCKS: dict[str, dict[str, Callable[[Any], str]]] = {
+    "models.md": {"models": families, "licences": licences, "scores": scores},
+    "choosing.md": {"advice": advice_table, "scales": scales, "speed": speed, "tasks": tasks},
+}
+OWN_TOO = "choosing.md"
+"""The page that lists this project's own models too."""
 
 
-def filled(text: str, cards: Sequence[PublicCard]) -> str:
+def cards_of(page: str) -> list[AnyCard]:
+    """The models that a page is about."""
+    registry = installed_registry()
+    return [*(registry.cards() if page == OWN_TOO else ()), *registry.public_cards()]
+
+
+def filled(page: str, text: str, cards: Sequence[AnyCard]) -> str:
     """The page with every block written from the cards.
 
     Raises:
         ValueError: If a block has no place in it.
     """
-    for name, write in BLOCKS.items():
+    for name, write in BLOCKS[page].items():
         pattern = re.compile(f"(<!-- public: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
         if not pattern.search(text):
-            raise ValueError(f"{PAGE.name} has no place for the {name} of public models")
+            raise ValueError(f"{page} has no place for the {name} of public models")
         body = write(cards)
         text = pattern.sub(lambda found, body=body: f"{found[1]}\n{body}\n\n{found[2]}", text)
     return text
 
 
+def copy_speeds() -> str:
+    """What the package keeps of the measurement; what it has where nothing was measured here."""
+    if not MEASURED.is_file():
+        return SPEEDS.read_text(encoding="utf-8") if SPEEDS.is_file() else ""
+    known = json.loads(MEASURED.read_text(encoding="utf-8"))
+    kept = {
+        "processor": known["machine"]["processor"],
+        "seconds_per_3_minutes": known["seconds_per_3_minutes"],
+    }
+    return json.dumps(kept, indent=2) + "\n"
+
+
 def main() -> int:
-    """Write the page, or with ``--check`` only say whether it is up to date."""
-    text = PAGE.read_text(encoding="utf-8")
-    wanted = filled(text, installed_registry().public_cards())
-    if "--check" in sys.argv[1:]:
-        return int(text != wanted)
-    PAGE.write_text(wanted, encoding="utf-8")
-    return 0
+    """Write the pages, or with ``--check`` only say whether they are up to date."""
+    check = "--check" in sys.argv[1:]
+    wanted = copy_speeds()
+    stale = bool(wanted) and (not SPEEDS.is_file() or SPEEDS.read_text(encoding="utf-8") != wanted)
+    if stale and not check:
+        SPEEDS.write_text(wanted, encoding="utf-8")
+    for page in BLOCKS:
+        path = DOCS / page
+        text = path.read_text(encoding="utf-8")
+        wanted = filled(page, text, cards_of(page))
+        stale |= text != wanted
+        if not check:
+            path.write_text(wanted, encoding="utf-8")
+    return int(stale and check)
 
 
 if __name__ == "__main__":

@@ -211,9 +211,11 @@ def test_download_offline_leaves_the_network_alone(shelf, tmp_path, monkeypatch,
 
 def test_models_lists_what_there_is_and_where(shelf, capsys):
     assert run("models") == 0
-    head, row, *_ = (line.split() for line in capsys.readouterr().out.splitlines() if line.strip())
-    assert head == ["model", "stems", "licence", "size", "weights"]
-    assert row == [NAME, *FOUR, "CC0-1.0", "0", "MB", "here"]
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    head = lines.index(["model", "for", "dB", "CPU", "GPU", "MB", "licence", "weights"])
+    assert [line for line in lines[head + 1 :] if line[:1] == [NAME]] == [
+        [NAME, "4", "stems", "3.50", "S", "-", "-", "0", "CC0-1.0", "here"]
+    ]
 
 
 def test_models_as_json_are_the_cards(shelf, capsys):

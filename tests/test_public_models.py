@@ -29,6 +29,7 @@ from auralflow.models.loading import save_pretrained
 from auralflow.models.public_card import PublicCard
 from auralflow.models.public_models import converted_folder, fetch_public, find_public
 from auralflow.models.registry import PUBLIC_FOLDER, Registry, installed_registry
+from auralflow.models.tasks import main_task
 from auralflow.nets import families
 from auralflow.nets.families import create_model, parse_model_config
 from auralflow.nets.msst import TrainingFile
@@ -299,8 +300,8 @@ def listed(capsys, *words):
 def test_models_lists_own_and_public_ones_in_80_columns(installed, capsys):
     out = listed(capsys)
     assert max(map(len, out.splitlines())) <= 80
-    assert re.search(r"Tiny +vocals drums bass other +CC0-1\.0 +0 MB +here", out)
-    assert re.search(r"toy +vocals bass +CC-BY-NC-4\.0 +\d MB +download", out)
+    assert re.search(r"Tiny +4 stems +3\.50 S +- +- +0 CC0-1\.0 +here", out)
+    assert re.search(r"toy +vocals +- +- +- +\d CC-BY-NC-4\.0 +download", out)
     with serving(installed.files) as server:
         fetch_public(installed.put(server.url), Access.from_environment())
     assert re.search(r"toy .*here", listed(capsys))
@@ -356,12 +357,19 @@ CARDS = sorted(PUBLIC_FOLDER.glob("*.json"))
 def test_a_card_of_this_installation_can_be_used(path):
     card = PublicCard.read(path)
     assert card.name == path.stem
-    assert all(set(table.values) <= set(card.targets) for table in card.scores)
+    # The instrumental is what is left of the song where a model estimates the vocals.
+    rests = {"instrumental"} if "vocals" in card.targets else set()
+    assert all(set(table.values) <= {"mean", *card.targets, *rests} for table in card.scores)
+    assert main_task(card.targets) is not None
     assert card.licence.evidence
     assert (card.licence.terms == "unstated") or card.licence.name
     for file in card.files:
         # The hash is in the name, so that a mirror can hold all of them.
         assert file.sha256[:8] in file.name
+        assert re.fullmatch(r"https://[a-z0-9.]+/\S+", file.url)
+        assert file.size > 1_000_000
+        # A part of a hash is what the authors publish, in the name of the file itself.
+        assert len(file.sha256) == 64 or f"{file.sha256}." in file.url
 
 
 def test_names_on_mirrors_and_of_models_are_each_for_one():
@@ -389,9 +397,12 @@ def test_only_models_of_known_families_are_listed(monkeypatch):
 def test_the_settings_of_a_card_are_those_of_its_family(name):
     card = installed_registry().public_card(name)
     training = TrainingFile(card.settings, name)
-    assert training.targets == card.targets
-    assert 1 <= training.engine()["sample_length"] <= 20
+    assert len(training.targets) == len(card.targets)
+    assert 1 <= training.engine()["sample_length"] <= 30
     assert 0 < training.engine()["overlap"] < 1
+    for net in families.find_family(card.family).nets:
+        config = net.settings(**training.engine(), targets=card.targets)
+        assert config.sample_rate == 44100
 
 
 # Their tables in the documentation.
@@ -409,7 +420,11 @@ def test_another_card_makes_the_page_stale(host):
         tables = importlib.import_module("public_tables")
     finally:
         sys.path.pop(0)
-    text = tables.PAGE.read_text(encoding="utf-8")
-    changed = tables.filled(text, [host.card])
-    assert changed != text
-    assert "| `toy` | a test | the toymakers | noise |" in changed
+    for page, row in (
+        ("models.md", "| `toy` | a test | the toymakers | noise |"),
+        ("choosing.md", "| `toy` | - | - | - | 1 MB | CC-BY-NC-4.0 |"),
+    ):
+        text = (tables.DOCS / page).read_text(encoding="utf-8")
+        changed = tables.filled(page, text, [host.card])
+        assert changed != text
+        assert row in changed

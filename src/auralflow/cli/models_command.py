@@ -1,15 +1,19 @@
 """``auralflow models``."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from auralflow.cli.console import decibels, print_json, results
 from auralflow.cli.parameters import Flatten, switch
 from auralflow.config import ListConfig
+from auralflow.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from auralflow.models.card import ModelCard
     from auralflow.models.catalogue import NamedModel
     from auralflow.models.public_card import PublicCard
+    from auralflow.models.tasks import Task
 
 __all__ = ["models"]
 
@@ -23,7 +27,7 @@ def models(
     json: Annotated[bool, switch("Print the cards as JSON.")] = False,
     options: Annotated[ListConfig, Flatten] = ListConfig(),  # noqa: B008 - frozen
 ) -> None:
-    """List the models that have a name: what they estimate, their licence, where their weights are.
+    """Say which model to use for what: quality, computing time, size and licence of each that has a name.
 
     Wherever a command takes a model it takes one of these names. Models of others are downloaded and
     converted when they are first used.
@@ -31,40 +35,118 @@ def models(
     Examples
     --------
     auralflow models
+    auralflow models --task karaoke
     auralflow models --targets vocals --licence permissive
     auralflow models --details
     """
     from auralflow.models.catalogue import named_models
+    from auralflow.models.choosing import in_order, ranked
 
+    task = _task(options.task) if options.task else None
     found = named_models(targets=options.targets, terms=options.licence)
+    found = ranked(task, found) if task else in_order(found)
     if json:
-        print_json([model.to_json() for model in found])
+        print_json([_as_json(model) for model in found])
     elif not found:
         results.print("there is no such model")
     elif details:
         _show_details(found)
     else:
-        _show(found)
+        _show_advice(found, task)
+        _show(found, task)
 
 
-def _show(found: "list[NamedModel]") -> None:
+def _task(word: str) -> "Task":
+    from auralflow.config.base import suggestion
+    from auralflow.models.tasks import TASKS, find_task
+
+    task = find_task(word)
+    if task is None:
+        known = [word for task in TASKS for word in (task.name, *task.words)]
+        raise NotFoundError(
+            f"no task {word!r}{suggestion(word, known)}", expected=", ".join(task.name for task in TASKS)
+        )
+    return task
+
+
+def _as_json(model: "NamedModel") -> dict[str, Any]:
+    from auralflow.models.choosing import measured_speeds
+    from auralflow.models.tasks import TASKS
+
+    card = model.card
+    tasks = {
+        task.name: [
+            {"value": round(found.value, 2), "metric": found.scale.metric, "dataset": found.scale.dataset}
+            for found in task.qualities(card)
+        ]
+        for task in TASKS
+        if task.is_served_by(card.targets)
+    }
+    return model.to_json() | {"tasks": tasks, "seconds_per_3_minutes": measured_speeds()[0].get(card.name)}
+
+
+def _table() -> "Table":
     from rich.table import Table
 
-    # Without lines between the columns, four stems and the longest names fit into 80.
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    # Without lines between the columns, all that decides fits into 80.
+    return Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+
+
+def _show_advice(found: "list[NamedModel]", task: "Task | None") -> None:
+    from auralflow.models.choosing import advice
+    from auralflow.models.tasks import TASKS
+
+    table = _table()
+    for head in ("use for", "fastest", "best permissive", "best"):
+        table.add_column(head, no_wrap=True)
+    for each in [task] if task else TASKS:
+        told = advice(each, found)
+        names = [model.card.name if model else "-" for model in (told.fastest, told.permissive, told.best)]
+        if any(name != "-" for name in names):
+            table.add_row(each.label, *names)
+    if table.row_count:
+        results.print(table)
+        results.print()
+
+
+def _show(found: "list[NamedModel]", task: "Task | None") -> None:
+    from auralflow.models.choosing import measured_speeds
+    from auralflow.models.public_card import PublicCard
+    from auralflow.models.tasks import SCALES, main_task
+
+    speeds, processor = measured_speeds()
+    table = _table()
     table.add_column("model", no_wrap=True)
-    table.add_column("stems")
+    table.add_column("for", no_wrap=True)
+    for head in ("dB", "CPU", "GPU", "MB"):
+        table.add_column(head, justify="right", no_wrap=True)
     table.add_column("licence", overflow="fold")
-    table.add_column("size", justify="right", no_wrap=True)
     table.add_column("weights", no_wrap=True)
+    scales = set()
     for model in found:
         card = model.card
-        where = PLACES.get(model.place, "here")
+        its = task or main_task(card.targets)
+        quality = next(iter(its.qualities(card)), None) if its else None
+        scales |= {quality.scale.letter} if quality else set()
+        gpu = card.gpu if isinstance(card, PublicCard) else None
         table.add_row(
-            card.name, " ".join(card.targets), model.licence.name or "not stated", _size(card.size), where
+            card.name,
+            its.label if its else "other",
+            str(quality or "-"),
+            f"{speeds[card.name]:.0f}" if card.name in speeds else "-",
+            f"{gpu.seconds:.0f}" if gpu else "-",
+            f"{card.size / 1e6:.0f}",
+            model.licence.name or "not stated",
+            PLACES.get(model.place, "here"),
         )
     results.print(table)
-    results.print("Scores, data and where licences are stated: auralflow models --details")
+    results.print()
+    for scale in SCALES:
+        if scale.letter in scales:
+            results.print(f"dB {scale.letter}: {scale.dataset}, {scale.metric}")
+    results.print("Scores compare within a letter only; - is not stated, or not measured.")
+    results.print("CPU, GPU: seconds for a song of 3 minutes" + (f"; CPU: {processor}" if processor else ""))
+    results.print("More: auralflow models --task karaoke, --details; docs/models.md")
 
 
 def _size(size: int) -> str:
@@ -100,7 +182,12 @@ def _public(card: "PublicCard") -> dict[str, str]:
     return {
         "what": f"{card.title}, by {card.credit}",
         "trained on": card.data,
-        "computing time": card.cost,
+        "computing time": card.cost
+        + (
+            f"; {card.gpu.seconds:g} s for 3 minutes on {card.gpu.device} ({card.gpu.source})"
+            if card.gpu
+            else ""
+        ),
         **({"scores": "; ".join(scores)} if scores else {}),
         **({"notes": " ".join(card.notes)} if card.notes else {}),
         "to cite": card.citation,

@@ -9,7 +9,7 @@ from auralflow.config.base import Settings, split_words
 
 __all__ = ["DownloadConfig", "LicenceTerms", "ListConfig"]
 
-LicenceTerms = Literal["permissive", "non-commercial", "unstated"]
+LicenceTerms = Literal["permissive", "copyleft", "non-commercial", "unstated"]
 """What a licence of weights allows, in a word."""
 
 
@@ -37,6 +37,11 @@ class ListConfig(Settings):
     )
     licence: LicenceTerms | None = Field(
         default=None, description="List only models with such a licence. Default: all."
+    )
+    task: str = Field(
+        default="",
+        description="List the models for a task, the best first: four-stems, vocals (a cappella), "
+        "instrumental (karaoke), six-stems, dereverb, denoise, crowd or speech.",
     )
 
     @field_validator("targets", mode="before")

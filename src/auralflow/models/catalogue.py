@@ -12,7 +12,7 @@ from auralflow.models.public_models import find_public
 from auralflow.models.registry import Registry, installed_registry
 from auralflow.models.weights import Access, find_weights
 
-__all__ = ["NamedModel", "named_models"]
+__all__ = ["NamedModel", "licence_of", "named_models"]
 
 PERMISSIVE = ("MIT", "CC0-1.0", "CC-BY-4.0", "Apache-2.0", "BSD-3-Clause")
 
@@ -68,7 +68,7 @@ def named_models(
     """
     registry, access = registry or installed_registry(), access or Access.from_environment()
     cards: list[ModelCard | PublicCard] = [*registry.cards(), *registry.public_cards()]
-    licensed = [(card, _licence(card)) for card in cards if set(targets) <= set(card.targets)]
+    licensed = [(card, licence_of(card)) for card in cards if set(targets) <= set(card.targets)]
     return [
         NamedModel(card, licence, *_place(card, registry, access))
         for card, licence in licensed
@@ -76,7 +76,8 @@ def named_models(
     ]
 
 
-def _licence(card: ModelCard | PublicCard) -> Licence:
+def licence_of(card: ModelCard | PublicCard) -> Licence:
+    """The licence of a model's weights."""
     if isinstance(card, PublicCard):
         return card.licence
     terms: LicenceTerms = "permissive" if card.licence in PERMISSIVE else "unstated"

@@ -35,6 +35,8 @@ class Licence(Settings):
             return f"{stated}."
         if self.terms == "non-commercial":
             return f"{stated}: not for commercial use."
+        if self.terms == "copyleft":
+            return f"{stated}: who shares them or works made of them must do so under its terms."
         return f"{stated}, but what that covers is not stated: ask their authors."
 
 

@@ -9,7 +9,7 @@ from auralflow.config import Settings, parse_settings, read_settings
 from auralflow.errors import ModelError, SettingsError
 from auralflow.models.origin import Licence
 
-__all__ = ["PublicCard", "PublicScores", "RemoteFile"]
+__all__ = ["GpuSpeed", "PublicCard", "PublicScores", "RemoteFile"]
 
 
 class RemoteFile(Settings):
@@ -32,7 +32,17 @@ class PublicScores(Settings):
     dataset: str = Field(min_length=1, description="What was scored.")
     metric: str = Field(min_length=1, description="The metric, and how it was averaged.")
     source: str = Field(min_length=1, description="Where that is written.")
-    values: dict[str, float] = Field(description="The score of each target, in dB.")
+    values: dict[str, float] = Field(
+        description="The score of each target in dB, or the mean of the stems as ``mean``."
+    )
+
+
+class GpuSpeed(Settings):
+    """How fast a model is on a GPU, as others have published it."""
+
+    seconds: float = Field(gt=0, description="Seconds for a song of 3 minutes.")
+    device: str = Field(min_length=1, description="What it was measured on.")
+    source: str = Field(min_length=1, description="Where that is written.")
 
 
 class PublicCard(Settings):
@@ -56,6 +66,7 @@ class PublicCard(Settings):
     data: str = Field(min_length=1, description="What it was trained on.")
     scores: tuple[PublicScores, ...] = Field((), description="Scores that were published.")
     cost: Literal["low", "medium", "high"] = Field(description="Computing time, in a word.")
+    gpu: GpuSpeed | None = Field(None, description="Computing time on a GPU, where it was published.")
     citation: str = Field(min_length=1, description="What to cite.")
     notes: tuple[str, ...] = Field((), description="What else to know.")
 

@@ -6,7 +6,12 @@ from auralflow.errors import NotFoundError
 
 __all__ = ["Pair", "pair_of"]
 
-_RESTS = {"vocals": "instrumental", "instrumental": "vocals", "accompaniment": "vocals"}
+_RESTS = {
+    "vocals": "instrumental",
+    "lead_vocals": "instrumental",
+    "instrumental": "vocals",
+    "accompaniment": "vocals",
+}
 """What the rest is called where people have a name for it."""
 
 
@@ -37,7 +42,8 @@ def pair_of(wanted: str, known: tuple[str, ...]) -> Pair:
 
     Returns:
         ``vocals`` with ``instrumental``; any other ``X`` with ``no_X``. A model that estimates only the
-        instrumental (or accompaniment) gives the vocals as what is left.
+        instrumental (or accompaniment) gives the vocals as what is left, and one for karaoke gives
+        ``lead_vocals`` in place of ``vocals``.
 
     Raises:
         NotFoundError: If the model estimates neither of the two.
@@ -54,6 +60,8 @@ def pair_of(wanted: str, known: tuple[str, ...]) -> Pair:
     if wanted in known:
         return Pair((wanted, rest), wanted)
     if wanted == "vocals":
+        if "lead_vocals" in known:
+            return Pair(("lead_vocals", "instrumental"), "lead_vocals")
         for name in ("instrumental", "accompaniment"):
             if name in known:
                 return Pair((wanted, name), name)

@@ -10,13 +10,13 @@ __all__ = ["Arrangement", "Hit", "Part"]
 
 
 class Hit(NamedTuple):
-    """A drum hit.
+    """A stroke of the drums.
 
     Args:
         start: Seconds from the beginning.
         piece: Piece of the kit.
         velocity: Loudness from 0 to 1.
-        key: General MIDI's number of the hit; 0: the usual one of the piece.
+        key: General MIDI's number of the stroke; 0: the usual one of the piece.
     """
 
     start: float
@@ -46,11 +46,11 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Arrangement:
-    """The score of a whole song.
+    """A whole song on paper.
 
     Args:
         tempo: Beats per minute, for echoes.
-        drums: The drum hits.
+        drums: The strokes.
         bass: The parts of the bass stem.
         other: The parts of the accompaniment.
         vocals: The melody with its text, in order of time.
