@@ -503,7 +503,8 @@ def test_a_recording_is_separated_too(visit):
     song.get_by_role("button", name="Record", exact=True).click()
     page.wait_for_timeout(1500)
     song.get_by_role("button", name="Stop", exact=True).locator("visible=true").click()
-    song.get_by_test_id("waveform-controls").wait_for()
+    # The recorder shows a waveform as well, while it still uploads; the player is there once that is done.
+    song.get_by_test_id("audio-player-Song").wait_for(state="attached")
     button(page, "Separate").click()
     page.locator(".mixer[data-state=ready]").wait_for()
     assert 0.5 < page.evaluate(f"{MIXER}.player.duration") < 5
