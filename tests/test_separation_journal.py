@@ -163,7 +163,6 @@ def _folder(path):
     path.mkdir()
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     ("name", "make"),
     [

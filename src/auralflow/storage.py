@@ -11,7 +11,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ __all__ = [
     "file_hash",
     "remove_dead_folders",
     "remove_leftovers",
+    "remove_lock_file",
     "write_json",
     "write_text",
 ]
@@ -135,8 +136,7 @@ def claimed(folder: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            # Removed before it is released: whoever waits then notices that the file has changed.
-            path.unlink(missing_ok=True)
+            remove_lock_file(path)
 
 
 @contextmanager
@@ -188,9 +188,21 @@ def remove_dead_folders(folder: Path) -> None:
         try:
             with FileLock(lock, blocking=False):
                 shutil.rmtree(folder / (name + PART_SUFFIX), ignore_errors=True)
-                lock.unlink(missing_ok=True)
+                remove_lock_file(lock)
         except Timeout:
             continue
+
+
+def remove_lock_file(path: Path) -> None:
+    """Remove the file of a lock that is still held, so that whoever waits notices that it has changed.
+
+    Windows does not remove a file that is open; there it stays, and does no harm.
+
+    Args:
+        path: The file of a lock that this process holds.
+    """
+    with suppress(PermissionError):
+        path.unlink(missing_ok=True)
 
 
 def _part_of(folder: Path) -> Path:

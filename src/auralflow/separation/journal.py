@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from auralflow.errors import AudioError
 from auralflow.separation.records import FileMark, Record
+from auralflow.storage import remove_lock_file
 
 __all__ = ["CLAIMS_FOLDER", "JOURNAL_FILE", "LOCK_FILE", "Journal"]
 
@@ -127,9 +128,11 @@ class Journal:
         ):
             end = file.seek(0, os.SEEK_END)
             try:
-                if end and os.pread(file.fileno(), 1, end - 1) != b"\n":
-                    # Whoever wrote last died in the middle of a line.
-                    line = "\n" + line
+                if end:
+                    file.seek(-1, os.SEEK_END)
+                    if file.read(1) != b"\n":
+                        # Whoever wrote last died in the middle of a line.
+                        line = "\n" + line
                 data = line.encode("ascii")
                 if file.write(data) != len(data):
                     raise OSError(28, "No space left on device")  # noqa: TRY301
@@ -160,8 +163,7 @@ class Journal:
         try:
             yield True
         finally:
-            # Before it is released: whoever waits for it then sees that the file is not the same any more.
-            path.unlink(missing_ok=True)
+            remove_lock_file(path)
             lock.release()
 
     def close(self) -> None:
