@@ -1,5 +1,6 @@
 """What every command has in common: help, examples, messages, completion."""
 
+import functools
 import io
 import os
 import pty
@@ -33,6 +34,7 @@ def walk(program, words=()):
 COMMANDS = list(walk(app))
 
 
+@functools.cache
 def help_page(words, width=WIDTH):
     page = io.StringIO()
     app.meta.help_print(list(words), console=Console(file=page, width=width, color_system=None))
@@ -199,7 +201,7 @@ def on_a_terminal(*arguments, **environment):
     )
     os.close(command_end)
     text = b""
-    while select.select([main_end], [], [], 60)[0]:
+    while select.select([main_end], [], [], 300)[0]:
         try:
             part = os.read(main_end, 65536)
         except OSError:
@@ -222,10 +224,15 @@ def test_colours_only_on_a_terminal_and_never_with_no_color():
     assert "\x1b" not in run("data", "--help").stdout
 
 
-def complete(line, folder):
-    """What bash offers for a line, by the script that the program prints."""
-    script = folder / "completion.bash"
+@pytest.fixture(scope="module")
+def completion_script(tmp_path_factory):
+    script = tmp_path_factory.mktemp("completion") / "completion.bash"
     script.write_text(run("completion", "bash").stdout)
+    return script
+
+
+def complete(line, script, folder):
+    """What bash offers for a line, by the script that the program prints."""
     words = line.split(" ")
     quoted = " ".join(map(shlex.quote, words))
     program = (
@@ -241,18 +248,26 @@ def complete(line, folder):
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
-def test_bash_completes_commands_options_and_values(tmp_path):
-    assert set(complete("auralflow ", tmp_path)) >= {"separate", "train", "data", "doctor"}
-    assert complete("auralflow sep", tmp_path) == ["separate"]
-    assert set(complete("auralflow data ", tmp_path)) >= {"check", "prepare", "import"}
-    assert set(complete("auralflow train --view-", tmp_path)) >= {"--view-spec", "--view-wav"}
-    assert set(complete("auralflow separate m s.wav --format ", tmp_path)) == {"wav", "flac", "ogg", "mp3"}
+def test_bash_completes_commands_options_and_values(completion_script, tmp_path):
+    assert set(complete("auralflow ", completion_script, tmp_path)) >= {"separate", "train", "data", "doctor"}
+    assert complete("auralflow sep", completion_script, tmp_path) == ["separate"]
+    assert set(complete("auralflow data ", completion_script, tmp_path)) >= {"check", "prepare", "import"}
+    assert set(complete("auralflow train --view-", completion_script, tmp_path)) >= {
+        "--view-spec",
+        "--view-wav",
+    }
+    assert set(complete("auralflow separate m s.wav --format ", completion_script, tmp_path)) == {
+        "wav",
+        "flac",
+        "ogg",
+        "mp3",
+    }
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
-def test_bash_completes_files(tmp_path):
+def test_bash_completes_files(completion_script, tmp_path):
     (tmp_path / "song one.wav").touch()
-    assert complete("auralflow separate model son", tmp_path) == ["song one.wav"]
+    assert complete("auralflow separate model son", completion_script, tmp_path) == ["song one.wav"]
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish", "powershell"])

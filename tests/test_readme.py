@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 import torch
 from conftest import RATE, write_track
+from packaging.version import Version
 
 import auralflow
 from auralflow.audio import write_audio
-from auralflow.cli import main
+from auralflow.cli import app, main
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = sorted(page for page in (ROOT / "docs").rglob("*.md") if not {"_build", "api"} & set(page.parts))
 
 
 def code_blocks(language):
@@ -35,14 +37,16 @@ def test_option_tables_are_those_of_the_settings(name):
     assert result.returncode == 0, "run: make readme"
 
 
-def test_every_command_is_shown():
-    assert {line.split()[1] for line in auralflow_commands()} >= {
-        "config",
-        "train",
-        "separate",
-        "evaluate",
-        "synth",
+def test_every_command_is_shown_in_an_example_and_no_other():
+    pages = [page.read_text(encoding="utf-8") for page in PAGES if "reference" not in page.parts]
+    shown = {
+        line.split()[1]
+        for text in (README, *pages)
+        for block in re.findall(r"```(?:bash|console)\n(.*?)```", text, re.DOTALL)
+        for line in block.splitlines()
+        if re.match(r"auralflow [a-z]", line)
     }
+    assert shown == {name for name in app if not name.startswith("-")}
 
 
 SMALL = {
@@ -94,14 +98,19 @@ def test_the_python_examples_run(index, tmp_path, monkeypatch, model_folder):
     exec(compile(code, "README.md", "exec"), names)
 
 
-PAGES = sorted(page for page in (ROOT / "docs").rglob("*.md") if not {"_build", "api"} & set(page.parts))
+EXAMPLES = [
+    pytest.param(code, id=f"{page.stem}-{number}")
+    for page in PAGES
+    for number, code in enumerate(
+        re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL), 1
+    )
+]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_python_examples_of_the_documentation_run(page, tmp_path, monkeypatch):
+@pytest.mark.parametrize("code", EXAMPLES)
+def test_the_python_examples_of_the_documentation_run(code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for code in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
-        exec(compile(code, page.name, "exec"), {})
+    exec(compile(code, "example", "exec"), {})
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.stem)
@@ -111,7 +120,14 @@ def test_links_within_the_repository_lead_somewhere(page):
         assert (page.parent / target).exists(), target
 
 
-def test_version_and_changelog_agree():
+def test_the_changelog_tells_of_this_version_and_of_no_later_one():
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    released = re.findall(r"^## \[(\d+\.\d+\.\d+)\]", changelog, re.MULTILINE)
-    assert "## [Unreleased]" in changelog or released[0] == auralflow.__version__
+    headings = re.findall(r"^## (.*)$", changelog, re.MULTILINE)
+    # What is being worked on stands first, until it gets its number and its date.
+    is_open = headings[0] == "[Unreleased]"
+    dated = [re.fullmatch(r"\[(\d+\.\d+\.\d+)\] - \d{4}-\d\d-\d\d", line) for line in headings[is_open:]]
+    assert all(dated), headings
+    versions = [Version(heading[1]) for heading in dated]
+    assert versions == sorted(set(versions), reverse=True)
+    current = Version(auralflow.__version__)
+    assert all(version <= current for version in versions) if is_open else versions[0] == current
