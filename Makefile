@@ -41,8 +41,11 @@ demo-train: $(READY)
 real: $(READY)
 	$(BIN)/python packaging/real.py
 
+# As many at once as there are cores, up to eight; the tests of a file stay together, and share what they prepared.
+WORKERS ?= auto
+PARALLEL = --numprocesses $(WORKERS) --maxprocesses 8 --dist loadfile
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 slow: $(READY)
 	$(BIN)/python -m pytest -m slow
@@ -59,7 +62,7 @@ fuzz: $(READY)
 # The suite in another order of modules, and of tests in each: none may need what another leaves.
 ORDER ?= $(shell date +%s)
 shuffle: $(READY)
-	$(BIN)/python -m pytest --random-order --random-order-seed=$(ORDER)
+	$(BIN)/python -m pytest $(PARALLEL) --no-loadscope-reorder --random-order --random-order-seed=$(ORDER)
 
 lint: $(READY)
 	$(BIN)/ruff check .

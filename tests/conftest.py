@@ -1,5 +1,6 @@
 """What several tests need: tiny models, tiny datasets, a model that lets everything through."""
 
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -21,8 +22,10 @@ from auralflow.nets.unet.model import SpectrogramMaskModel
 
 RATE = 8000
 
-# Nets this small gain nothing from threads, and on a busy machine threads wait for each other.
+# Nets this small gain nothing from threads, and on a busy machine threads wait for each other: neither here
+# nor in the processes that tests start.
 torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A shell that starts the tests in the background lets them ignore Ctrl-C, which some of them press.
 signal.signal(signal.SIGINT, signal.default_int_handler)
