@@ -120,7 +120,7 @@ def test_strokes_and_striking_programs_become_drums_and_noises_are_left_out(tmp_
         track(*notes(2, [60], program=0)),
     )
     song = read_midi(path)
-    assert sorted(hit.piece for hit in song.strokes) == ["crash", "hat", "kick", "snare", "tom_low"]
+    assert sorted(hit.piece for hit in song.hits) == ["crash", "hat", "kick", "snare", "tom_low"]
     assert [part.program for part in song.parts] == [0]
 
 

@@ -1,4 +1,4 @@
-"""The song generator: whole songs of four stems, out of nothing or out of compositions, notes and voices."""
+"""The song generator: songs of four stems, from scratch or from compositions, recorded notes and voices."""
 
 from auralflow.synth.folders import SynthReport, write_dataset
 from auralflow.synth.song import Material, generate_song

@@ -44,7 +44,7 @@ Sources = tuple[Path | None, tuple[Path, ...], Path | None, Path | None]
 
 
 class _Song(NamedTuple):
-    """What a song is made of: its split and number there, its seed, its composition."""
+    """The ingredients of a song: its split and number there, its seed, its composition."""
 
     split: int
     number: int
@@ -54,7 +54,7 @@ class _Song(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SynthReport:
-    """What was done, and what became of the material.
+    """What was done, and which material could not be used.
 
     Args:
         written: Songs that were made.
@@ -88,11 +88,11 @@ def write_dataset(  # noqa: PLR0913 - all but the first are options
 ) -> SynthReport:
     """Write ``folder/{train,valid,test}/<track>/{mixture,vocals,drums,bass,other}.wav`` in 16-bit PCM.
 
-    A track appears under its name only when it is whole, and a whole track is kept: an interrupted call is
-    finished by calling again with the same arguments.
+    A track appears under its name only when it is complete, and a complete track is kept: to finish an
+    interrupted call, call again with the same arguments.
 
     Args:
-        folder: Where to write; made when missing.
+        folder: Where to write; created if missing.
         tracks: Number of songs, at least 1.
         seed: From 0; together with the split and the number of a track it decides the song. A larger dataset
             of the same seed therefore holds the songs of a smaller one, each in the same split.
@@ -102,7 +102,7 @@ def write_dataset(  # noqa: PLR0913 - all but the first are options
         test: Songs for testing. Default: as ``valid``.
         midi: Folder of MIDI files to be played instead of built-in compositions, see `MidiLibrary`.
         voices: Folder of recorded voices that sing, see `VoiceBank`.
-        samples: Folder of recorded notes and strokes, see `SampleBank`.
+        samples: Folder of recorded notes and hits, see `SampleBank`.
         soundfonts: Files of General MIDI soundfonts.
         grooves: Folder of drum performances as MIDI, or a ZIP file of them, see `GrooveBank`.
         num_workers: Processes that make songs at the same time; the songs do not depend on it. With more than
@@ -198,7 +198,7 @@ def _material(
 
 
 def _make_track(folder: Path, song: _Song, *, seconds: float, sample_rate: int, sources: Sources) -> bool:
-    """Make a song, unless it is there."""
+    """Make a song, unless it exists."""
     track = folder / SPLITS[song.split] / _track_name(song.number, song.seed)
     if track.exists():
         return False
@@ -239,7 +239,7 @@ def _write_track(track: Path, stems: dict[str, NDArray[np.float32]], sample_rate
     quantised = {name: np.round(stem * FULL_SCALE).astype(np.int16) for name, stem in stems.items()}
     # The peak of the sum is kept below full scale, so that adding integers cannot wrap around.
     quantised["mixture"] = np.sum(list(quantised.values()), axis=0, dtype=np.int16)
-    # Readers of datasets pass over names that begin with a dot.
+    # Readers of datasets ignore names that begin with a dot.
     with claimed(track), atomic_folder(track) as part:
         for name, audio in quantised.items():
             with (part / f"{name}.wav").open("wb") as file:

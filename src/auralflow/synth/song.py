@@ -29,7 +29,7 @@ __all__ = ["Material", "generate_song"]
 LOWEST_RATE = 4000
 WIDE_BASSES = 0.4
 PERFORMED = 0.7
-"""Share of the songs in which a recorded drummer plays, where there are any."""
+"""Fraction of the songs in which a recorded drummer plays, where there are any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Material:
     """What songs may be made of besides the built-in instruments and compositions.
 
     Args:
-        samples: Recorded notes and strokes.
+        samples: Recorded notes and hits.
         soundfonts: Files of General MIDI soundfonts.
         voices: Recorded voices, which then sing every song.
         grooves: Performances of drummers, which play in most songs.
@@ -80,7 +80,7 @@ def generate_song(
         (['bass', 'drums', 'other', 'vocals'], (2, 16000))
     """
     length = _check(seed, seconds, sample_rate)
-    # A change in one part leaves the others as they are.
+    # Independent streams, so that a change to one part does not affect the others.
     plan, voice, drums, bass, other, desk, players, end, drummer = np.random.default_rng(seed).spawn(9)
     singer = _singer(material, voice)
     if composition is None:
@@ -117,7 +117,7 @@ def _singer(material: Material, rng: np.random.Generator) -> Singer:
 
 
 def _performed(material: Material, score: Score, rng: np.random.Generator) -> list[Hit] | None:
-    """What a recorded drummer plays, None where the drums are as they were written."""
+    """What a recorded drummer plays; None where the drums are those of the score."""
     return material.grooves.hits(score, rng) if material.grooves and rng.random() < PERFORMED else None
 
 

@@ -34,7 +34,7 @@ SHELVES = {"vocals": 1.0, "drums": 1.0, "bass": -4.0, "other": 1.0}
 def record(
     dry: dict[str, Signal], tempo: float, sample_rate: int, rng: np.random.Generator
 ) -> dict[str, Signal]:
-    """Send the parts of a song through the desk.
+    """Process the stems of a song as a mixing desk would.
 
     Args:
         dry: Audio [2, N] by stem.
@@ -51,10 +51,10 @@ def record(
         (2, 800)
     """
     stems = {}
-    # Voice and accompaniment stand in one hall more often than not.
+    # Vocals and accompaniment share a hall more often than not.
     shared = draw_room(ROOMS["other"][rng.integers(len(ROOMS["other"]))], sample_rate, rng)
     for name, dry_sound in dry.items():
-        # What is the same on both sides is worked on once.
+        # Identical channels are processed once.
         sound = dry_sound[:1] if np.array_equal(dry_sound[0], dry_sound[1]) else dry_sound
         stem = filtered(_equalizer(name, sample_rate, rng), sound)
         stem = compress(stem, _compressor(name, rng), sample_rate)

@@ -1,4 +1,4 @@
-"""From stems to a song: levels against each other, mastering, and one gain for all."""
+"""From stems to a song: relative levels, mastering, and one gain for all."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,17 +11,17 @@ __all__ = ["LEVEL_RANGE", "RELATIVE_LEVELS", "balance", "mastered"]
 
 PEAK = 0.95
 RELATIVE_LEVELS = {"vocals": -2.5, "drums": 0.0, "bass": -1.0, "other": -3.5}
-"""Middle active RMS in dB against the drums. Over the songs for training its medians are -5.0, 0.0, -0.3 and
+"""Mean active RMS in dB relative to drums. Over the songs for training its medians are -5.0, 0.0, -0.3 and
 -6.9 dB, in songs whose drums are unusually loud; by common practice voice and drums are equally loud and the
 accompaniment little below. These values are the middles, rounded to half a decibel."""
 LEVEL_SPREAD = 3.0  # dB of standard deviation; the songs for training spread by 3 to 5 dB
-LEVEL_RANGE = 7.0  # dB that a stem is away from its middle at most
+LEVEL_RANGE = 7.0  # largest deviation of a stem from its mean in dB
 MASTERED = 0.6
-"""Share of the songs with a compressor and a limiter on their sum, as records have."""
+"""Fraction of the songs with a compressor and a limiter on their sum, as on records."""
 
 
 def balance(stems: dict[str, Signal], sample_rate: int, rng: np.random.Generator) -> dict[str, Signal]:
-    """Set the levels of the stems against each other, then one gain for all of them.
+    """Set the relative levels of the stems, then one gain for all of them.
 
     Args:
         stems: Audio [2, N] by name.

@@ -35,7 +35,7 @@ AMPLIFIED_BASS = 0.5
 WIDENED = 0.35
 HEAVY = 30
 CHOIRS = {52, 53, 54, 85, 91}
-"""Programs that sound like voices: in the accompaniment they would be taken for them."""
+"""Programs that sound like voices: in the accompaniment they would be mistaken for vocals."""
 STRINGS = 50
 STRING_BASSES = range(33, 38)
 QUIET = 1e-6
@@ -67,7 +67,7 @@ class Band:
         """Play the drums.
 
         Args:
-            hits: The strokes.
+            hits: The drum hits.
             samples: Length N of the song.
 
         Returns:

@@ -1,4 +1,4 @@
-"""Drums: grooves of several styles, and a kit that is synthesised anew for every song."""
+"""Drums: grooves of several styles, and a kit that is synthesised for every song."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ __all__ = ["KEYS", "drum_hits", "render_drums"]
 
 TAKES = 3
 
-# One bar in sixteenths: x is a stroke, - a ghost note, o an open hat. Order: kick, snare, hat.
+# One bar in sixteenths: x is a hit, - a ghost note, o an open hat. Order: kick, snare, hat.
 GROOVES = (
     ("x.....x.x.......", "....x.......x...", "x.x.x.x.x.x.x.x."),
     ("x.......x.x.....", "....x.......x...", "x.x.x.x.x.x.x.o."),
@@ -73,7 +73,7 @@ def drum_hits(score: Score, rng: np.random.Generator) -> list[Hit]:
         rng: Source of the randomness.
 
     Returns:
-        The strokes, humanised, in no particular order.
+        The drum hits, humanised, in no particular order.
 
     Example:
         >>> from auralflow.synth.score.composition import compose
@@ -132,10 +132,10 @@ def render_drums(
     *,
     recorded: Mapping[str, Sequence[Path]] | None = None,
 ) -> Signal:
-    """Build a kit and let it play.
+    """Build a kit and play the hits on it.
 
     Args:
-        hits: The strokes.
+        hits: The drum hits.
         samples: Length N of the song.
         sample_rate: Samples per second.
         rng: Source of the randomness; every generator state gives another kit.

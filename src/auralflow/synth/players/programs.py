@@ -25,7 +25,7 @@ CLEAN_GUITAR = 27
 def built_in(  # noqa: PLR0911 - one for each family
     program: int, sample_rate: int, rng: np.random.Generator
 ) -> Instrument:
-    """The instrument that plays a program, drawn anew for each part.
+    """The instrument that plays a program, drawn for each part.
 
     Args:
         program: General MIDI's number, from 0.

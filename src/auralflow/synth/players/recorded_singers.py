@@ -207,7 +207,7 @@ def _phrases(syllables: Sequence[Syllable]) -> Iterator[list[Syllable]]:
 
 
 class _Supply:
-    """Deals out the syllables of a singer in the order in which they were spoken."""
+    """The syllables of a singer, in the order in which they were spoken."""
 
     def __init__(self, voices: tuple[Voice, ...], rng: np.random.Generator) -> None:
         self.voices = [voice for voice in voices if voice.units]
@@ -245,7 +245,7 @@ def _stretched(unit: Unit, frames: int) -> NDArray[np.intp]:
     inner = frames - 2 * edge
     low, high = unit.nucleus + edge, unit.end - edge - 1
     if inner > LONG_STRETCH * (high - low + 1):
-        # To and fro at a walking pace: a single frame that is held would buzz.
+        # Back and forth, slowly: holding a single frame would buzz.
         span = max(high - low, 1)
         walk = np.arange(inner) * 0.6 % (2 * span)
         middle = low + np.minimum(walk, 2 * span - walk)

@@ -1,4 +1,4 @@
-"""Recorded single notes and strokes as instruments.
+"""Recorded single notes and hits as instruments.
 
 Files are sorted by their names: ``drums_Snare_v03.wav`` or ``bass_upright_a2_f.wav``. The first word says
 which stem they belong to (``drums``, ``bass``, ``other``), a word such as ``eb3`` which note they are, and

@@ -19,13 +19,13 @@ KITS = (0, 0, 8, 16, 16, 24, 25, 32, 40)
 """General MIDI kits that songs draw from: standard, room, power, electronic, analogue, jazz, brush."""
 
 BLOCK = 64
-"""FluidSynth computes so many samples at a time; a note begins with one of them, at most 1.5 ms off."""
+"""FluidSynth renders this many samples at a time; notes begin at their start, at most 1.5 ms off."""
 DRUM_CHANNEL = 9
 DRUM_BANK = 128
 BEND_RANGE = 24
 STROKE_SECONDS = 0.2
 LEVELS = 5
-"""Kinds of messages that FluidSynth would print."""
+"""Levels of FluidSynth's log messages, which it would print."""
 INSTALL_LIBRARY = "On Debian: apt-get install libfluidsynth3; and: pip install 'auralflow[soundfont]'."
 INSTALL_FONT = "On Debian: apt-get install fluid-soundfont-gm, then /usr/share/sounds/sf2/FluidR3_GM.sf2."
 
@@ -136,7 +136,7 @@ class Soundfont:
         """Play drums.
 
         Args:
-            hits: The strokes.
+            hits: The drum hits.
             samples: Length N of the song.
             kit: Program of the kit; the standard one if the soundfont does not have it.
 
@@ -163,7 +163,7 @@ class Soundfont:
             yield max(self._block(note.start + note.length), start + 1), 1, note.pitch, 0
 
     def _keep(self, bank: int, program: int) -> bool:
-        """Load an instrument for good; False if there is none."""
+        """Load an instrument permanently; False if there is none."""
         if (bank, program) not in self._kept:
             channel = len(self._kept)
             self._kept[bank, program] = self._keeper.program_select(channel, self._font, bank, program)
@@ -209,7 +209,7 @@ def _velocity(loudness: float) -> int:
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether a file says that it is a soundfont and is as long as it says; libraries print complaints."""
+    """Whether a file has a soundfont's header and the size it states; libraries would print complaints."""
     with path.open("rb") as file:
         head = file.read(12)
     size = int.from_bytes(head[4:8], "little") + 8

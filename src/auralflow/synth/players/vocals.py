@@ -15,7 +15,7 @@ DOUBLED = 0.45
 HARMONISED = 0.25
 WITH_CHOIR = 0.15
 SPOKEN = 0.12
-"""Share of the songs whose words are spoken in time with the beat instead of sung."""
+"""Fraction of the songs whose words are spoken in time with the beat instead of sung."""
 LONGEST_SPOKEN = 0.22
 INTERVALS = (12, -12, 7, -5, 3, 4, -8, -9)
 """Semitones of second voices: octaves, fifth, fourth, thirds and sixths."""
@@ -37,7 +37,7 @@ def perform_vocals(
     Args:
         syllables: The melody with its text.
         lead: The singer.
-        others: Is asked for each singer of a choir.
+        others: Called for each singer of a choir.
         samples: Length N of the song.
         sample_rate: In hertz.
         rng: Source of the randomness.

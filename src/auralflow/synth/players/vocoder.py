@@ -1,4 +1,4 @@
-"""Recorded voices taken apart with the WORLD vocoder, and cut into syllables; kept in a cache."""
+"""Recorded voices analysed with the WORLD vocoder and cut into syllables; kept in a cache."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,7 +20,7 @@ from auralflow.storage import atomic_path, cache_folder, file_hash
 __all__ = ["FRAMES_PER_SECOND", "RATE", "Unit", "Voice", "analyse", "load_voice", "synthesise", "voice_cache"]
 
 RATE = 44100
-"""Voices are taken apart and put together at this rate."""
+"""Sample rate of analysis and synthesis in hertz."""
 FRAMES_PER_SECOND = 200
 PERIOD = 1000 / FRAMES_PER_SECOND
 FFT_SIZE = 2048
@@ -28,7 +28,7 @@ DIMENSIONS = 64
 LOWEST_PITCH, HIGHEST_PITCH = 60.0, 1000.0
 LONGEST_SECONDS = 240.0
 VERSION = 1
-"""Part of the names in the cache: another analysis makes other files."""
+"""Part of the names in the cache: a new version of the analysis makes new files."""
 
 VOICED_RANGE = 40.0  # dB below the loudest frames in which a voice still counts
 CONSONANT_RANGE = 55.0
@@ -50,7 +50,7 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """A recording taken apart.
+    """An analysed recording.
 
     Args:
         pitch: Hertz for each frame; 0 where there is none [T].
@@ -91,7 +91,7 @@ def voice_cache() -> Path:
 
 @lru_cache(maxsize=12)
 def load_voice(path: Path) -> Voice:
-    """Take a recording apart, or read what an earlier call found.
+    """Analyse a recording, or read the result of an earlier call.
 
     Args:
         path: The recording. Only its first four minutes are used.
@@ -114,7 +114,7 @@ def load_voice(path: Path) -> Voice:
         parts["band"] = np.array(min(rate, RATE) / 2)
         with atomic_path(kept) as part, part.open("wb") as file:
             np.savez(file, allow_pickle=False, **parts)
-    # What is computed now and what was stored must sound the same, so both went through 16 bits.
+    # A new result and a stored one must sound the same, so both are rounded to 16 bits.
     pitch, envelope, noise, level = (
         parts[key].astype(np.float32) for key in ("pitch", "envelope", "noise", "level")
     )
@@ -126,11 +126,11 @@ def _read(path: Path) -> dict[str, NDArray[Any]] | None:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return {key: stored[key] for key in ("pitch", "envelope", "noise", "level", "band")}
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
-        return None  # missing, cut short or something else: made anew
+        return None  # missing, truncated or something else: analysed again
 
 
 def analyse(sound: Signal) -> Voice:
-    """Take a recording apart, without the cache.
+    """Analyse a recording, without the cache.
 
     Args:
         sound: Mono at 44.1 kHz [N].
@@ -215,7 +215,7 @@ def _onset(nucleus: int, run: int, earliest: int, audible: NDArray[np.bool_]) ->
 
 
 def synthesise(pitch: Signal, envelope: Signal, noise: Signal, *, formants: float, band: float) -> Signal:
-    """Put a voice together.
+    """Synthesise a voice.
 
     Args:
         pitch: Hertz for each frame, 0 for unvoiced [T].

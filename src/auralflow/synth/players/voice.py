@@ -222,7 +222,7 @@ def _through_formants(
     active = np.flatnonzero(nearby[place] > 1e-4)
     pieces = np.lib.stride_tricks.sliding_window_view(padded, 2 * hop)[active * hop] * window
     size = 1 << int(2 * hop + 0.02 * sample_rate).bit_length()
-    # Held vowels need one response: resonances are told apart to half a percent, which nobody hears.
+    # Held vowels share one response: resonances are quantised to half a percent, which is inaudible.
     steps = np.round(RESONANCE_STEPS * np.log2(formants[place[active]])).astype(np.int32)
     vowels, spoken = np.unique(steps, axis=0, return_inverse=True)
     response = _formant_response(2 ** (vowels / RESONANCE_STEPS), np.fft.rfftfreq(size, 1 / sample_rate))

@@ -1,3 +1,3 @@
-"""Songs on paper: plans, notes, drum hits and syllables, composed here or read from MIDI files."""
+"""Scores: plans, notes, drum hits and syllables, composed here or read from MIDI files."""
 
 __all__: list[str] = []

@@ -18,7 +18,7 @@ ENDINGS = (".mid", ".midi")
 METRE = re.compile(r"_(\d+)-(\d+)\.midi?$")
 """How the Groove MIDI Dataset names the metre; without it a performance counts as one in four."""
 LARGEST_BYTES = 1 << 20
-FEWEST_STROKES = 16
+FEWEST_HITS = 16
 ATTEMPTS = 20
 
 Place = tuple[Path, str]
@@ -66,7 +66,7 @@ class GrooveBank:
             rng: Source of the randomness: which performance, from which bar.
 
         Returns:
-            The strokes, in the sections in which drums play; None if no performance has the song's metre.
+            The drum hits, in the sections in which drums play; None if no performance has the song's metre.
         """
         places = self.places.get(score.metre, [])
         per_bar = score.beats_per_bar
@@ -74,7 +74,7 @@ class GrooveBank:
             performance = _read(places[int(rng.integers(len(places)))])
             beats = np.array(performance.beats)
             length = (len(beats) - 1) // per_bar * per_bar
-            if length >= per_bar and len(performance.strokes) >= FEWEST_STROKES:
+            if length >= per_bar and len(performance.hits) >= FEWEST_HITS:
                 first = int(rng.integers(length // per_bar)) * per_bar
                 return _along(performance, score, first=first, length=length)
         return None
@@ -82,7 +82,7 @@ class GrooveBank:
 
 def _along(performance: Composition, score: Score, *, first: int, length: int) -> list[Hit]:
     beats = np.array(performance.beats)
-    starts = np.interp([hit.start for hit in performance.strokes], beats, np.arange(len(beats)))
+    starts = np.interp([hit.start for hit in performance.hits], beats, np.arange(len(beats)))
     played = [
         range(
             section.first_bar * score.beats_per_bar, (section.first_bar + section.bars) * score.beats_per_bar
@@ -91,12 +91,12 @@ def _along(performance: Composition, score: Score, *, first: int, length: int) -
     ]
     total = max((beats.stop for beats in played), default=0)
     hits = []
-    for hit, beat in zip(performance.strokes, starts.tolist(), strict=True):
+    for hit, beat in zip(performance.hits, starts.tolist(), strict=True):
         if beat >= length:
             continue
         place = (beat - first) % length
         while place < total:
-            # A stroke of an electronic kit that General MIDI does not know is the usual one of its piece.
+            # A hit of an electronic kit that General MIDI does not know is the usual one of its piece.
             key = 0 if hit.key in {22, 26} else hit.key
             if any(int(place) in beats for beats in played):
                 hits.append(hit._replace(start=max(score.seconds(place), 0.0), key=key))

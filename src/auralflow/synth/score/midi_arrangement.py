@@ -77,7 +77,7 @@ def arrange(
     bass = window.parts(basses)
     if not bass:
         bass = [Part(int(rng.integers(33, 36)), low_line(other, score, rng))]
-    drums = window.hits(song.strokes) if song.strokes else tuple(drum_hits(score, rng))
+    drums = window.hits(song.hits) if song.hits else tuple(drum_hits(score, rng))
     drums = tuple(drummer(score) or drums)
     return Arrangement(
         tempo=score.tempo,
@@ -129,7 +129,7 @@ class _Window:
         return int(np.clip(pitch + self.key, 0, 127))
 
     def hits(self, hits: Sequence[Hit]) -> tuple[Hit, ...]:
-        """The strokes inside."""
+        """The hits inside."""
         return tuple(
             hits[index]._replace(start=time) for index, time in self.times([hit.start for hit in hits])
         )
@@ -168,7 +168,7 @@ def _starting_bar(
     """A bar that leaves the song long enough, if one does, from which melody, bass and drums play most."""
     last = max(song.beats[-1], song.seconds) - seconds
     bars = [index for index, beat in enumerate(song.bars) if song.beats[beat] <= last] or [0]
-    starts = [[note.start for note in line] for line in lines if line] + [[hit.start for hit in song.strokes]]
+    starts = [[note.start for note in line] for line in lines if line] + [[hit.start for hit in song.hits]]
 
     def fullness(bar: int) -> int:
         first = song.beats[song.bars[bar]]
@@ -179,7 +179,7 @@ def _starting_bar(
 
 
 def _groups(starts: Sequence[float], score: Score) -> list[int]:
-    """In which group of eight bars each of some moments lies."""
+    """The group of eight bars in which each of some times lies."""
     bars = max(sum(section.bars for section in score.sections), 1)
     beats_per_group = max(len(score.beats) / bars, 1) * BAR_GROUP
     beats = np.searchsorted(score.beats, np.asarray(starts, dtype=np.float64) + 0.05)
@@ -189,7 +189,7 @@ def _groups(starts: Sequence[float], score: Score) -> list[int]:
 def _share_melody(
     line: Sequence[Note], score: Score, rng: np.random.Generator
 ) -> tuple[tuple[Note, ...], tuple[Note, ...]]:
-    """Deal a melody out to the voice and its instrument, by groups of eight bars."""
+    """Divide a melody between the voice and its instrument, by groups of eight bars."""
     groups = _groups([note.start for note in line], score)
     rests = rng.random(max(groups, default=0) + 1) < RESTING_SHARE
     vocal = tuple(note for note, group in zip(line, groups, strict=True) if not rests[group])

@@ -23,7 +23,7 @@ PLAYED = {"note_on", "note_off", "control_change", "program_change", "pitchwheel
 LONGEST_SECONDS = 7200.0
 SHORTEST_NOTE = 0.02
 
-# Strokes of the drum channel by their numbers in General MIDI; what is not named here is left out.
+# Hits of the drum channel by their numbers in General MIDI; what is not named here is left out.
 # fmt: off
 PIECES = {
     22: "hat", 26: "open_hat",
@@ -48,7 +48,7 @@ class Composition:
 
     Args:
         parts: Whatever has a pitch.
-        strokes: The drums.
+        hits: The drums.
         beats: Times of the beats in seconds, the first at the beginning.
         bars: Numbers of the beats with which bars begin.
         seconds: Length until the last note has ended.
@@ -56,7 +56,7 @@ class Composition:
     """
 
     parts: tuple[Part, ...]
-    strokes: tuple[Hit, ...]
+    hits: tuple[Hit, ...]
     beats: tuple[float, ...]
     bars: tuple[int, ...]
     seconds: float
@@ -74,7 +74,7 @@ def read_midi(path: Path, content: bytes | None = None) -> Composition:
         content: What is in it, where it is no file of its own.
 
     Returns:
-        The song; one without notes has no parts and no strokes.
+        The song; one without notes has no parts and no hits.
 
     Raises:
         DatasetError: If it is broken, or longer than two hours.
@@ -241,20 +241,20 @@ def _compose(messages: list[tuple[int, Any]], clock: _Clock) -> Composition:
             notes.take(time, message)
     last = max((tick for tick, message in messages if message.type in {"note_on", "note_off"}), default=0)
     notes.finish(clock.seconds(last))
-    strokes: list[Hit] = []
+    hits: list[Hit] = []
     parts: list[Part] = []
     for (channel, program), played in sorted(notes.notes.items()):
         if channel == DRUM_CHANNEL or program in STRUCK:
-            strokes += _strokes(played, STRUCK.get(program, 0) if channel != DRUM_CHANNEL else 0)
+            hits += _hits(played, STRUCK.get(program, 0) if channel != DRUM_CHANNEL else 0)
         elif program not in NOT_MUSIC:
             parts.append(_part(program, played, notes.bends[channel]))
     beats, bars = clock.grid(last)
     ends = [note.start + note.length for part in parts for note in part.notes]
-    seconds = max([*ends, *(hit.start for hit in strokes)], default=0.0)
-    return Composition(tuple(parts), tuple(sorted(strokes)), beats, bars, seconds, _digest(parts, strokes))
+    seconds = max([*ends, *(hit.start for hit in hits)], default=0.0)
+    return Composition(tuple(parts), tuple(sorted(hits)), beats, bars, seconds, _digest(parts, hits))
 
 
-def _strokes(played: list[tuple[Note, float]], key: int) -> Iterator[Hit]:
+def _hits(played: list[tuple[Note, float]], key: int) -> Iterator[Hit]:
     loudest = max(gain for _, gain in played) or 1.0
     for note, gain in played:
         number = key or note.pitch
@@ -273,10 +273,10 @@ def _part(program: int, played: list[tuple[Note, float]], bends: list[tuple[floa
     return Part(program, tuple(notes), tuple(bends), level=max(loudest, 0.1) ** 2)
 
 
-def _digest(parts: list[Part], strokes: list[Hit]) -> str:
+def _digest(parts: list[Part], hits: list[Hit]) -> str:
     """Of what sounds when, to a fiftieth of a second."""
     heard = sorted(
         [(round(note.start * 50), note.pitch) for part in parts for note in part.notes]
-        + [(round(hit.start * 50), -hit.key) for hit in strokes]
+        + [(round(hit.start * 50), -hit.key) for hit in hits]
     )
     return sha256(repr(heard).encode()).hexdigest()

@@ -104,7 +104,7 @@ def _facts(path: Path) -> tuple[str, float, str]:
     except DatasetError as error:
         return "", 0.0, str(error)
     sounding = song.seconds - min(
-        [*(part.notes[0].start for part in song.parts), *(hit.start for hit in song.strokes[:1])], default=0.0
+        [*(part.notes[0].start for part in song.parts), *(hit.start for hit in song.hits[:1])], default=0.0
     )
     return song.digest, sounding, ""
 

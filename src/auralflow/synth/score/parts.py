@@ -10,13 +10,13 @@ __all__ = ["Arrangement", "Hit", "Part"]
 
 
 class Hit(NamedTuple):
-    """A stroke of the drums.
+    """A drum hit.
 
     Args:
         start: Seconds from the beginning.
         piece: Piece of the kit.
         velocity: Loudness from 0 to 1.
-        key: General MIDI's number of the stroke; 0: the usual one of the piece.
+        key: General MIDI's number of the hit; 0: the usual one of the piece.
     """
 
     start: float
@@ -46,11 +46,11 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Arrangement:
-    """A whole song on paper.
+    """The score of a whole song.
 
     Args:
         tempo: Beats per minute, for echoes.
-        drums: The strokes.
+        drums: The drum hits.
         bass: The parts of the bass stem.
         other: The parts of the accompaniment.
         vocals: The melody with its text, in order of time.
