@@ -15,6 +15,7 @@ import pytest
 from rich.console import Console
 
 from auralflow import config
+from auralflow.audio.formats import STEM_FORMATS
 from auralflow.cli import app, console, main
 from auralflow.cli.help import SETTING_GROUPS
 from auralflow.config import TrainConfig
@@ -256,12 +257,9 @@ def test_bash_completes_commands_options_and_values(completion_script, tmp_path)
         "--view-spec",
         "--view-wav",
     }
-    assert set(complete("auralflow separate m s.wav --format ", completion_script, tmp_path)) == {
-        "wav",
-        "flac",
-        "ogg",
-        "mp3",
-    }
+    assert set(complete("auralflow separate m s.wav --format ", completion_script, tmp_path)) == set(
+        STEM_FORMATS
+    )
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")

@@ -6,11 +6,11 @@ import numpy as np
 import soundfile
 
 from auralflow.audio.checks import Audio
-from auralflow.audio.formats import FORMATS, SUBTYPES
+from auralflow.audio.formats import FORMATS, SUBTYPES, format_of
 from auralflow.audio.reading import AudioInfo
 from auralflow.errors import AudioError, UsageError
 
-__all__ = ["Encoding", "check_subtype", "choose_encoding"]
+__all__ = ["Encoding", "check_subtype", "choose_encoding", "subtypes_of"]
 
 # What decoders call the depths, by what libsndfile calls them.
 _DEPTHS = {
@@ -39,10 +39,14 @@ class Encoding:
     Attributes:
         format: Container, as `AudioWriter` takes it.
         subtype: Encoding in it.
+        sample_rate: Rate of the files in hertz, where it is not the input's; else None.
+        bitrate: Kilobits per second of all channels, where one was chosen; else None.
     """
 
     format: str
     subtype: str
+    sample_rate: int | None = None
+    bitrate: int | None = None
 
     @property
     def bits(self) -> int | None:
@@ -98,16 +102,19 @@ def choose_encoding(
     info: AudioInfo,
     format: str = "wav",  # noqa: A002 - the field's own word
     subtype: str | None = None,
+    bitrate: int | None = None,
 ) -> Encoding:
     """Choose the form of the stems.
 
     Without a wish it is that of the input: its bit depth, or float. What a lossy codec holds has no depth; it
-    becomes 16 bits. FLAC holds 24 bits at most, and takes that for deeper inputs.
+    becomes 16 bits. FLAC holds 24 bits at most, and takes that for deeper inputs. Opus has one sample rate,
+    to which the stems are resampled.
 
     Args:
         info: The input.
         format: A name of `STEM_FORMATS`.
         subtype: The wished encoding.
+        bitrate: The wished kilobits per second, of a lossy format.
 
     Raises:
         UsageError: If the format does not have the wished encoding.
@@ -135,7 +142,23 @@ def choose_encoding(
             expected=f"at most {row.most_channels}",
             advice="Choose another --format, such as wav.",
         )
-    return Encoding(row.container, subtype or row.natural_subtype(_DEPTHS.get(info.subtype, info.subtype)))
+    return Encoding(
+        row.container,
+        subtype or row.natural_subtype(_DEPTHS.get(info.subtype, info.subtype)),
+        row.one_rate if row.one_rate not in (0, info.sample_rate) else None,
+        bitrate,
+    )
+
+
+def subtypes_of(container: str) -> tuple[str, ...]:
+    """The encodings of a container, by libsndfile's names.
+
+    Example:
+        >>> subtypes_of("MP4"), "PCM_24" in subtypes_of("WAV"), subtypes_of("MIDI")
+        (('AAC',), True, ())
+    """
+    row = format_of(container)
+    return (row.lossy,) if row and row.encoder else tuple(soundfile.available_subtypes(container))
 
 
 def check_subtype(format: str, subtype: str | None) -> None:  # noqa: A002 - the field's own word
@@ -144,9 +167,9 @@ def check_subtype(format: str, subtype: str | None) -> None:  # noqa: A002 - the
     Raises:
         UsageError: If it has not.
     """
-    container = FORMATS[format].container
-    if subtype and not soundfile.check_format(container, subtype):
+    known = subtypes_of(FORMATS[format].container)
+    if subtype and subtype not in known:
         raise UsageError(
             f"--subtype is {subtype}: {format} has no such encoding",
-            expected=f"one of {', '.join(soundfile.available_subtypes(container))}",
+            expected=f"one of {', '.join(known)}",
         )

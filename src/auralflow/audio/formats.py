@@ -1,10 +1,11 @@
 """All formats that auralflow writes: a new one is a row here. Imports neither numpy nor a codec.
 
-What a format is called, which encodings, rates, tags and sizes it has, and which encoding stems get in it,
-stands here and nowhere else: options, writers, tags and the doctor's checks take it from here.
+What a format is called, which encodings, rates, bit rates, tags and sizes it has, which library writes it and
+which encoding stems get in it, stands here and nowhere else: options, writers, tags and the doctor's checks
+take it from here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 __all__ = ["FORMATS", "STEM_FORMATS", "SUBTYPES", "OutputFormat", "Subtype", "format_of"]
@@ -42,7 +43,7 @@ class OutputFormat:
 
     Attributes:
         name: As ``--format`` takes it; the ending of stems.
-        container: As libsndfile calls it.
+        container: As libsndfile calls it, or what stands for it where FFmpeg writes it.
         endings: Endings of file names that mean it.
         lossy: Its encoding, if it is a lossy one.
         depths: For a depth of the input the encoding of stems, where it is not that depth.
@@ -50,6 +51,11 @@ class OutputFormat:
         tags: The tags that it holds so that others read them.
         plain_tags: Whether it does not say in which alphabet they are: then only plain letters are written.
         rates: Sample rates that it holds in hertz; empty: any.
+        one_rate: The rate that all its files have, and to which stems are resampled; 0: the stems' own.
+        bitrates: Kilobits per second that may be chosen, of all channels; empty: the format is lossless.
+        channel_bitrate: Kilobits per second of a channel unless chosen; 0: its encoder decides.
+        encoder: FFmpeg's name of the encoder; empty: libsndfile writes the format.
+        muxer: FFmpeg's name of the container.
         most_channels: Channels that it holds.
         limited: Whether its sizes are 32-bit numbers.
         larger: The container that takes more.
@@ -66,6 +72,11 @@ class OutputFormat:
     tags: frozenset[str] = frozenset(TAGS)
     plain_tags: bool = False
     rates: frozenset[int] = frozenset()
+    one_rate: int = 0
+    bitrates: Sequence[int] = ()
+    channel_bitrate: int = 0
+    encoder: str = ""
+    muxer: str = ""
     most_channels: int = 64
     limited: bool = False
     larger: str = ""
@@ -109,7 +120,7 @@ FORMATS: Mapping[str, OutputFormat] = {
             most_channels=8,
             holds_nothing=False,
         ),
-        OutputFormat(name="ogg", container="OGG", endings=(".ogg", ".opus"), lossy="VORBIS"),
+        OutputFormat(name="ogg", container="OGG", endings=(".ogg",), lossy="VORBIS", bitrates=range(64, 501)),
         OutputFormat(
             name="mp3",
             container="MP3",
@@ -118,6 +129,38 @@ FORMATS: Mapping[str, OutputFormat] = {
             tags=frozenset(TAGS) - {"license", "copyright"},
             plain_tags=True,
             rates=frozenset((8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)),
+            # Below 64, LAME changes the sample rate on its own.
+            bitrates=(64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+            most_channels=2,
+            holds_nothing=False,
+        ),
+        OutputFormat(
+            name="m4a",
+            container="MP4",
+            endings=(".m4a",),
+            lossy="AAC",
+            tags=frozenset(TAGS) - {"license"},
+            rates=frozenset(
+                (7350, 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
+            ),
+            bitrates=range(32, 513),
+            channel_bitrate=128,
+            encoder="aac",
+            muxer="ipod",
+            # Of more, the codec takes one for the bass and cuts off its treble.
+            most_channels=2,
+            holds_nothing=False,
+        ),
+        OutputFormat(
+            name="opus",
+            container="OPUS",
+            endings=(".opus",),
+            lossy="OPUS",
+            one_rate=48000,
+            bitrates=range(16, 511),
+            channel_bitrate=96,
+            encoder="libopus",
+            muxer="opus",
             most_channels=2,
             holds_nothing=False,
         ),

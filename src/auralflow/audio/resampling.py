@@ -110,7 +110,7 @@ class StreamResampler:
         if self.source_rate == self.target_rate:
             return block
         self._taken += block.shape[1]
-        ready = self._stream.resample_chunk(np.ascontiguousarray(block.T)).T
+        ready = self._stream.resample_chunk(np.ascontiguousarray(block.T, dtype=self._nothing.dtype)).T
         self._given += ready.shape[1]
         return np.ascontiguousarray(ready)
 

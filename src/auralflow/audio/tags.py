@@ -10,9 +10,10 @@ from auralflow.audio.containers import container_tags
 from auralflow.audio.formats import TAGS, format_of
 from auralflow.audio.sound_files import native_name
 
-__all__ = ["TAGS", "fitting_tags", "read_tags"]
+__all__ = ["CONTAINER_NAMES", "TAGS", "fitting_tags", "read_tags"]
 
-_CONTAINER_NAMES = {"tracknumber": "track"}
+CONTAINER_NAMES = {"tracknumber": "track"}
+"""What FFmpeg calls the tags that it does not call as libsndfile does."""
 
 
 def read_tags(path: str | Path) -> dict[str, str]:
@@ -50,7 +51,7 @@ def read_tags(path: str | Path) -> dict[str, str]:
 
 def _container_tags(path: Path) -> dict[str, str]:
     known = container_tags(path)
-    return {name: known.get(_CONTAINER_NAMES.get(name, name), "") for name in TAGS}
+    return {name: known.get(CONTAINER_NAMES.get(name, name), "") for name in TAGS}
 
 
 def fitting_tags(tags: Mapping[str, str], format: str) -> dict[str, str]:  # noqa: A002 - the field's own word
@@ -61,8 +62,8 @@ def fitting_tags(tags: Mapping[str, str], format: str) -> dict[str, str]:  # noq
         format: Name of the container, such as "WAV".
 
     Returns:
-        Those that libsndfile writes so that other programs can read them: none for AIFF, where it corrupts
-        some; for MP3 those in ASCII only, because it does not write the encoding of others.
+        Those that can be written so that other programs can read them: none for AIFF, where it corrupts
+        some; for MP3 those in ASCII only, because their encoding is not written.
 
     Example:
         >>> fitting_tags({"title": "Lied", "artist": "Zoë", "license": "CC0"}, "MP3")

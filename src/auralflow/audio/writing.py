@@ -6,21 +6,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import numpy as np
 import soundfile
-from numpy.typing import NDArray
 
 from auralflow.audio.checks import Audio, check_finite
+from auralflow.audio.encoding import subtypes_of
 from auralflow.audio.formats import FORMATS, SIZE_LIMIT, SUBTYPES, format_of
-from auralflow.audio.sound_files import native_name
+from auralflow.audio.sinks import ContainerSink, SoundFileSink
 from auralflow.audio.tags import fitting_tags
 from auralflow.errors import AudioError
 from auralflow.storage import atomic_path
 
 __all__ = ["AudioWriter", "write_audio"]
-
-# libsndfile's Vorbis encoder keeps a whole write on the stack, which a minute of audio overflows.
-_PIECE = 16384
 
 _OLD = ("WAVEX", "AU")
 """Containers that libsndfile writes too, and that have 32-bit sizes."""
@@ -31,7 +27,7 @@ class AudioWriter:
 
     The samples go to a temporary name in the same folder. The file gets its own name, complete and flushed to
     the disk, when the ``with`` block succeeds; if the block raises, nothing is left and an existing file of
-    that name stays as it was. Equal samples give equal bytes for WAV and FLAC.
+    that name stays as it was. Equal samples give equal bytes for WAV, FLAC, MPEG-4 and Opus.
 
     Integer encodings round to the nearest step and clip at full scale. A WAV file that would exceed the 4
     GiB of its format becomes RF64, its 64-bit form, if ``frames`` announces the length.
@@ -41,15 +37,17 @@ class AudioWriter:
         sample_rate: Samples per second.
         channels: Number of channels.
         subtype: Encoding: "FLOAT", "PCM_16", "PCM_24", "PCM_32", "VORBIS", ...
-        format: Container: "WAV", "FLAC", "OGG", "MP3", "AIFF", ...
+        format: Container: "WAV", "FLAC", "OGG", "MP3", "MP4", "OPUS", "AIFF", ...
         frames: Samples per channel that will be written, when known.
         tags: Title, artist and so on, as `read_tags` returns them; what the format cannot hold is left out.
+        bitrate: Kilobits per second of all channels of a lossy format. Default: what the format has.
 
     Raises:
-        AudioError: If the encoding does not fit the format, or the file cannot be written.
+        AudioError: If the encoding or the rate does not fit the format, or the file cannot be written.
 
     Example:
         >>> import tempfile
+        >>> import numpy as np
         >>> path = Path(tempfile.mkdtemp()) / "silence.wav"
         >>> with AudioWriter(path, 44100, 2) as writer:
         ...     writer.write(np.zeros((2, 100), dtype=np.float32))
@@ -67,6 +65,7 @@ class AudioWriter:
         *,
         frames: int | None = None,
         tags: Mapping[str, str] | None = None,
+        bitrate: int | None = None,
     ) -> None:
         path = Path(path)
         self.path = path
@@ -76,33 +75,31 @@ class AudioWriter:
         self.format = format
         self.frames = 0
         self.tags = dict(tags or {})
+        self.bitrate = bitrate
         row = format_of(format)
         if row and row.larger and frames is not None and not self._fits(frames):
             self.format = row.larger
-        if not soundfile.check_format(self.format, subtype):
+        if subtype not in subtypes_of(self.format):
             raise AudioError(
                 f"cannot write '{path}'",
                 found=f"{format} with {subtype}",
-                expected=f"one of {', '.join(soundfile.available_subtypes(format)) or 'the known formats'}",
+                expected=f"one of {', '.join(subtypes_of(format)) or 'the known formats'}",
                 advice="Choose an encoding of that format.",
+            )
+        if row and row.one_rate and sample_rate != row.one_rate:
+            raise AudioError(
+                f"cannot write '{path}'",
+                found=f"{sample_rate} Hz",
+                expected=f"{row.one_rate} Hz, the one rate of {format}",
+                advice="Resample it.",
             )
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             try:
                 self._part = stack.enter_context(atomic_path(self.path))
-                self._file = stack.enter_context(
-                    soundfile.SoundFile(
-                        native_name(self._part),
-                        "w",
-                        samplerate=self.sample_rate,
-                        channels=self.channels,
-                        subtype=self.subtype,
-                        format=self.format,
-                    )
-                )
-                for name, text in fitting_tags(self.tags, self.format).items():
-                    setattr(self._file, name, text)
+                self._sink = self._opened(self._part)
+                stack.push(self._sink)
             except (OSError, soundfile.LibsndfileError) as error:
                 raise self._unwritable(error) from error
             self._stack = stack.pop_all()
@@ -132,9 +129,8 @@ class AudioWriter:
                 advice="Announce the number of frames, or choose the format RF64 or FLAC.",
             )
         try:
-            for start in range(0, block.shape[1], _PIECE):
-                self._file.write(_encoded(block[:, start : start + _PIECE], self.subtype))
-        except soundfile.LibsndfileError as error:
+            self._sink.write(block)
+        except (OSError, soundfile.LibsndfileError) as error:
             raise self._unwritable(error) from error
         self.frames += block.shape[1]
 
@@ -149,10 +145,26 @@ class AudioWriter:
             return
         try:
             with self._stack:
-                self._file.close()
-                _clear_time_stamp(self._part)
+                pass
         except (OSError, soundfile.LibsndfileError) as failure:
             raise self._unwritable(failure) from failure
+
+    def _opened(self, path: Path) -> SoundFileSink | ContainerSink:
+        row = format_of(self.format)
+        tags = fitting_tags(self.tags, self.format)
+        if row and row.encoder:
+            return ContainerSink(
+                path, self.sample_rate, self.channels, row=row, tags=tags, bitrate=self.bitrate
+            )
+        return SoundFileSink(
+            path,
+            self.sample_rate,
+            self.channels,
+            format=self.format,
+            subtype=self.subtype,
+            tags=tags,
+            bitrate=self.bitrate,
+        )
 
     def _fits(self, frames: int) -> bool:
         row, known = format_of(self.format), SUBTYPES.get(self.subtype)
@@ -173,7 +185,7 @@ def write_audio(path: str | Path, audio: Audio, sample_rate: int, subtype: str =
     """Write a whole audio file at once; the extension of its name determines the format.
 
     Args:
-        path: The file to create or replace; ends in .wav, .flac, .ogg, .opus, .mp3 or .aiff.
+        path: The file to create or replace; ends in .wav, .flac, .ogg, .mp3, .m4a, .opus or .aiff.
         audio: Samples ``[C, N]``.
         sample_rate: Samples per second.
         subtype: Encoding; "FLOAT" is for WAV and AIFF.
@@ -183,6 +195,7 @@ def write_audio(path: str | Path, audio: Audio, sample_rate: int, subtype: str =
 
     Example:
         >>> import tempfile
+        >>> import numpy as np
         >>> path = Path(tempfile.mkdtemp()) / "silence.flac"
         >>> write_audio(path, np.zeros((1, 10), dtype=np.float32), 8000, subtype="PCM_16")
         >>> soundfile.info(str(path)).format
@@ -200,26 +213,3 @@ def write_audio(path: str | Path, audio: Audio, sample_rate: int, subtype: str =
         )
     with AudioWriter(path, sample_rate, audio.shape[0], subtype, form, frames=audio.shape[-1]) as writer:
         writer.write(audio)
-
-
-def _encoded(block: Audio, subtype: str) -> Audio | NDArray[np.int32]:
-    """Samples ``[n, C]`` as libsndfile takes them without changing a bit."""
-    known = SUBTYPES.get(subtype)
-    bits = known.bits if known else None
-    if bits is None:
-        return np.ascontiguousarray(block.T)
-    # libsndfile truncates floats instead of rounding them, which shifts every sample by half a step.
-    full = 2.0 ** (bits - 1)
-    steps = np.clip(np.rint(block.T.astype(np.float64) * full), -full, full - 1)
-    return np.ascontiguousarray(steps.astype(np.int64) << (32 - bits), dtype=np.int32)
-
-
-def _clear_time_stamp(path: Path) -> None:
-    """Clear the time stamp in the PEAK chunk of a float WAV file, so that equal audio gives equal bytes."""
-    with path.open("rb+") as file:
-        header = file.read(4096).partition(b"data")[0]
-        place = header.find(b"PEAK")
-        if place >= 0:
-            # Past the chunk's name, size and version.
-            file.seek(place + 12)
-            file.write(bytes(4))

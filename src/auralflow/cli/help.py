@@ -43,7 +43,7 @@ SETTING_GROUPS: Mapping[str, Mapping[str, str]] = {
     },
     "StemConfig": {
         "Part of the song": "start duration",
-        "Files": "residual format subtype clip",
+        "Files": "residual original format subtype bitrate clip",
     },
     "EngineConfig": {
         "Quality": "overlap chunk shifts wiener phase consistent",

@@ -106,6 +106,7 @@ class StemConfig(Settings):
     residual: bool = Field(
         default=False, description="Write the residual too: the original minus the targets."
     )
+    original: bool = Field(default=True, description="Write the original too, as it was separated.")
     start: float = Field(default=0, ge=0, description="Leave out the first seconds.")
     duration: float | None = Field(
         default=None, gt=0, description="Separate this many seconds only, from the start on. Default: all."
@@ -114,6 +115,10 @@ class StemConfig(Settings):
     subtype: str | None = Field(
         default=None,
         description="Encoding in the format, such as PCM_16, PCM_24 or FLOAT. Default: the input's depth.",
+    )
+    bitrate: int | None = Field(
+        default=None,
+        description="Kilobits per second of a lossy format, such as 192. Default: the format's own choice.",
     )
     clip: Literal["gain", "error", "float"] = Field(
         default="gain",
@@ -125,6 +130,33 @@ class StemConfig(Settings):
     @classmethod
     def _upper(cls, subtype: str | None) -> str | None:
         return subtype.upper().replace("-", "_") if subtype else None
+
+    @field_validator("bitrate", mode="before")
+    @classmethod
+    def _without_unit(cls, bitrate: Any) -> Any:
+        return bitrate.lower().removesuffix("k") if isinstance(bitrate, str) else bitrate
+
+    @model_validator(mode="after")
+    def _check_bitrate(self) -> Self:
+        known = FORMATS[self.format].bitrates
+        if self.bitrate is None or self.bitrate in known:
+            return self
+        if not known:
+            raise ValueError(f"--bitrate is for lossy formats: {self.format} keeps every bit")
+        most = f"{known[0]} to {known[-1]}" if isinstance(known, range) else ", ".join(map(str, known))
+        raise ValueError(f"--bitrate is {self.bitrate}: {self.format} has {most}")
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that decide what the files are, as JSON values; those of later versions where used.
+
+        Example:
+            >>> StemConfig().identity() == StemConfig(original=False).identity()
+            False
+        """
+        values = self.model_dump(mode="json", include=set(StemConfig.model_fields))
+        # What was finished before there was a setting stays finished.
+        later = {"original": True, "bitrate": None}
+        return {name: value for name, value in values.items() if name not in later or value != later[name]}
 
     @model_validator(mode="after")
     def _check_clip(self) -> Self:

@@ -7,7 +7,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from auralflow.audio import Audio, AudioInfo, AudioWriter, probe, read_tags, stream_audio
+from auralflow.audio import (
+    Audio,
+    AudioInfo,
+    AudioWriter,
+    StreamResampler,
+    probe,
+    read_tags,
+    resampled_length,
+    stream_audio,
+)
 from auralflow.audio.encoding import Encoding, choose_encoding
 from auralflow.audio.formats import FORMATS
 from auralflow.config import StemConfig, parse_settings
@@ -27,7 +36,7 @@ class SongReport:
     Attributes:
         files: Names of the files in the song's folder.
         seconds: Length of the audio that was separated.
-        sample_rate: In hertz.
+        sample_rate: Of the files, in hertz.
         channels: Number of channels.
         format: Container of the files.
         subtype: Their encoding.
@@ -53,13 +62,13 @@ class SongReport:
 
 
 def file_names(targets: tuple[str, ...], options: StemConfig) -> list[str]:
-    """Names of a song's files, the original first.
+    """Names of a song's files, the original first, if it is wanted.
 
     Example:
         >>> file_names(("vocals",), StemConfig(residual=True))
         ['original.wav', 'vocals.wav', 'residual.wav']
     """
-    names = [ORIGINAL, *targets, *([RESIDUAL] if options.residual else [])]
+    names = [*([ORIGINAL] if options.original else []), *targets, *([RESIDUAL] if options.residual else [])]
     return [f"{name}.{options.format}" for name in names]
 
 
@@ -100,7 +109,8 @@ def separate_file(
 ) -> SongReport:
     """Separate a file into ``original``, a file for each target and, if asked for, ``residual``.
 
-    The stems have the file's sample rate, channels, bit depth, length and tags. No stem is rescaled on its
+    The stems have the file's sample rate, channels, bit depth, length and tags, as far as their format has
+    them. No stem is rescaled on its
     own, and no file is there before it is whole.
 
     Args:
@@ -131,7 +141,7 @@ def separate_file(
         info,
         folder,
         options,
-        choose_encoding(info, options.format, options.subtype),
+        choose_encoding(info, options.format, options.subtype, options.bitrate),
         before_naming,
     )
     if job.frames == 0 and not FORMATS[options.format].holds_nothing:
@@ -211,32 +221,39 @@ class _Job:
         """Write the files as the blocks come."""
         names = file_names(self.separator.targets, self.options)
         tags = read_tags(self.info.path)
+        rate, channels = self.info.sample_rate, self.info.channels
+        file_rate = maker.encoding.sample_rate or rate
         with ExitStack() as stack:
             writers = [
                 stack.enter_context(
                     AudioWriter(
                         self.folder / name,
-                        self.info.sample_rate,
-                        self.info.channels,
+                        file_rate,
+                        channels,
                         maker.encoding.subtype,
                         maker.encoding.format,
-                        frames=self.frames,
+                        frames=resampled_length(self.frames, rate, file_rate),
                         tags=tags,
+                        bitrate=maker.encoding.bitrate,
                     )
                 )
                 for name in names
             ]
+            resamplers = [StreamResampler(rate, file_rate, channels) for _ in names]
             for block in blocks:
                 if self.options.clip == "error":
                     self._refuse_clipping(maker, block)
-                for writer, audio in zip(writers, maker.make(block), strict=True):
-                    writer.write(audio)
+                stems = maker.make(block)[0 if self.options.original else 1 :]
+                for writer, resampler, audio in zip(writers, resamplers, stems, strict=True):
+                    writer.write(resampler.push(audio))
+            for writer, resampler in zip(writers, resamplers, strict=True):
+                writer.write(resampler.finish())
             self.before_naming()
         return SongReport(
             tuple(names),
-            self.frames / self.info.sample_rate,
-            self.info.sample_rate,
-            self.info.channels,
+            self.frames / rate,
+            file_rate,
+            channels,
             maker.encoding.format,
             maker.encoding.subtype,
             20 * math.log10(maker.gain),

@@ -160,7 +160,7 @@ class Worker:
             "content": content.sha256,
             "model": self.model,
             "engine": engine | {"targets": list(self.separator.targets)},
-            "stems": self.options.model_dump(mode="json", include=set(StemConfig.model_fields)),
+            "stems": self.options.identity(),
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
