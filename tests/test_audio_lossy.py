@@ -237,7 +237,7 @@ def test_without_the_original_nothing_else_changes(separator, tmp_path):
 
 def test_settings_that_came_later_change_no_key_while_they_are_not_used(separator, tmp_path):
     worker = Worker(separator, tmp_path, StemConfig())
-    assert set(worker.options.identity()) == {
+    assert set(worker.options.file_identity()) == {
         "residual",
         "start",
         "duration",
@@ -246,5 +246,5 @@ def test_settings_that_came_later_change_no_key_while_they_are_not_used(separato
         "clip",
     }
     changed = [{"original": False}, {"format": "mp3", "bitrate": 64}, {"format": "mp3", "bitrate": 128}]
-    identities = [StemConfig(**values).identity() for values in ({}, {"format": "mp3"}, *changed)]
+    identities = [StemConfig(**values).file_identity() for values in ({}, {"format": "mp3"}, *changed)]
     assert all(first != second for i, first in enumerate(identities) for second in identities[:i])

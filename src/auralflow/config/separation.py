@@ -146,11 +146,11 @@ class StemConfig(Settings):
         most = f"{known[0]} to {known[-1]}" if isinstance(known, range) else ", ".join(map(str, known))
         raise ValueError(f"--bitrate is {self.bitrate}: {self.format} has {most}")
 
-    def identity(self) -> dict[str, Any]:
+    def file_identity(self) -> dict[str, Any]:
         """The settings that decide what the files are, as JSON values; those of later versions where used.
 
         Example:
-            >>> StemConfig().identity() == StemConfig(original=False).identity()
+            >>> StemConfig().file_identity() == StemConfig(original=False).file_identity()
             False
         """
         values = self.model_dump(mode="json", include=set(StemConfig.model_fields))

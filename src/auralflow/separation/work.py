@@ -160,7 +160,7 @@ class Worker:
             "content": content.sha256,
             "model": self.model,
             "engine": engine | {"targets": list(self.separator.targets)},
-            "stems": self.options.identity(),
+            "stems": self.options.file_identity(),
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
