@@ -30,6 +30,7 @@ from auralflow.config.data import (
 from auralflow.config.doctor import DoctorConfig
 from auralflow.config.evaluation import EvaluateConfig, ScoreConfig
 from auralflow.config.import_model import ImportModelConfig
+from auralflow.config.keywords import EngineKeywords
 from auralflow.config.model import DEFAULT_FAMILY, FORMAT_VERSION, SOURCES, ModelConfig
 from auralflow.config.plot import PlotConfig
 from auralflow.config.pretrained import DownloadConfig, LicenceTerms, ListConfig
@@ -48,6 +49,7 @@ __all__ = [
     "DoctorConfig",
     "DownloadConfig",
     "EngineConfig",
+    "EngineKeywords",
     "EvaluateConfig",
     "ImportConfig",
     "ImportModelConfig",

@@ -8,14 +8,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import tee
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, overload
+from typing import BinaryIO, NamedTuple, Unpack, overload
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from auralflow.audio import Audio, resample_stream
-from auralflow.config import EngineConfig, parse_settings
+from auralflow.config import EngineConfig, EngineKeywords, parse_settings
 from auralflow.errors import CancelledError
 from auralflow.machine import check_device
 from auralflow.models.loading import DEFAULT_MODEL, load
@@ -55,7 +55,7 @@ class Separator:
         model: A model, the folder of one, or the name of one, which is downloaded where it must be. Default:
             the model that is part of the package.
         settings: How to separate. Default: the defaults of `EngineConfig`.
-        changes: Settings by name, in place of those in ``settings``.
+        changes: Settings by name, in place of those in ``settings``; see `EngineKeywords`.
 
     Raises:
         SettingsError: If a setting is unknown or out of range.
@@ -76,10 +76,10 @@ class Separator:
         self,
         model: SeparationModel | str | Path = DEFAULT_MODEL,
         settings: EngineConfig | None = None,
-        **changes: Any,
+        **changes: Unpack[EngineKeywords],
     ) -> None:
         given = settings.model_dump(include=set(EngineConfig.model_fields)) if settings else {}
-        settings = parse_settings(EngineConfig, given | changes)
+        settings = parse_settings(EngineConfig, {**given, **changes})
         model = load(model) if isinstance(model, str | Path) else model
         self.model = model.eval()
         #: Share of a chunk that the next one covers again.
@@ -179,6 +179,49 @@ class Separator:
                 on_progress(done / opened.frames)
         separated = np.concatenate(parts, axis=-1)
         return torch.from_numpy(separated).to(source.device) if isinstance(source, Tensor) else separated
+
+    @overload
+    def separate_stems(
+        self,
+        source: Tensor,
+        sample_rate: int | None = ...,
+        *,
+        on_progress: Callable[[float], None] = ...,
+        should_stop: Callable[[], bool] = ...,
+    ) -> dict[str, Tensor]: ...
+
+    @overload
+    def separate_stems(
+        self,
+        source: Path | str | Audio | BinaryIO,
+        sample_rate: int | None = ...,
+        *,
+        on_progress: Callable[[float], None] = ...,
+        should_stop: Callable[[], bool] = ...,
+    ) -> dict[str, Audio]: ...
+
+    def separate_stems(
+        self,
+        source: Source,
+        sample_rate: int | None = None,
+        *,
+        on_progress: Callable[[float], None] = lambda _: None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> dict[str, Audio] | dict[str, Tensor]:
+        """Separate a whole signal into stems by name; else as `separate`.
+
+        Returns:
+            For each name of `targets`, in their order, ``[K, N]``.
+
+        Example:
+            >>> from auralflow.models import load
+            >>> separator = Separator(load("SpectrogramNetSimple"), two_stems="vocals")
+            >>> stems = separator.separate_stems(np.zeros((2, 4000), dtype=np.float32))
+            >>> {name: stem.shape for name, stem in stems.items()}
+            {'vocals': (2, 4000), 'instrumental': (2, 4000)}
+        """
+        stems = self.separate(source, sample_rate, on_progress=on_progress, should_stop=should_stop)
+        return dict(zip(self.targets, stems, strict=True))
 
     def measure(self, blocks: Iterable[Audio], sample_rate: int, channels: int) -> Level | None:
         """What `stream` wants to know of a whole song beforehand; None, and nothing is read, for most nets.
