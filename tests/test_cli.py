@@ -312,8 +312,9 @@ def test_training_twice_needs_resume_or_force(capsys, dataset, trained):
     assert "--resume" in line
     code, _, err = run(capsys, "train", trained, dataset, "--resume", "--max-epochs", 3)
     assert code == 0
-    assert "epoch 3:" in err
-    assert "epoch 2:" not in err
+    assert " 3/3 " in err
+    assert " 2/3 " not in err
+    assert "4/3" not in err
     # What was not typed again comes from the run before.
     assert json.loads((trained / "trainer.json").read_text())["batch_size"] == 2
     code, _, err = run(capsys, "train", trained, dataset, *TINY_TRAIN, "--force", "--silent")

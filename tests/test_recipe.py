@@ -334,6 +334,7 @@ def trained(tmp_path):
     publish.save_weights(model, folder / "model.safetensors")
     write_json(folder / "trainer.json", {"max_samples": 100, "seed": 3})
     epochs = [{"epoch": n, "train_loss": 1.0, "seconds": 1800.0} for n in (1, 2, 3)]
+    epochs.insert(0, {"epoch": 0, "train_loss": None, "seconds": 0.0})
     write_json(folder / "summary.json", {"epochs": epochs})
     return folder
 

@@ -137,7 +137,8 @@ def halved(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 def training_record(model: Path, machine: str, start: str) -> TrainingRecord:
     """How a model folder was trained, as its files tell."""
     settings = read_settings(model / "trainer.json")
-    epochs = read_settings(model / "summary.json")["epochs"]
+    # Epoch 0 is a start from other weights, on which nothing was trained.
+    epochs = [epoch for epoch in read_settings(model / "summary.json")["epochs"] if epoch.get("epoch") != 0]
     return TrainingRecord(
         hours=round(sum(epoch["seconds"] for epoch in epochs) / 3600, 3),
         chunks=len(epochs) * settings["max_samples"],

@@ -1,14 +1,18 @@
 """``auralflow train``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from auralflow.cli.console import IS_FIRST_PROCESS, note, result_line, show_settings
+from auralflow.cli.console import IS_FIRST_PROCESS, decibels, note, result_line, show_settings
 from auralflow.cli.parameters import FamilyName, Flatten, TrustCode, switch
 from auralflow.config import TrainConfig, parse_settings, read_settings
+from auralflow.config.training import DEFAULT_RATE, TRAINED_RATE
 from auralflow.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from auralflow.trainer import EpochRecord
 
 __all__ = ["train"]
 
@@ -52,9 +56,7 @@ def train(  # noqa: PLR0913 - the options of a command are its arguments
     from auralflow.trainer.run import TRAINER_FILE, explain_no_effect, prepare_folder
 
     _refuse_name(model)
-    stored = read_settings(model / TRAINER_FILE) if (model / TRAINER_FILE).is_file() else {}
-    typed = options.model_dump(include=options.model_fields_set)
-    settings = parse_settings(TrainConfig, stored | typed, source=str(model / TRAINER_FILE))
+    settings = _settings(model, options, resume=resume, trained=init is not None)
     trusted = family or trust_code
     if init:
         _find_start(init, trusted)
@@ -85,14 +87,41 @@ def train(  # noqa: PLR0913 - the options of a command are its arguments
             prepared=prepared,
             trust_code=trusted,
         )
-    if trainer.was_stopped:
+    if trainer.was_stopped and not trainer.is_finished:
         note(f"stopped in epoch {trainer.state.epoch + 1}; go on with --resume")
         return ExitCode.INTERRUPTED
-    best = min(trainer.state.history, key=lambda record: record.valid_loss, default=None)
-    if best:
-        weights = model / "model.safetensors"
-        result_line(f"best validation loss {best.valid_loss:.4g} in epoch {best.epoch}: {weights}")
+    _show_best(trainer.state.history, model)
     return ExitCode.DONE
+
+
+def _settings(model: Path, options: TrainConfig, *, resume: bool, trained: bool) -> TrainConfig:
+    """What was typed, then what an earlier run left, then the defaults."""
+    from auralflow.trainer.run import TRAINER_FILE
+
+    file = model / TRAINER_FILE
+    stored = read_settings(file) if file.is_file() else {}
+    if not resume and stored.get("lr") in (DEFAULT_RATE, TRAINED_RATE):
+        # The earlier run's default; whether it is this one's depends on where this one starts.
+        del stored["lr"]
+    typed = options.model_dump(include=options.model_fields_set)
+    settings = parse_settings(TrainConfig, stored | typed, source=str(file))
+    if not trained or "lr" in settings.model_fields_set:
+        return settings
+    settings = settings.from_trained()
+    note(f"learning rate {settings.lr:g}, the default from trained weights; choose another with --lr")
+    return settings
+
+
+def _show_best(history: "list[EpochRecord]", model: Path) -> None:
+    best = next((record for record in reversed(history) if record.improved), None)
+    if not best:
+        return
+    if not best.epoch:
+        note("no epoch was better than the start, whose weights are kept")
+    result_line(
+        f"best: epoch {best.epoch}, validation loss {best.valid_loss:.4g}, "
+        f"SI-SDR improvement {decibels(best.mean_improvement)} dB: {model / 'model.safetensors'}"
+    )
 
 
 def _refuse_name(model: Path) -> None:

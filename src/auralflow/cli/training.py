@@ -1,8 +1,9 @@
 """Training as a person follows it in the terminal."""
 
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from rich.progress import TaskID
 
@@ -13,12 +14,26 @@ from auralflow.trainer import Callback, EpochRecord, TrainingState
 __all__ = ["ProgressCallback"]
 
 
+class _Column(NamedTuple):
+    """One column of the table of epochs.
+
+    Attributes:
+        title: Its head.
+        width: Its width, without the space before it.
+        droppable: In which order it gives way on a narrow terminal; 0: never.
+    """
+
+    title: str
+    width: int
+    droppable: int = 0
+
+
 class ProgressCallback(Callback):
-    """A bar with loss and speed over the batches of an epoch, and a line for every epoch.
+    """A bar with loss and speed over the batches of an epoch, and a row of a table for every epoch.
 
     Args:
-        max_epochs: Number of epochs, for the line.
-        silent: Do not report checkpoints.
+        max_epochs: Number of epochs, for the bar.
+        silent: Do not report what is written.
     """
 
     def __init__(self, max_epochs: int, *, silent: bool) -> None:
@@ -28,6 +43,9 @@ class ProgressCallback(Callback):
         self.task = TaskID(0)
         self.started = time.monotonic()
         self.chunks = 0
+        self.columns: list[_Column] = []
+        self.reported: set[Path] = set()
+        self.skipped = 0
 
     def __enter__(self) -> Self:
         self.progress.start()
@@ -39,6 +57,7 @@ class ProgressCallback(Callback):
     def on_train_start(self, state: TrainingState, num_batches: int | None) -> None:
         """Set up the bar."""
         self.task = self.progress.add_task("", total=num_batches, loss="", speed="")
+        self.skipped = state.skipped
         self._begin_epoch(state)
 
     def _begin_epoch(self, state: TrainingState) -> None:
@@ -47,7 +66,9 @@ class ProgressCallback(Callback):
         self.progress.reset(
             self.task,
             completed=state.batch,
-            description=f"epoch {state.epoch + 1}/{self.max_epochs}",
+            # After the last epoch there is no next one to announce.
+            visible=state.epoch < self.max_epochs,
+            description=f"epoch {min(state.epoch + 1, self.max_epochs)}/{self.max_epochs}",
             loss="",
             speed="",
         )
@@ -61,15 +82,15 @@ class ProgressCallback(Callback):
         )
 
     def on_epoch_end(self, state: TrainingState, record: EpochRecord) -> None:
-        """Print the line."""
-        gains = " ".join(f"{name} {decibels(gain)}" for name, gain in record.si_sdr_improvement.items())
-        levels = " ".join(f"{name} {decibels(level)}" for name, level in record.snr.items())
-        progress_console.print(
-            f"epoch {record.epoch}: loss {record.train_loss:.4g}, "
-            f"validation {record.valid_loss:.4g}{' (best)' if record.improved else ''}, "
-            f"SI-SDR improvement {gains} dB, SNR {levels} dB, lr {record.lr:.2g}, {record.seconds:.0f} s"
-            + (f", {state.skipped} batches skipped" if state.skipped else ""),
-        )
+        """Print the row, and the head of the table before the first."""
+        if not self.columns:
+            self.columns = _columns(tuple(record.si_sdr_improvement), progress_console.width)
+            progress_console.print("\n".join(_head(self.columns, record)))
+        progress_console.print(_row(self.columns, record, self.max_epochs))
+        if state.skipped > self.skipped:
+            count = state.skipped - self.skipped
+            progress_console.print(f"  skipped {count} batches whose loss or gradient was not finite")
+            self.skipped = state.skipped
         self._begin_epoch(state)
 
     def on_train_end(self, state: TrainingState) -> None:
@@ -77,6 +98,65 @@ class ProgressCallback(Callback):
         self.progress.update(self.task, visible=False)
 
     def on_checkpoint(self, state: TrainingState, path: Path) -> None:
-        """Say where something was written."""
-        if not self.silent:
+        """Say once where something is written; it is then replaced after every epoch."""
+        if not self.silent and path not in self.reported:
+            self.reported.add(path)
             progress_console.print(f"  saved {one_line(str(path))}")
+
+
+def _columns(targets: Sequence[str], width: int) -> list[_Column]:
+    """What fits into a line: learning rate, time and SNR give way first, then the single targets."""
+    columns = [
+        _Column("epoch", 8),
+        _Column("train", 7),
+        _Column("valid", 8),
+        *(_Column(one_line(target), max(5, len(one_line(target))), 4) for target in targets),
+        _Column("mean", 5),
+        _Column("SNR", 5, 3),
+        _Column("lr", 7, 1),
+        _Column("time", 6, 2),
+    ]
+    for stage in range(1, 5):
+        if sum(column.width + 1 for column in columns) <= width:
+            break
+        columns = [column for column in columns if column.droppable != stage]
+    return columns
+
+
+def _head(columns: Sequence[_Column], record: EpochRecord) -> Iterator[str]:
+    yield "Losses, then SI-SDR improvement over the mixture and SNR on validation, in dB."
+    yield "floor: SI-SDR of the mixture itself; *: best weights so far"
+    yield " ".join(f"{column.title:>{column.width}}" for column in columns)
+    cells = {one_line(target): decibels(level) for target, level in record.mixture_si_sdr.items()}
+    yield _line(columns, {"epoch": "floor", **cells})
+
+
+def _row(columns: Sequence[_Column], record: EpochRecord, max_epochs: int) -> str:
+    cells = {
+        "epoch": f"{record.epoch}/{max_epochs}",
+        "train": "-" if record.train_loss is None else f"{record.train_loss:.4g}",
+        "valid": f"{record.valid_loss:.4g}" + ("*" if record.improved else " "),
+        **{one_line(target): decibels(gain) for target, gain in record.si_sdr_improvement.items()},
+        "mean": decibels(record.mean_improvement),
+        "SNR": decibels(record.mean_snr),
+        "lr": f"{record.lr:.2g}",
+        "time": _duration(record.seconds),
+    }
+    return _line(columns, cells)
+
+
+def _line(columns: Sequence[_Column], cells: Mapping[str, str]) -> str:
+    return " ".join(f"{cells.get(column.title, ''):>{column.width}}" for column in columns).rstrip()
+
+
+def _duration(seconds: float) -> str:
+    """Minutes and seconds, or hours and minutes, in six letters.
+
+    Example:
+        >>> _duration(7.4), _duration(75), _duration(7300)
+        ('7 s', '1m15s', '2h02m')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{rest} s"
+    return f"{minutes}m{rest:02d}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02d}m"

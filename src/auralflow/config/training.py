@@ -1,6 +1,6 @@
 """Settings of a training run."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, create_model
 
@@ -10,6 +10,10 @@ from auralflow.losses import LOSSES
 from auralflow.losses.table import loss_options
 
 __all__ = ["LossConfig", "TrainConfig"]
+
+DEFAULT_RATE = 0.01
+TRAINED_RATE = DEFAULT_RATE / 10
+"""Default where training starts from trained weights, which large steps would destroy."""
 
 _loss_fields: dict[str, Any] = {
     "criterion": (Literal[tuple(LOSSES)], Field(default="si_sdr", description="Loss criterion.")),
@@ -38,7 +42,9 @@ class TrainConfig(LossConfig, AugmentConfig):
     pin_memory: bool = Field(default=False, description="Pin batches in memory for faster copies to a GPU.")
     pre_fetch: int = Field(default=4, ge=1, description="Batches that each worker reads ahead.")
     max_epochs: int = Field(default=100, ge=1, description="Number of epochs to train for.")
-    lr: float = Field(default=0.01, gt=0, description="Learning rate.")
+    lr: float = Field(
+        default=DEFAULT_RATE, gt=0, description="Learning rate; with --init the default is a tenth of this."
+    )
     lr_lstm: float = Field(default=0.00001, gt=0, description="Learning rate of the LSTM layers.")
     weight_decay: float = Field(default=0.01, ge=0, description="Weight decay of AdamW.")
     warmup_steps: int = Field(
@@ -101,3 +107,12 @@ class TrainConfig(LossConfig, AugmentConfig):
     image_freq: int = Field(default=5, ge=1, description="Epochs between images, audio and histograms.")
     seed: int = Field(default=0, ge=0, description="Seed of weights and chunks.")
     silent: bool = Field(default=False, description="Do not report checkpoints.")
+
+    def from_trained(self) -> Self:
+        """The settings of a training that starts from trained weights: the default learning rate is a tenth.
+
+        Example:
+            >>> TrainConfig().from_trained().lr, TrainConfig(lr=0.5).from_trained().lr
+            (0.001, 0.5)
+        """
+        return self if "lr" in self.model_fields_set else self.model_copy(update={"lr": TRAINED_RATE})

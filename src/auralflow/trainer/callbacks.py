@@ -1,5 +1,6 @@
 """What others may do while a training runs: a callback sees the state, and never changes the weights."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,11 +9,11 @@ __all__ = ["Callback", "EpochRecord", "TrainingState"]
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """What one epoch brought.
+    """Losses and scores of one epoch.
 
     Attributes:
-        epoch: Its number, from 1.
-        train_loss: Mean loss over its batches.
+        epoch: Its number, from 1; 0 is a trained start, before the first step.
+        train_loss: Mean loss over its batches; None for epoch 0.
         valid_loss: Loss on the validation chunks.
         si_sdr_improvement: SI-SDR over that of the mixture, in dB, by target; None where no chunk could be
             scored.
@@ -20,21 +21,39 @@ class EpochRecord:
         lr: Learning rate at its end.
         seconds: How long it took, validation included.
         improved: Whether the validation was the best so far.
+        mixture_si_sdr: SI-SDR of the mixture itself on the same chunks, in dB, by target: the floor that the
+            improvement is counted from.
     """
 
     epoch: int
-    train_loss: float
+    train_loss: float | None
     valid_loss: float
     si_sdr_improvement: dict[str, float | None]
     snr: dict[str, float | None]
     lr: float
     seconds: float
     improved: bool
+    mixture_si_sdr: dict[str, float | None] = field(default_factory=dict)
+
+    @property
+    def mean_improvement(self) -> float | None:
+        """Mean SI-SDR improvement over the targets that have one, in dB."""
+        return _mean(self.si_sdr_improvement)
+
+    @property
+    def mean_snr(self) -> float | None:
+        """Mean SNR over the targets that have one, in dB."""
+        return _mean(self.snr)
+
+
+def _mean(scores: dict[str, float | None]) -> float | None:
+    known = [score for score in scores.values() if score is not None]
+    return math.fsum(known) / len(known) if known else None
 
 
 @dataclass
 class TrainingState:
-    """Where a training is.
+    """The progress of a training.
 
     Attributes:
         epoch: Epochs finished.
@@ -44,7 +63,7 @@ class TrainingState:
         best: Best validation so far: the lowest loss, or minus the highest SI-SDR improvement.
         plateaus: How often the learning rate dropped.
         skipped: Batches left out because their loss or gradient was not finite.
-        history: A record of each finished epoch.
+        history: A record of each finished epoch, with that of a trained start before them.
     """
 
     epoch: int = 0
@@ -75,7 +94,7 @@ class Callback:
         """After a step on ``num_chunks`` chunks."""
 
     def on_epoch_end(self, state: TrainingState, record: EpochRecord) -> None:
-        """After the validation."""
+        """After the validation of an epoch, or of the trained weights that training starts from."""
 
     def on_checkpoint(self, state: TrainingState, path: Path) -> None:
         """After the training state, or the best weights, were written to ``path``."""

@@ -39,6 +39,8 @@ FORMAT_VERSION = 1
 DIGEST_LABEL = b"sha256:"
 DIGEST_LENGTH = 64
 ALMOST_FULL = 1 << 20
+MOST_SHOWN = 100
+"""Letters of a name or value in an error, which is one line."""
 
 logger = logging.getLogger(__name__)
 
@@ -137,13 +139,37 @@ def read_checkpoint(path: Path, *, purpose: dict[str, Any]) -> dict[str, Any]:
         )
     for name, value in purpose.items():
         if belongs.get(name) != value:
+            found, expected = _first_difference(belongs.get(name), value)
             raise TrainingError(
                 f"the checkpoint '{path}' belongs to another {name}",
-                found=str(belongs.get(name)),
-                expected=str(value),
+                found=found,
+                expected=expected,
                 advice="Resume with what it was trained with, or start anew with --force.",
             )
     return content
+
+
+def _first_difference(saved: Any, wanted: Any) -> tuple[str, str]:
+    """Where two purposes differ first, in a few words each; a dataset may have thousands of tracks."""
+    if isinstance(saved, dict) and isinstance(wanted, dict):
+        name = next(name for name in {**wanted, **saved} if saved.get(name) != wanted.get(name))
+        return (f"{name} {saved.get(name)}"[:MOST_SHOWN], f"{name} {wanted.get(name)}"[:MOST_SHOWN])
+    if isinstance(saved, list) and isinstance(wanted, list):
+        place = next(
+            (index for index, pair in enumerate(zip(saved, wanted, strict=False)) if pair[0] != pair[1]),
+            min(len(saved), len(wanted)),
+        )
+        return _track_at(saved, place), _track_at(wanted, place)
+    return str(saved)[:MOST_SHOWN], str(wanted)[:MOST_SHOWN]
+
+
+def _track_at(tracks: list[Any], place: int) -> str:
+    count = f"{len(tracks)} track{'s' * (len(tracks) != 1)}"
+    if place >= len(tracks):
+        return f"{count} and none after number {place}"
+    name, samples, *silent = tracks[place]
+    known = f", silent: {' '.join(silent)}" if silent else ""
+    return f"{count}, number {place + 1} '{str(name)[:MOST_SHOWN]}' of {samples} samples{known}"
 
 
 def recover_checkpoint(folder: Path, *, purpose: dict[str, Any]) -> dict[str, Any]:

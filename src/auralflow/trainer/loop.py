@@ -1,5 +1,6 @@
 """The training loop, from top to bottom."""
 
+import logging
 import math
 import time
 from collections.abc import Iterable, Sequence, Sized
@@ -41,6 +42,8 @@ from auralflow.trainer.validation import ScoreSum
 
 __all__ = ["Trainer"]
 
+logger = logging.getLogger(__name__)
+
 MOST_BAD_BATCHES = 10
 Batch = Chunk | tuple[Tensor, Tensor]
 
@@ -52,13 +55,13 @@ class Trainer:
         model: The model; it is trained in place.
         settings: Settings of the training.
         folder: Model folder for the best weights and the training state. None: nothing is written.
-        criterion: What is made small. Default: what ``settings.criterion`` names.
+        criterion: The loss to minimise. Default: what ``settings.criterion`` names.
         optimizer: Default: AdamW, with a learning rate of its own for the LSTM layers.
         scheduler: Stepped after every batch. Default: a linear rise over ``settings.warmup_steps``.
-        callbacks: Who else is told.
+        callbacks: Called while training goes on.
 
     Attributes:
-        state: Where the training is.
+        state: The progress of the training.
 
     Example:
         >>> from auralflow.nets.unet import SpectrogramNetConfig
@@ -113,7 +116,9 @@ class Trainer:
         self._bad_batches = 0
         self._saved_at = time.monotonic()
 
-    def fit(self, train: Iterable[Batch], valid: Iterable[Batch]) -> TrainingState:
+    def fit(
+        self, train: Iterable[Batch], valid: Iterable[Batch], *, start_counts: bool = False
+    ) -> TrainingState:
         """Train until the last epoch or the last plateau.
 
         Ctrl-C (or SIGTERM) ends the training after the batch under way, with everything saved.
@@ -123,6 +128,8 @@ class Trainer:
                 known, which are: ``[B, S]``, see `auralflow.datasets.Chunk`. If its sampler is an
                 `EpochSampler`, a resumed epoch goes on where it was.
             valid: The same for validation; always the same chunks.
+            start_counts: Whether the weights are trained already. They are then validated before the first
+                step, as epoch 0, and are kept if no later epoch is better.
 
         Returns:
             The final state, with a record of every epoch.
@@ -131,18 +138,19 @@ class Trainer:
             TrainingError: If the loss stays not finite, memory runs out, or ``train`` or ``valid`` is empty.
         """
         self._tell("on_train_start", len(train) if isinstance(train, Sized) else None)
+        state = self.state
         with self.stop:
-            while not self.is_finished:
+            if start_counts and not (state.epoch or state.batch or state.history):
+                self._record(None, valid, time.monotonic())
+            while self._goes_on():
                 started = time.monotonic()
                 train_loss = self._train_epoch(train)
                 if self.stop.made:
                     self.save_checkpoint()
                     break
-                record = self._finish_epoch(train_loss, self._validate(valid), started)
-                if record.improved:
-                    self._save_best()
-                self._tell("on_epoch_end", record)
-                self.save_checkpoint()
+                state.epoch += 1
+                state.batch, state.loss_sum = 0, 0.0
+                self._record(train_loss, valid, started)
         self._tell("on_train_end")
         return self.state
 
@@ -161,6 +169,9 @@ class Trainer:
     def trained_model(self) -> SeparationModel:
         """The model whose weights are validated and kept: the moving average if there is one."""
         return self.average.model if self.average else self.model
+
+    def _goes_on(self) -> bool:
+        return not (self.is_finished or self.stop.made)
 
     def _train_epoch(self, train: Iterable[Batch]) -> float:
         state = self.state
@@ -257,7 +268,9 @@ class Trainer:
             raise TrainingError("there is no validation batch")
         return scores
 
-    def _finish_epoch(self, train_loss: float, scores: ScoreSum, started: float) -> EpochRecord:
+    def _record(self, train_loss: float | None, valid: Iterable[Batch], started: float) -> None:
+        """Validate, keep the weights if they are the best, and save the state."""
+        scores = self._validate(valid)
         state = self.state
         # The lower the better, whichever it is.
         judged = scores.loss if self.settings.select == "loss" else -scores.mean_improvement
@@ -266,8 +279,6 @@ class Trainer:
         state.plateaus += self.optimizer.param_groups[0]["lr"] < before
         improved = judged < state.best
         state.best = min(state.best, judged)
-        state.epoch += 1
-        state.batch, state.loss_sum = 0, 0.0
         record = EpochRecord(
             epoch=state.epoch,
             train_loss=train_loss,
@@ -277,9 +288,27 @@ class Trainer:
             lr=self.optimizer.param_groups[0]["lr"],
             seconds=time.monotonic() - started,
             improved=improved,
+            mixture_si_sdr=scores.means(4, self.model.targets),
         )
+        self._warn_of_a_rise(record)
         state.history.append(record)
-        return record
+        if record.improved:
+            self._save_best()
+        self._tell("on_epoch_end", record)
+        self.save_checkpoint()
+
+    def _warn_of_a_rise(self, record: EpochRecord) -> None:
+        """Say once that the validation loss is above that of a trained start."""
+        history = self.state.history
+        if not history or history[0].epoch or not self.accelerator.is_main_process:
+            return
+        limit = history[0].valid_loss
+        if record.valid_loss > limit and all(past.valid_loss <= limit for past in history):
+            logger.warning(
+                "the validation loss rose above that of the start (%.4g, now %.4g): try a lower --lr",
+                limit,
+                record.valid_loss,
+            )
 
     def _save_best(self) -> None:
         if self.folder and self.accelerator.is_main_process:

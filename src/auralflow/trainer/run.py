@@ -113,6 +113,7 @@ def prepare_folder(
             f"'{folder}' already holds a training ({', '.join(trained)})",
             advice="Go on with --resume, or start anew with --force, which moves it aside.",
         )
+    settings = settings.from_trained() if initial else settings
     write_json(folder / TRAINER_FILE, settings.model_dump(mode="json"))
     return Preparation(train_tracks, valid_tracks, start, previous)
 
@@ -166,8 +167,9 @@ def train(
         settings: Settings of the training.
         resume: Continue from the folder's checkpoint, if there is one.
         initial: Folder, or pretrained name, of a trained model: its weights are the start as far as they
-            fit, see `SeparationModel.start_from`. A checkpoint that is resumed counts more.
-        callbacks: Who else is told.
+            fit, see `SeparationModel.start_from`; they are epoch 0, and `TrainConfig.from_trained` holds. A
+            checkpoint that is resumed counts more.
+        callbacks: Called while training goes on.
         prepared: What `prepare_folder` has read. Default: it is read now.
         trust_code: See `prepare_folder`.
 
@@ -178,6 +180,7 @@ def train(
         AuralflowError: If the folder or the dataset cannot be used, or training cannot go on.
     """
     folder, dataset = Path(folder), Path(dataset)
+    settings = settings.from_trained() if initial else settings
     config = read_model_config(folder, trust_code=trust_code)
     # Before the weights are drawn, so that the same command makes the same model.
     torch.manual_seed(settings.seed)
@@ -228,6 +231,7 @@ def train(
         trainer.fit(
             train_loader(train_chunks, sampler, settings),
             valid_loader(valid_chunks, settings, rank=rank, world_size=world_size),
+            start_counts=initial is not None,
         )
     except (AudioError, DatasetError, NotFoundError):
         # A file that went bad, or the whole dataset that went away, shall not cost what was learned so far.

@@ -117,11 +117,16 @@ class TensorBoardLogger(Callback):
         writer.add_scalar(name, value, step)
 
     def _log_record(self, record: EpochRecord) -> None:
-        scalars = {"loss/train": record.train_loss, "loss/validation": record.valid_loss, "lr": record.lr}
+        scalars: dict[str, float | None] = {
+            "loss/train": record.train_loss,
+            "loss/validation": record.valid_loss,
+            "lr": record.lr,
+        }
         for title, scores in (("SI-SDR improvement", record.si_sdr_improvement), ("SNR", record.snr)):
-            scalars |= {f"{title}/{target}": value for target, value in scores.items() if value is not None}
+            scalars |= {f"{title}/{target}": value for target, value in scores.items()}
         for name, value in scalars.items():
-            self._scalar(self.epochs, name, value, record.epoch)
+            if value is not None:
+                self._scalar(self.epochs, name, value, record.epoch)
 
     def _layers(self) -> Iterator[tuple[str, Tensor, Tensor | None]]:
         for name, parameter in self.trainer.model.named_parameters():

@@ -24,8 +24,9 @@ class ScoreSum:
     """
 
     def __init__(self, num_targets: int, device: torch.device) -> None:
-        # Rows: SI-SDR improvement, its count, SNR, its count; then one more column for loss and chunks.
-        self.sums = torch.zeros(4, num_targets + 1, dtype=torch.float64, device=device)
+        # Rows: SI-SDR improvement, its count, SNR, its count, SI-SDR of the mixture, its count; then one more
+        # column for loss and chunks.
+        self.sums = torch.zeros(6, num_targets + 1, dtype=torch.float64, device=device)
 
     def add(
         self,
@@ -49,8 +50,9 @@ class ScoreSum:
         audible = targets.square().sum(-1) > AUDIBLE_SHARE * mixtures.square().sum(-1)
         if known is not None:
             audible &= known.to(audible.device)
-        gained = si_sdr(estimates, targets) - si_sdr(mixtures, targets)
-        for row, scores in ((0, gained), (2, snr(estimates, targets))):
+        floor = si_sdr(mixtures, targets)
+        gained = si_sdr(estimates, targets) - floor
+        for row, scores in ((0, gained), (2, snr(estimates, targets)), (4, floor)):
             counts = audible & scores.isfinite()
             self.sums[row, :-1] += torch.where(counts, scores, 0.0).sum(0)
             self.sums[row + 1, :-1] += counts.sum(0)
@@ -63,7 +65,12 @@ class ScoreSum:
         return (self.sums[0, -1] / self.sums[1, -1]).item()
 
     def means(self, row: int, targets: tuple[str, ...]) -> dict[str, float | None]:
-        """Mean score by target: row 0 is the SI-SDR improvement, row 2 the SNR; None without a score."""
+        """Mean score by target, None without one.
+
+        Args:
+            row: 0 for the SI-SDR improvement, 2 for the SNR, 4 for the SI-SDR of the mixture.
+            targets: Names of the targets.
+        """
         sums, counts = self.sums[row, :-1].tolist(), self.sums[row + 1, :-1].tolist()
         return {
             target: total / count if count else None
