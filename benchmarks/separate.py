@@ -57,7 +57,7 @@ def auralflow_row(net: str, audio: np.ndarray, **options: object) -> dict:
         net=net, targets=SOURCES, num_channels=2, num_fft=2048, window_size=2048, hop_length=1024
     )
     separator = Separator(SpectrogramMaskModel(config), device="cpu", **options)
-    engine = separator.engine
+    engine = separator.members[0].engine
     inside = 0.0
 
     def timed(net: Callable[..., Any]) -> Callable[..., Any]:

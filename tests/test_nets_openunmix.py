@@ -130,7 +130,7 @@ def test_engine_computes_only_the_targets_that_are_asked_for():
     model, _ = engine_model(separation_length=2, separation_context=0.5, wiener=0)
     audio = song(model, 5)[0]
     computed = Separator(model, targets=("bass",))
-    assert len(computed.engine.model.net.targets) == 1
+    assert len(computed.members[0].engine.model.net.targets) == 1
     assert_near(computed.separate(audio, 8000)[0], Separator(model).separate(audio, 8000)[2])
 
 

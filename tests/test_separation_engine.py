@@ -111,7 +111,7 @@ def test_only_the_targets_asked_for_are_computed(separator):
     audio = noise(2, 5000)
     drums = Separator(small_model(), targets="drums")
     assert drums.targets == ("drums",)
-    assert drums.engine.model.net.head.out_channels == 2
+    assert drums.members[0].engine.model.net.head.out_channels == 2
     np.testing.assert_allclose(drums.separate(audio, RATE), separator.separate(audio, RATE)[1:], atol=1e-6)
 
 
@@ -145,7 +145,7 @@ def test_consistency_gives_each_target_by_its_share():
 
 
 def test_longer_chunks_keep_the_overlap_in_seconds():
-    engine = Separator(small_model(), chunk=2.0, overlap=0.5).engine
+    engine = Separator(small_model(), chunk=2.0, overlap=0.5).members[0].engine
     assert engine.chunking.length == 2 * RATE
     assert engine.chunking.length - engine.chunking.step == RATE // 4
 

@@ -31,7 +31,7 @@ from auralflow.config.doctor import DoctorConfig
 from auralflow.config.evaluation import EvaluateConfig, ScoreConfig
 from auralflow.config.import_model import ImportModelConfig
 from auralflow.config.keywords import EngineKeywords
-from auralflow.config.model import DEFAULT_FAMILY, FORMAT_VERSION, SOURCES, ModelConfig
+from auralflow.config.model import DEFAULT_FAMILY, FORMAT_VERSION, SOURCES, LinkedWeights, ModelConfig
 from auralflow.config.plot import PlotConfig
 from auralflow.config.pretrained import DownloadConfig, LicenceTerms, ListConfig
 from auralflow.config.separation import AudioFormat, EngineConfig, SeparateConfig, StemConfig
@@ -54,6 +54,7 @@ __all__ = [
     "ImportConfig",
     "ImportModelConfig",
     "LicenceTerms",
+    "LinkedWeights",
     "ListConfig",
     "LossConfig",
     "ModelConfig",

@@ -6,7 +6,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, field_validator, mode
 
 from auralflow.config.base import Settings
 
-__all__ = ["DEFAULT_FAMILY", "FORMAT_VERSION", "SOURCES", "ModelConfig"]
+__all__ = ["DEFAULT_FAMILY", "FORMAT_VERSION", "SOURCES", "LinkedWeights", "ModelConfig"]
 
 SOURCES = ("vocals", "drums", "bass", "other")
 """The four sources of MUSDB18, in the order in which targets are stored."""
@@ -18,6 +18,14 @@ FORMAT_VERSION = 1
 
 DEFAULT_FAMILY = "unet"
 """The family of a ``model.json`` that names none, as all did while there was one family."""
+
+
+class LinkedWeights(Settings):
+    """Weights of a part of a model that lie with another model."""
+
+    model: str = Field(min_length=1, description="That model: the path of its folder, or its name.")
+    part: str = Field(default="", description="The part of that model. Default: all of it.")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of its file of weights.")
 
 
 class ModelConfig(Settings):
@@ -60,6 +68,10 @@ class ModelConfig(Settings):
             values: All settings.
         """
         return values
+
+    def linked_weights(self) -> dict[str, LinkedWeights]:
+        """Parts of the model whose weights lie with other models, by the part's name. Default: none."""
+        return {}
 
     @property
     def chunk_samples(self) -> int:

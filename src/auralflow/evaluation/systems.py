@@ -85,8 +85,8 @@ class ModelSystem:
         """Separate the mixture; ``[S, K, n]`` blocks."""
         chosen = [self.targets.index(target) for target in targets]
         rate, channels = track.sample_rate, track_channels(track, sources)
-        level = self.separator.measure(mixture_blocks(track, sources), rate, channels)
-        for block in self.separator.stream(mixture_blocks(track, sources), rate, channels, level):
+        levels = self.separator.measure(mixture_blocks(track, sources), rate, channels)
+        for block in self.separator.stream(mixture_blocks(track, sources), rate, channels, levels):
             yield block.targets[chosen]
 
 

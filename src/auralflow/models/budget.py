@@ -24,17 +24,17 @@ class limited_to_weights(TorchFunctionMode):  # noqa: N801 - a context manager, 
     """A context in which a net that is larger than its weights is refused before its memory is taken.
 
     Args:
-        path: The safetensors file of its weights.
+        paths: The safetensors files of its weights, mostly one.
 
     Raises:
         NotFoundError: If there is no such file.
-        ModelError: If it is damaged; in the context, if a net is larger than its weights.
+        ModelError: If one is damaged; in the context, if a net is larger than its weights.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, *paths: Path) -> None:
         super().__init__()
-        self._path = path
-        self._numbers = count_weights(path)
+        self._path = paths[0]
+        self._numbers = sum(map(count_weights, dict.fromkeys(paths)))
         # Some layers make a tensor and then another one of the same size in its place.
         self._left = 2 * self._numbers + EXTRA
 

@@ -1,7 +1,7 @@
 """A model is a folder: ``model.json`` and ``model.safetensors``, never a pickle."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
@@ -22,6 +22,7 @@ from auralflow.storage import atomic_path, write_json
 __all__ = [
     "MODEL_FILE",
     "WEIGHTS_FILE",
+    "check_weights",
     "count_parameters",
     "count_weights",
     "create_model_folder",
@@ -147,20 +148,21 @@ def save_weights(model: SeparationModel | dict[str, Tensor], path: str | Path) -
         part.chmod(mode)
 
 
-def load_weights(model: SeparationModel, path: str | Path) -> None:
+def load_weights(model: SeparationModel, path: str | Path, *, part: str = "") -> None:
     """Fill a model with the weights of a safetensors file.
 
     Args:
         model: The model to be filled, whatever its device.
         path: The file.
+        part: The part of the file's model that this model is. Default: all of it.
 
     Raises:
         NotFoundError: If there is no such file.
         ModelError: If it is damaged, is no safetensors file or holds the weights of another net.
     """
     path = Path(path)
-    weights = read_weights(path)
-    _check_fit(model.state_dict(), weights, path)
+    weights = read_weights(path, part=part)
+    check_weights(model.state_dict(), weights, path)
     model.load_state_dict(
         {
             name: tensor.to(torch.get_default_dtype()) if tensor.is_floating_point() else tensor
@@ -169,18 +171,24 @@ def load_weights(model: SeparationModel, path: str | Path) -> None:
     )
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path, *, part: str = "") -> dict[str, Tensor]:
     """Read a safetensors file: weights by name, in the precision that they are stored in.
 
     Args:
         path: The file.
+        part: The part of the model whose weights are wanted, by their names within it. Default: all.
 
     Raises:
         NotFoundError: If there is no such file.
         ModelError: If it is damaged or is no safetensors file.
     """
     with _opened(path) as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        start = f"{part}." if part else ""
+        return {
+            name.removeprefix(start): file.get_tensor(name)
+            for name in file.keys()  # noqa: SIM118
+            if name.startswith(start)
+        }
 
 
 def count_weights(path: Path) -> int:
@@ -205,7 +213,17 @@ def _opened(path: Path) -> Iterator[Any]:
         ) from None
 
 
-def _check_fit(own: dict[str, Tensor], weights: dict[str, Tensor], path: Path) -> None:
+def check_weights(own: Mapping[str, Tensor], weights: Mapping[str, Tensor], path: Path) -> None:
+    """Check that weights are those of a model, and finite.
+
+    Args:
+        own: The model's own weights, which may be on the meta device.
+        weights: What was read.
+        path: From which file.
+
+    Raises:
+        ModelError: If they are not.
+    """
     differing = [
         name
         for name in sorted(own.keys() | weights.keys())

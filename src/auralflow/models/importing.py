@@ -19,7 +19,8 @@ from auralflow.models.reading import read_checkpoint
 from auralflow.models.registry import Registry, installed_registry
 from auralflow.models.writing import ModelParts, write_model
 from auralflow.nets.checkpoint import Checkpoint, CheckpointReader, Conversion
-from auralflow.nets.families import FAMILIES, Family, find_family, load_object
+from auralflow.nets.families import FAMILIES, Family
+from auralflow.nets.recognition import READER_FAULTS, find_readers, recognizing
 from auralflow.storage import file_hash
 
 __all__ = ["Imported", "convert", "convert_public", "import_model", "recognize"]
@@ -38,10 +39,6 @@ STRANGERS: Mapping[str, str] = {
     r"^lstm\.weight_hh_l0": "Open-Unmix",
 }
 """Families of separators by names of their tensors, to name what cannot be imported."""
-
-
-READER_FAULTS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
-"""What reading names and shapes that were never met may raise."""
 
 
 class Imported(NamedTuple):
@@ -153,14 +150,10 @@ def recognize(checkpoint: Checkpoint, family: str = "") -> tuple[Family, Checkpo
         ModelError: If none recognises it, or several do.
     """
     names = [family] if family else list(FAMILIES)
-    readers: dict[str, tuple[Family, CheckpointReader]] = {}
-    for name in names:
-        owner = find_family(name)
-        if owner.reader:
-            readers[name] = owner, load_object(owner.reader)
+    readers = find_readers(names)
     if family and not readers:
         raise SettingsError(f"--family is {family}", found="a family that reads no checkpoints of others")
-    found = [name for name, (_, reader) in readers.items() if _recognizes(reader, checkpoint)]
+    found = recognizing(checkpoint, readers)
     if len(found) == 1:
         return readers[found[0]]
     what = ", ".join(source.name for source in checkpoint.sources[:3])
@@ -175,14 +168,6 @@ def recognize(checkpoint: Checkpoint, family: str = "") -> tuple[Family, Checkpo
         found=_stranger(checkpoint),
         expected=f"a checkpoint of {', '.join(readers)}",
     )
-
-
-def _recognizes(reader: CheckpointReader, checkpoint: Checkpoint) -> bool:
-    try:
-        return reader.recognizes(checkpoint)
-    except READER_FAULTS:
-        # A checkpoint of another family, of a form that this one never met.
-        return False
 
 
 def _stranger(checkpoint: Checkpoint) -> str:

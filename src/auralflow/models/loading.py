@@ -1,13 +1,14 @@
 """Models for use, of a folder or of a pretrained name."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
-from auralflow.config import ModelConfig, parse_settings, read_settings
+from auralflow.config import LinkedWeights, ModelConfig, parse_settings, read_settings
 from auralflow.config.base import suggestion
-from auralflow.errors import NotFoundError
+from auralflow.errors import ModelError, NotFoundError
 from auralflow.models.budget import limited_to_weights
 from auralflow.models.card import CARD_FILE, MODEL_FILE, ModelCard
 from auralflow.models.folder import (
@@ -48,10 +49,12 @@ class ModelFiles(NamedTuple):
     Attributes:
         config: Its settings.
         weights: File of its weights; that of a model folder may not be there yet.
+        linked: Files of the weights of its parts that lie with other models, by the part's name.
     """
 
     config: ModelConfig
     weights: Path
+    linked: Mapping[str, Path] = MappingProxyType({})
 
 
 def is_pretrained(model: str | Path, registry: Registry | None = None) -> bool:
@@ -101,6 +104,22 @@ def find_model(
         NotFoundError: If there is no such model.
         ModelError: If its files are broken, or its weights cannot be had.
     """
+    found = _find(model, registry, access, on_progress, trust_code)
+    linked = {
+        part: _follow(model, link, registry, access, on_progress)
+        for part, link in found.config.linked_weights().items()
+    }
+    return found._replace(linked=linked)
+
+
+def _find(
+    model: str | Path,
+    registry: Registry | None,
+    access: Access | None,
+    on_progress: OnProgress,
+    trust_code: bool | str = False,
+) -> ModelFiles:
+    """Settings and weights of a model, without those that it refers to."""
     registry = registry or installed_registry()
     if not is_pretrained(model, registry):
         folder = Path(model)
@@ -118,6 +137,35 @@ def find_model(
         return ModelFiles(read_model_config(folder), folder / WEIGHTS_FILE)
     card = registry.card(str(model))
     return ModelFiles(card.settings, fetch_weights(card, registry, access, on_progress=on_progress))
+
+
+def _follow(
+    model: str | Path,
+    link: LinkedWeights,
+    registry: Registry | None,
+    access: Access | None,
+    on_progress: OnProgress,
+) -> Path:
+    """The file of weights that a model refers to, if it still is what it was."""
+    advice = "Put back what was there, or make the ensemble again: auralflow ensemble"
+    try:
+        found = _find(link.model, registry, access, on_progress)
+        changed = file_hash(found.weights) != link.sha256
+    except (NotFoundError, FileNotFoundError):
+        raise ModelError(
+            f"a member of the ensemble '{model}' is gone",
+            found=f"no weights of '{link.model}'",
+            expected="those it was made of",
+            advice=advice,
+        ) from None
+    if changed:
+        raise ModelError(
+            f"a member of the ensemble '{model}' has changed",
+            found=f"other weights in '{found.weights}'",
+            expected=f"those with the SHA-256 {link.sha256[:16]}...",
+            advice=advice,
+        )
+    return found.weights
 
 
 def load(
@@ -163,9 +211,15 @@ def load(
         model, registry=registry, access=access, on_progress=on_progress, trust_code=trust_code
     )
     # Settings may describe a net that is larger than the machine; its weights say how large it is.
-    with limited_to_weights(files.weights):
+    links = files.config.linked_weights()
+    with limited_to_weights(*(files.linked.values() or [files.weights])):
         loaded = create_model(files.config)
-    load_weights(loaded, files.weights)
+    for name, path in files.linked.items():
+        part = loaded.get_submodule(name)
+        assert isinstance(part, SeparationModel)
+        load_weights(part, path, part=links[name].part)
+    if not links:
+        load_weights(loaded, files.weights)
     if target is not None:
         loaded = loaded.restricted((target,))
     return loaded.eval()

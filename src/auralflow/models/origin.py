@@ -7,7 +7,7 @@ from pydantic import Field
 
 from auralflow.config import LicenceTerms, Settings
 
-__all__ = ["CONVERTER_VERSION", "Licence", "OriginCard", "OriginFile"]
+__all__ = ["CONVERTER_VERSION", "EnsembleCard", "Licence", "MemberOrigin", "OriginCard", "OriginFile"]
 
 CONVERTER_VERSION = 1
 """Raised when conversions change: what is in the cache of an older one is converted again."""
@@ -78,3 +78,22 @@ class OriginCard(Settings):
             sha256: Their SHA-256.
         """
         return self.model_copy(update={"targets": tuple(targets), "size": size, "sha256": sha256})
+
+
+class MemberOrigin(Settings):
+    """A model that an ensemble was made of."""
+
+    name: str = Field(min_length=1, description="Its name, or that of its folder.")
+    net: str = Field(min_length=1, description="Its architecture.")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of its file of weights.")
+    licence: Licence = Field(Licence(), description="Licence of its weights, as far as its card says.")
+    credit: str = Field("", description="Whom to name.")
+
+
+class EnsembleCard(Settings):
+    """What an ensemble was made of: the content of its ``card.json``."""
+
+    format_version: Literal[1] = Field(1, description="Version of this file's format.")
+    kind: Literal["ensemble"] = Field("ensemble", description="That it was made of other models.")
+    targets: tuple[str, ...] = Field(min_length=1, description="What it estimates.")
+    members: tuple[MemberOrigin, ...] = Field(description="The models.")

@@ -21,12 +21,12 @@ class ModelParts(NamedTuple):
 
     Attributes:
         config: Content of ``model.json``.
-        weights: A safetensors file, which is copied.
+        weights: A safetensors file, which is copied; None where the weights lie with other models.
         card: Content of ``card.json``.
     """
 
     config: ModelConfig
-    weights: Path
+    weights: Path | None
     card: Mapping[str, Any]
 
 
@@ -72,8 +72,9 @@ def write_model(folder: Path, parts: ModelParts, *, force: bool = False) -> Path
     """
     previous = set_aside(folder, OWN) if check_free(folder, parts.card, force=force) else None
     write_json(folder / CARD_FILE, parts.card)
-    with atomic_path(folder / WEIGHTS_FILE) as part:
-        shutil.copyfile(parts.weights, part)
+    if parts.weights:
+        with atomic_path(folder / WEIGHTS_FILE) as part:
+            shutil.copyfile(parts.weights, part)
     write_json(folder / MODEL_FILE, parts.config.model_dump(mode="json"))
     return previous
 

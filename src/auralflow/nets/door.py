@@ -20,7 +20,16 @@ from auralflow.config import ModelConfig
 from auralflow.errors import ModelError, NotFoundError, UsageError
 from auralflow.transforms import Chunking, Transform, overlap_add, wiener_filter
 
-__all__ = ["Chunking", "Estimate", "Graph", "SeparationModel", "Traits", "Transform", "WarmStart"]
+__all__ = [
+    "Chunking",
+    "Ensemble",
+    "Estimate",
+    "Graph",
+    "SeparationModel",
+    "Traits",
+    "Transform",
+    "WarmStart",
+]
 
 
 class Estimate:
@@ -151,6 +160,26 @@ class Graph:
     use: Callable[[Tensor, Callable[..., tuple[Tensor, ...]]], Estimate]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ensemble:
+    """Models that separate the same song, each as it is run alone, and how their estimates become one.
+
+    Attributes:
+        members: The models, which may differ in all that models differ in.
+        weights: What each counts for each target of the ensemble, ``[M, S]`` for ``M`` members; 0 where it is
+            left out.
+        method: How estimates become one, by name.
+        spectral: Whether that is done on complex spectrograms, and not on samples.
+        combine: Makes one estimate ``[...]`` of several ``[M, ...]``, their weights ``[M]`` and the method.
+    """
+
+    members: tuple["SeparationModel", ...]
+    weights: Tensor
+    method: str
+    spectral: bool
+    combine: Callable[[Tensor, Tensor, str], Tensor]
+
+
 class WarmStart(NamedTuple):
     """What a model took over from another.
 
@@ -189,6 +218,11 @@ class SeparationModel(nn.Module):
     def device(self) -> torch.device:
         """Device of the weights."""
         return next(chain(self.parameters(), self.buffers())).device
+
+    @property
+    def ensemble(self) -> Ensemble | None:
+        """The models that this one is made of; None for a model by itself."""
+        return None
 
     @property
     def is_divisible(self) -> bool:

@@ -38,6 +38,7 @@ FAMILIES: Mapping[str, str] = {
     "roformer": "auralflow.nets.roformer:FAMILY",
     "mdx23c": "auralflow.nets.mdx23c:FAMILY",
     "mdxnet": "auralflow.nets.mdxnet:FAMILY",
+    "bag": "auralflow.nets.bag:FAMILY",
 }
 """By name, where the `Family` is: ``module:object``."""
 
@@ -51,12 +52,14 @@ class Net:
         settings: The class of its settings.
         summary: What it is, in a few words.
         presets: Settings that differ from the defaults of the class.
+        composed: Whether it is made of other models, and so by ``auralflow ensemble``.
     """
 
     name: str
     settings: type[ModelConfig]
     summary: str = ""
     presets: Mapping[str, Any] = field(default_factory=dict)
+    composed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +147,7 @@ def find_family(name: str, *, trust_code: bool | str = False) -> Family:
 
 
 def all_nets() -> Iterator[tuple[Family, Net]]:
-    """Every net of every family, in the order of the table.
+    """Every net of every family that settings alone can make, in the order of the table.
 
     Example:
         >>> [net.name for family, net in all_nets() if family.name == "unet"]
@@ -152,8 +155,7 @@ def all_nets() -> Iterator[tuple[Family, Net]]:
     """
     for name in FAMILIES:
         family = find_family(name)
-        for net in family.nets:
-            yield family, net
+        yield from ((family, net) for net in family.nets if not net.composed)
 
 
 def find_net(name: str) -> tuple[Family, Net]:

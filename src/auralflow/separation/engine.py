@@ -14,7 +14,7 @@ from auralflow.nets.door import Estimate, SeparationModel
 from auralflow.separation.backends import onnx_backend, torch_backend
 from auralflow.transforms import griffin_lim
 
-__all__ = ["ChunkEngine"]
+__all__ = ["ChunkEngine", "chosen_targets", "shared_out"]
 
 GRIFFIN_LIM_ITERATIONS = 16
 _BATCH_SIZES = {"cpu": 2, "cuda": 16}
@@ -41,7 +41,7 @@ class ChunkEngine:
 
     def __init__(self, model: SeparationModel, settings: EngineConfig, device: torch.device) -> None:
         self.settings = settings
-        chosen = _chosen_targets(model, settings)
+        chosen = chosen_targets(model, settings)
         self.wiener = model.wiener_iterations if settings.wiener is None else settings.wiener
         # What is filtered or shared out depends on all targets.
         needs_all = self.wiener > 0 or settings.consistent
@@ -85,17 +85,33 @@ class ChunkEngine:
             self.model.wiener_filtered(estimate, self.wiener) if self.wiener else estimate.spectrogram
         )
         if self.settings.consistent:
-            # Each target gets of what is left over the share that it has of the whole, bin by bin.
             parts = estimate.mask if estimate.mask is not None else estimate.magnitudes
-            share = parts / parts.sum(dim=1, keepdim=True).clamp_min(1e-8)
-            spectrogram = spectrogram + share * (estimate.mixture - spectrogram.sum(dim=1)).unsqueeze(1)
+            spectrogram = shared_out(spectrogram, estimate.mixture, parts)
         return self._chosen(spectrogram)
 
     def _chosen(self, targets: Tensor) -> Tensor:
         return targets if self.rows == list(range(targets.shape[1])) else targets[:, self.rows]
 
 
-def _chosen_targets(model: SeparationModel, settings: EngineConfig) -> tuple[str, ...]:
+def shared_out(spectrogram: Tensor, mixture: Tensor, parts: Tensor) -> Tensor:
+    """Targets that sum to the mixture: each gets of what is left over the share that it has of the whole.
+
+    Args:
+        spectrogram: Complex spectrograms of the targets ``[B, S, C, F, T]``.
+        mixture: That of the mixture ``[B, C, F, T]``.
+        parts: What the shares are taken from, bin by bin: masks or magnitudes ``[B, S, C, F, T]``.
+    """
+    share = parts / parts.sum(dim=1, keepdim=True).clamp_min(1e-8)
+    return spectrogram + share * (mixture - spectrogram.sum(dim=1)).unsqueeze(1)
+
+
+def chosen_targets(model: SeparationModel, settings: EngineConfig) -> tuple[str, ...]:
+    """The targets that are asked for.
+
+    Raises:
+        NotFoundError: If the model has no such target.
+        UsageError: If there is nothing that could sum to the original.
+    """
     chosen = settings.targets or model.targets
     for target in chosen:
         if target not in model.targets:

@@ -1,7 +1,7 @@
 """Iterators that work ahead in a thread, and streams read in step."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from auralflow.audio import Audio
 
-__all__ = ["average", "prefetch", "take"]
+__all__ = ["abreast", "average", "prefetch", "take"]
 
 Item = TypeVar("Item")
 _END: Any = object()
@@ -78,14 +78,19 @@ def take(waiting: deque[Audio], count: int) -> Audio:
     return np.concatenate(taken, axis=-1) if taken else np.zeros((0, 0), dtype=np.float32)
 
 
-def average(streams: list[Iterator[Audio]]) -> Iterator[Audio]:
-    """Average streams of blocks that are equally long in all, but cut in different places.
+def abreast(streams: Sequence[Iterator[Audio]]) -> Iterator[list[Audio]]:
+    """Read streams in step that are equally long in all, but cut in different places.
 
     Args:
         streams: Streams of blocks ``[..., n]``.
 
     Yields:
-        Blocks of the mean; as little as possible of any stream is held.
+        The next piece of each, equally long; as little as possible of any stream is held.
+
+    Example:
+        >>> first, second = [np.zeros((1, 2)), np.ones((1, 3))], [np.ones((1, 5))]
+        >>> [parts[1].shape[-1] for parts in abreast([iter(first), iter(second)])]
+        [2, 3]
     """
     held: list[deque[Audio]] = [deque() for _ in streams]
     lengths = [0] * len(streams)
@@ -102,8 +107,13 @@ def average(streams: list[Iterator[Audio]]) -> Iterator[Audio]:
                 lengths[index] += block.shape[-1]
         ready = min(lengths)
         if ready:
-            parts = [take(queue, ready) for queue in held]
             lengths = [length - ready for length in lengths]
-            yield np.mean(parts, axis=0, dtype=np.float32)
+            yield [take(queue, ready) for queue in held]
         elif index is None:
             return
+
+
+def average(streams: Sequence[Iterator[Audio]]) -> Iterator[Audio]:
+    """Average streams of blocks ``[..., n]`` that are equally long in all, but cut in different places."""
+    for parts in abreast(streams):
+        yield np.mean(parts, axis=0, dtype=np.float32)

@@ -96,13 +96,11 @@ def calibrate(separator: Separator, channels: int = 2, seconds: float = 0.0) -> 
         channels: Channels of the noise.
         seconds: How long to measure at least; one round is made in any case.
     """
-    engine = separator.engine
-    samples = engine.chunking.length + engine.batch_size * engine.chunking.step
     rate = separator.model.config.sample_rate
+    samples = round(separator.latency * rate)
     noise = np.random.default_rng(0).standard_normal((channels, samples), dtype=np.float32) / 10
-    separator.separate(
-        noise[:, : engine.chunking.length], rate
-    )  # the first time takes longer than all others
+    # The first time takes longer than all others.
+    separator.separate(noise[:, : round(separator.model.config.sample_length * rate)], rate)
     rounds, started = 0, time.perf_counter()
     while not rounds or time.perf_counter() - started < seconds:
         separator.separate(noise, rate)

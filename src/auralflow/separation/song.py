@@ -191,8 +191,8 @@ class _Job:
 
         done = 0
         rate, channels = self.info.sample_rate, self.info.channels
-        level = self.separator.measure(decoded(), rate, channels)
-        blocks = self.separator.stream(prefetch(decoded()), rate, channels, level)
+        levels = self.separator.measure(decoded(), rate, channels)
+        blocks = self.separator.stream(prefetch(decoded()), rate, channels, levels)
         for block in prefetch(blocks):
             if should_stop():
                 raise CancelledError(f"the separation of '{self.info.path}' was stopped before its end")

@@ -5,15 +5,16 @@ Shape letters: ``K`` channel, ``n`` sample.
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import tee, zip_longest
 
 import numpy as np
 
-from auralflow.audio import Audio
+from auralflow.audio import Audio, resample_stream
 from auralflow.separation.pipeline import take
 
-__all__ = ["HeardSoFar", "Level", "measure"]
+__all__ = ["HeardSoFar", "Level", "Levels", "measure"]
 
 LEAST_DEVIATION = 1e-8
 """Added to the standard deviation, as Demucs does, so that silence can be divided by it."""
@@ -30,6 +31,10 @@ class Level:
 
     mean: float = 0.0
     deviation: float = 1.0
+
+
+Levels = Mapping[int, Level]
+"""The level of a whole song at some sample rates; empty where nobody wants to know it."""
 
 
 class _Sums:
@@ -58,22 +63,31 @@ class _Sums:
         return Level(self.mean, deviation + LEAST_DEVIATION)
 
 
-def measure(blocks: Iterable[Audio]) -> Level:
-    """Level of a whole song.
+def measure(blocks: Iterable[Audio], sample_rate: int, channels: int, rates: Iterable[int]) -> Levels:
+    """Level of a whole song at the sample rates of nets.
 
     Args:
-        blocks: The song as pieces ``[K, n]``, at the net's sample rate.
+        blocks: The song as pieces ``[K, n]``.
+        sample_rate: Its own, in hertz.
+        channels: Number of channels ``K``.
+        rates: Those of the nets.
 
     Example:
         >>> song = np.array([[1.0, 2.0, 3.0], [3.0, 4.0, 5.0]], dtype=np.float32)
-        >>> level = measure([song[:, :2], song[:, 2:]])
+        >>> level = measure([song[:, :2], song[:, 2:]], 8000, 2, [8000])[8000]
         >>> round(level.mean, 6), round(level.deviation, 6)
         (3.0, 1.0)
     """
-    sums = _Sums()
-    for block in blocks:
-        sums.add(block.mean(axis=0))
-    return sums.level
+    sums = {rate: _Sums() for rate in rates}
+    streams = [
+        resample_stream(same, sample_rate, rate, channels)
+        for same, rate in zip(tee(blocks, len(sums)), sums, strict=True)
+    ]
+    for parts in zip_longest(*streams):
+        for each, part in zip(sums.values(), parts, strict=True):
+            if part is not None:
+                each.add(part.mean(axis=0))
+    return {rate: each.level for rate, each in sums.items()}
 
 
 class HeardSoFar:

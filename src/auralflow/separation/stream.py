@@ -6,7 +6,6 @@ Shape letters: ``S`` source, ``K`` channel of the audio, ``N`` sample.
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from itertools import tee
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Unpack, overload
 
@@ -20,13 +19,12 @@ from auralflow.errors import CancelledError
 from auralflow.machine import check_device
 from auralflow.models.loading import DEFAULT_MODEL, load
 from auralflow.nets.door import SeparationModel
-from auralflow.separation.channels import ChannelLayout
-from auralflow.separation.engine import ChunkEngine
-from auralflow.separation.pipeline import average, take
+from auralflow.separation.blending import Blend
+from auralflow.separation.member import Member
+from auralflow.separation.pipeline import take
 from auralflow.separation.sources import Source, open_source
-from auralflow.separation.statistics import HeardSoFar, Level, measure
+from auralflow.separation.statistics import Levels, measure
 from auralflow.separation.two_stems import pair_of
-from auralflow.transforms import overlap_add
 
 __all__ = ["SeparatedBlock", "Separator"]
 
@@ -84,25 +82,40 @@ class Separator:
         self.model = model.eval()
         #: Share of a chunk that the next one covers again.
         self.overlap = model.config.overlap if settings.overlap is None else settings.overlap
-        wiener = model.wiener_iterations if settings.wiener is None else settings.wiener
-        # Resolved, so that what is asked for by default and by number is one thing to the journal.
-        self.settings = settings.model_copy(update={"overlap": self.overlap, "wiener": wiener})
         self._warned = False
+        device = check_device(settings.device)
+        ensemble = model.ensemble
         self._pair = pair_of(settings.two_stems, model.targets) if settings.two_stems else None
         computed = {"targets": (self._pair.estimated,)} if self._pair else {}
-        self.engine = ChunkEngine(
-            model, self.settings.model_copy(update=computed), check_device(self.settings.device)
-        )
-        logger.info(
-            "%s for %s on %s with %d threads, chunks of %.2f s by %d, backend %s",
-            model.config.net,
-            ", ".join(self.targets),
-            self.engine.model.device,
-            torch.get_num_threads(),
-            self.engine.chunking.length / model.config.sample_rate,
-            self.engine.batch_size,
-            self.settings.backend,
-        )
+        self.run: Member | Blend
+        if ensemble:
+            self.settings = settings
+            self.run = Blend(model, ensemble, settings.model_copy(update=computed), device)
+        else:
+            wiener = model.wiener_iterations if settings.wiener is None else settings.wiener
+            # Resolved, so that what is asked for by default and by number is one thing to the journal.
+            self.settings = settings.model_copy(update={"overlap": self.overlap, "wiener": wiener})
+            own = self.settings.model_copy(update=computed)
+            self.run = Member(model, own, device, model.config.sample_rate)
+        self.members = self.run.members
+        for member in self.members:
+            logger.info(
+                "%s for %s on %s with %d threads, chunks of %.2f s by %d, backend %s",
+                member.config.net,
+                ", ".join(member.targets),
+                device,
+                torch.get_num_threads(),
+                member.engine.chunking.length / member.config.sample_rate,
+                member.engine.batch_size,
+                self.settings.backend,
+            )
+            if member.config.sample_rate != model.config.sample_rate:
+                logger.warning(
+                    "%s works at %d Hz: the song is resampled for it from %d Hz, and its estimates back",
+                    member.config.net,
+                    member.config.sample_rate,
+                    model.config.sample_rate,
+                )
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -114,14 +127,12 @@ class Separator:
         """Whether the targets sum to the original."""
         if self._pair:
             return True
-        return self.settings.consistent and self.targets == self.engine.targets
+        return self.settings.consistent and self.targets == self.run.targets
 
     @property
     def latency(self) -> float:
         """Seconds that must have been read at most before a sample is finished, at the model's own rate."""
-        chunking = self.engine.chunking
-        samples = chunking.length + self.engine.batch_size * chunking.step + chunking.reach
-        return samples / self.model.config.sample_rate
+        return self.run.latency
 
     @overload
     def separate(
@@ -168,10 +179,10 @@ class Separator:
             CancelledError: If ``should_stop`` said so.
         """
         with open_source(source, sample_rate or self.model.config.sample_rate) as opened:
-            level = self.measure(opened.blocks(), opened.sample_rate, opened.channels)
+            levels = self.measure(opened.blocks(), opened.sample_rate, opened.channels)
             parts = [np.zeros((len(self.targets), opened.channels, 0), dtype=np.float32)]
             done = 0
-            for block in self.stream(opened.blocks(), opened.sample_rate, opened.channels, level):
+            for block in self.stream(opened.blocks(), opened.sample_rate, opened.channels, levels):
                 if should_stop():
                     raise CancelledError("the separation was stopped before its end")
                 parts.append(block.targets)
@@ -223,21 +234,22 @@ class Separator:
         stems = self.separate(source, sample_rate, on_progress=on_progress, should_stop=should_stop)
         return dict(zip(self.targets, stems, strict=True))
 
-    def measure(self, blocks: Iterable[Audio], sample_rate: int, channels: int) -> Level | None:
-        """What `stream` wants to know of a whole song beforehand; None, and nothing is read, for most nets.
+    def measure(self, blocks: Iterable[Audio], sample_rate: int, channels: int) -> Levels:
+        """Measure what `stream` wants to know of a whole song; for most nets nothing, and nothing is read.
 
         Args:
             blocks: The song as consecutive pieces ``[K, n]`` of any length, which are used up.
             sample_rate: In hertz.
             channels: Number of channels ``K``.
         """
-        if not self.model.traits.standardized:
-            return None
+        rates = {member.config.sample_rate for member in self.members if member.standardized}
+        if not rates:
+            return {}
         same = (block.astype(np.float32, copy=False) for block in blocks)
-        return measure(resample_stream(same, sample_rate, self.model.config.sample_rate, channels))
+        return measure(same, sample_rate, channels, sorted(rates))
 
     def stream(
-        self, blocks: Iterable[Audio], sample_rate: int, channels: int, level: Level | None = None
+        self, blocks: Iterable[Audio], sample_rate: int, channels: int, levels: Levels | None = None
     ) -> Iterator[SeparatedBlock]:
         """Separate a signal block by block.
 
@@ -248,7 +260,7 @@ class Separator:
             blocks: The signal as consecutive pieces ``[K, n]`` of any length.
             sample_rate: In hertz.
             channels: Number of channels ``K``.
-            level: What `measure` said of the whole song. A net that needs it, and does not get it, uses the
+            levels: What `measure` said of the whole song. A net that needs it, and does not get it, uses the
                 level of what has been read so far, which is said once in a warning.
 
         Yields:
@@ -263,14 +275,16 @@ class Separator:
 
         rate = self.model.config.sample_rate
         inside = resample_stream(remember(), sample_rate, rate, channels)
-        num_rows = len(self.engine.targets) * channels
-        if level is None and self.model.traits.standardized and not self._warned:
+        num_rows = len(self.run.targets) * channels
+        unknown = [member for member in self.members if member.standardized]
+        if levels is None and unknown and not self._warned:
             self._warned = True
             logger.warning(
                 "%s wants to know a whole song's level beforehand; of a stream it gets that of what was read",
-                self.model.config.net,
+                unknown[0].config.net,
             )
-        for flat in resample_stream(self._shifted(inside, channels, level), rate, sample_rate, num_rows):
+        separated = self.run.stream(inside, channels, levels or {})
+        for flat in resample_stream(separated, rate, sample_rate, num_rows):
             original = take(waiting, flat.shape[-1])
             if original.shape[-1]:
                 targets = flat[:, : original.shape[-1]].reshape(-1, *original.shape)
@@ -278,57 +292,8 @@ class Separator:
         # Rounding of lengths in the resampler can leave a sample or two without an estimate.
         rest = take(waiting, sum(block.shape[-1] for block in waiting))
         if rest.shape[-1]:
-            silence = np.zeros((len(self.engine.targets), *rest.shape), dtype=np.float32)
+            silence = np.zeros((len(self.run.targets), *rest.shape), dtype=np.float32)
             yield self._finished(rest, silence)
-
-    def _shifted(self, blocks: Iterable[Audio], channels: int, level: Level | None) -> Iterator[Audio]:
-        """Blocks ``[K, n]`` to targets ``[S * K, n]``, averaged over passes with shifted chunks."""
-        count = self.settings.shifts
-        if count == 1:
-            yield from self._levelled(blocks, channels, level)
-            return
-        passes = []
-        for index, copy in enumerate(tee(blocks, count)):
-            shift = index * self.engine.chunking.step // count
-            ahead = np.zeros((channels, shift), dtype=np.float32)
-            passes.append(_without_start(self._levelled(_joined(ahead, copy), channels, level), shift))
-        yield from average(passes)
-
-    def _levelled(self, blocks: Iterable[Audio], channels: int, level: Level | None) -> Iterator[Audio]:
-        """Blocks ``[K, n]`` to targets ``[S * K, n]``, at the model's rate and the song's own level."""
-        if not self.model.traits.standardized:
-            yield from self._overlapped(blocks, channels, self.engine)
-        elif level:
-            standard = ((block - level.mean) / level.deviation for block in blocks)
-            for part in self._overlapped(standard, channels, self.engine):
-                yield part * level.deviation + level.mean
-        else:
-            heard, chunking = HeardSoFar(), self.engine.chunking
-            position = chunking.length - chunking.step
-
-            def separate(chunks: Tensor) -> Tensor:
-                nonlocal position
-                position += chunking.step * len(chunks) // ChannelLayout(channels, own).num_groups
-                now = heard.level(position)
-                return self.engine((chunks - now.mean) / now.deviation) * now.deviation + now.mean
-
-            own = self.model.config.num_channels
-            yield from self._overlapped(heard.listen(blocks), channels, separate)
-
-    def _overlapped(
-        self, blocks: Iterable[Audio], channels: int, process: Callable[[Tensor], Tensor]
-    ) -> Iterator[Audio]:
-        """Blocks ``[K, n]`` to targets ``[S * K, n]`` by a function of chunks."""
-        layout = ChannelLayout(channels, self.model.config.num_channels)
-        separated = overlap_add(
-            (torch.from_numpy(layout.spread(block)) for block in blocks),
-            lambda chunks: layout.separate(process, chunks),
-            self.engine.chunking,
-            # More groups are more rows of the net's batch.
-            batch_size=max(1, self.engine.batch_size // layout.num_groups),
-        )
-        for part in separated:
-            yield layout.gather(part).reshape(-1, part.shape[-1]).cpu().numpy()
 
     def _finished(self, original: Audio, targets: Audio) -> SeparatedBlock:
         if self.settings.consistent:
@@ -336,27 +301,10 @@ class Separator:
             left = original - targets.sum(axis=0, dtype=np.float64)
             targets = (targets + left / len(targets)).astype(np.float32)
         if self._pair:
-            estimate = targets[self.engine.targets.index(self._pair.estimated)]
+            estimate = targets[self.run.targets.index(self._pair.estimated)]
             rest = (original.astype(np.float64) - estimate).astype(np.float32)
             pair = (estimate, rest) if self._pair.estimated_first else (rest, estimate)
             return SeparatedBlock(original, np.stack(pair))
-        if self.targets != self.engine.targets:
-            targets = targets[[self.engine.targets.index(target) for target in self.targets]]
+        if self.targets != self.run.targets:
+            targets = targets[[self.run.targets.index(target) for target in self.targets]]
         return SeparatedBlock(original, targets)
-
-
-def _joined(first: Audio, rest: Iterable[Audio]) -> Iterator[Audio]:
-    # Nothing is put before nothing: an empty signal stays empty.
-    iterator = iter(rest)
-    for block in iterator:
-        yield np.concatenate((first, block), axis=-1)
-        break
-    yield from iterator
-
-
-def _without_start(blocks: Iterable[Audio], count: int) -> Iterator[Audio]:
-    for block in blocks:
-        kept = block[..., count:]
-        count -= min(count, block.shape[-1])
-        if kept.shape[-1]:
-            yield kept

@@ -1,0 +1,94 @@
+"""What each model of an ensemble counts for each target, as it is typed. Loads no torch."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from auralflow.errors import UsageError
+
+__all__ = ["WeightRows", "WeightTable", "parse_weights"]
+
+WeightTable = Mapping[str, Sequence[float]]
+"""What each member counts, by target, in the order of the members; ``""`` stands for all other targets."""
+
+
+def parse_weights(words: Sequence[str]) -> dict[str, list[float]]:
+    """Read weights as they are typed: ``2,1,1`` for all targets, ``vocals=2,1,1`` for one.
+
+    Raises:
+        UsageError: If something is no number, or a target comes twice.
+
+    Example:
+        >>> parse_weights(["1,1", "vocals=3,1"])
+        {'': [1.0, 1.0], 'vocals': [3.0, 1.0]}
+    """
+    table: dict[str, list[float]] = {}
+    for word in words:
+        target, equals, numbers = word.rpartition("=")
+        target = target.strip()
+        try:
+            weights = [float(number) for number in numbers.split(",")]
+        except ValueError:
+            weights = []
+        if not weights or (equals and not target):
+            raise UsageError(
+                f"--weights is {word!r}", expected="a number for each model, as in 2,1,1 or vocals=2,1,1"
+            )
+        if target in table:
+            raise UsageError(f"--weights is given twice for {target or 'all targets'}")
+        table[target] = weights
+    return table
+
+
+@dataclass(frozen=True)
+class WeightRows:
+    """What each model counts for each target, checked.
+
+    Args:
+        models: Name and targets of each model.
+        chosen: The targets of the ensemble.
+        table: What was asked for.
+
+    Raises:
+        UsageError: If that does not fit the models.
+    """
+
+    models: Sequence[tuple[str, Sequence[str]]]
+    chosen: Sequence[str]
+    table: WeightTable
+
+    def __post_init__(self) -> None:
+        names = ", ".join(name for name, _ in self.models)
+        for target, row in self.table.items():
+            place = f" for {target}" if target else ""
+            if target and target not in self.chosen:
+                raise UsageError(f"there are weights for {target!r}", expected=", ".join(self.chosen))
+            if len(row) != len(self.models):
+                raise UsageError(
+                    f"the weights{place} do not fit the models",
+                    found=f"{len(row)} weights",
+                    expected=f"{len(self.models)}: {names}",
+                )
+            for (name, targets), weight in zip(self.models, row, strict=True):
+                if not 0 <= weight < math.inf:
+                    raise UsageError(
+                        f"the weights{place} cannot be used", found=f"{weight:g}", expected="0 or more"
+                    )
+                if target and weight and target not in targets:
+                    raise UsageError(f"{name} has no {target}", found=f"the weight {weight:g}", expected="0")
+
+    def of(self, target: str) -> list[float]:
+        """What each model counts for a target; 0 for those that lack it."""
+        row = self.table.get(target) or self.table.get("") or [1.0] * len(self.models)
+        own = [
+            float(weight) if target in targets else 0.0
+            for (name, targets), weight in zip(self.models, row, strict=True)
+        ]
+        if not sum(own):
+            raise UsageError(
+                f"nothing is left of {target}",
+                found="weights that sum to 0 over the models that estimate it",
+                expected="one above 0",
+                advice="Leave it out with --targets, or give it a weight.",
+            )
+        return own
