@@ -53,7 +53,7 @@ def test_the_stem_that_was_asked_for_is_estimated_or_what_is_left_of_its_counter
     separator = Separator(of_targets(*known), two_stems=wanted)
     assert separator.targets == names
     stems = dict(zip(names, separator.separate(audio, RATE), strict=True))
-    (computed,) = separator.engine.targets
+    (computed,) = separator.run.targets
     whole = Separator(of_targets(*known), targets=computed).separate(audio, RATE)[0]
     np.testing.assert_array_equal(stems.pop(computed), whole)
     (rest,) = stems.values()
