@@ -62,6 +62,7 @@ def _restore(trainer: "Trainer", content: dict[str, Any]) -> None:
     trainer.state = unpack_state(content["state"])
     trainer.model.load_state_dict(content["model"])
     trainer.optimizer.load_state_dict(content["optimizer"])
+    _lay_out(trainer)
     trainer.scheduler.load_state_dict(content["scheduler"])
     trainer.plateau.load_state_dict(content["plateau"])
     if trainer.average and content["average"]:
@@ -77,6 +78,14 @@ def _restore(trainer: "Trainer", content: dict[str, Any]) -> None:
         torch.manual_seed(trainer.settings.seed + trainer.accelerator.process_index + trainer.state.step)
 
 
+def _lay_out(trainer: "Trainer") -> None:
+    """Lay each moment of the optimizer out as its weight, as its kernels expect."""
+    for parameter, moments in trainer.optimizer.state.items():
+        for name, moment in moments.items():
+            if moment.shape == parameter.shape and moment.stride() != parameter.stride():
+                moments[name] = torch.empty_like(parameter, dtype=moment.dtype).copy_(moment)
+
+
 def unpack_state(values: dict[str, Any]) -> TrainingState:
     """Make a training state of plain values.
 
@@ -85,4 +94,5 @@ def unpack_state(values: dict[str, Any]) -> TrainingState:
         3
     """
     history = [EpochRecord(**record) for record in values["history"]]
-    return TrainingState(**{**values, "history": history})
+    # Earlier versions knew no bound of the leak; then it is never exceeded.
+    return TrainingState(**{"best_excess": 0.0, **values, "history": history})

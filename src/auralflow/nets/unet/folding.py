@@ -3,11 +3,12 @@
 import copy
 from typing import TYPE_CHECKING
 
+import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from auralflow.nets.unet.blocks import ConvBlock
-from auralflow.nets.unet.folded import ConvUnit
+from auralflow.nets.unet.folded_blocks import ConvUnit
 
 if TYPE_CHECKING:
     from auralflow.nets.unet.model import SpectrogramMaskModel
@@ -42,6 +43,8 @@ def fold_batch_norm(model: "SpectrogramMaskModel") -> "SpectrogramMaskModel":
     for block in folded.modules():
         if isinstance(block, ConvBlock | ConvUnit):
             _fold(block)
+    # As the maps of features lie there.
+    folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return folded.requires_grad_(False)
 
 

@@ -1,0 +1,164 @@
+"""The parts that the second make of the nets is built from.
+
+Shape letters: ``B`` batch, ``F`` frequency bin, ``T`` frame, ``H`` hidden channel.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+__all__ = ["ConvUnit", "DenseOverAll", "DenseOverFrequency", "FoldedBlock", "FoldedUp"]
+
+NARROWING = 4
+"""By what the dense layers over frequency are narrower in their middle."""
+
+
+class ConvUnit(nn.Sequential):
+    """A 3x3 convolution, batch normalisation and ReLU, or SELU alone.
+
+    Args:
+        num_inputs: Channels that come in.
+        num_outputs: Channels that go out.
+        self_normalizing: SELU without batch normalisation.
+
+    Shape:
+        - Input: ``[B, num_inputs, F, T]``
+        - Output: ``[B, num_outputs, F, T]``
+    """
+
+    def __init__(self, num_inputs: int, num_outputs: int, *, self_normalizing: bool) -> None:
+        # The bias of a convolution is lost in the batch normalisation behind it.
+        convolution = nn.Conv2d(num_inputs, num_outputs, 3, padding=1, bias=self_normalizing)
+        super().__init__(convolution, *_finish(num_outputs, self_normalizing=self_normalizing))
+
+
+def _finish(num_channels: int, *, self_normalizing: bool) -> list[nn.Module]:
+    return [nn.SELU()] if self_normalizing else [nn.BatchNorm2d(num_channels), nn.ReLU(inplace=True)]
+
+
+def _added(fresh: Tensor, other: Tensor) -> Tensor:
+    """The sum; in the place of the first, which nothing else holds, where no gradient needs it any more."""
+    return fresh + other if torch.is_grad_enabled() else fresh.add_(other)
+
+
+class DenseOverFrequency(nn.Module):
+    """Two dense layers over frequency, the same for every frame and channel, added to what comes in.
+
+    Every bin sees all others at once, where a 3x3 convolution sees its neighbours.
+    Source: W. Choi et al., "Investigating U-Nets with Various Intermediate Blocks for Spectrogram-based
+    Singing Voice Separation", ISMIR 2020 (time-distributed fully connected layers).
+
+    Args:
+        num_channels: Channels ``H``.
+        num_bins: Bins ``F``.
+        self_normalizing: SELU without batch normalisation.
+
+    Shape:
+        - Input and output: ``[B, H, F, T]``
+    """
+
+    def __init__(self, num_channels: int, num_bins: int, *, self_normalizing: bool) -> None:
+        super().__init__()
+        middle = max(1, num_bins // NARROWING)
+        self.narrow = nn.Linear(num_bins, middle, bias=self_normalizing)
+        self.finish_narrow = nn.Sequential(*_finish(num_channels, self_normalizing=self_normalizing))
+        self.widen = nn.Linear(middle, num_bins, bias=self_normalizing)
+        self.finish_wide = nn.Sequential(*_finish(num_channels, self_normalizing=self_normalizing))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Add what the layers make of ``features``."""
+        middle = self.finish_narrow(_over_frequency(self.narrow, features))
+        return _added(self.finish_wide(_over_frequency(self.widen, middle)), features)
+
+
+def _over_frequency(layer: nn.Linear, features: Tensor) -> Tensor:
+    if features.is_contiguous(memory_format=torch.channels_last):
+        # Frames and channels together are one long axis: nothing is copied.
+        num_channels, num_frames = features.shape[1], features.shape[3]
+        product = torch.matmul(layer.weight, features.permute(0, 2, 3, 1).flatten(2))
+        if layer.bias is not None:
+            product = product + layer.bias.unsqueeze(-1)
+        return product.reshape(*product.shape[:2], num_frames, num_channels).permute(0, 3, 1, 2)
+    product = torch.matmul(layer.weight, features)
+    return product if layer.bias is None else product + layer.bias.unsqueeze(-1)
+
+
+class FoldedBlock(nn.Module):
+    """Two convolutions with dense layers over frequency between them, each added to what it gets.
+
+    Args:
+        num_inputs: Channels that come in.
+        num_outputs: Channels that go out.
+        num_bins: Bins ``F``; 0: no dense layers.
+        self_normalizing: As in `ConvUnit`.
+
+    Shape:
+        - Input: ``[B, num_inputs, F, T]``
+        - Output: ``[B, num_outputs, F, T]``
+    """
+
+    def __init__(self, num_inputs: int, num_outputs: int, num_bins: int, *, self_normalizing: bool) -> None:
+        super().__init__()
+        kind = {"self_normalizing": self_normalizing}
+        self.first = ConvUnit(num_inputs, num_outputs, **kind)
+        self.dense = DenseOverFrequency(num_outputs, num_bins, **kind) if num_bins else nn.Identity()
+        self.second = ConvUnit(num_outputs, num_outputs, **kind)
+        self.same_width = num_inputs == num_outputs
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Run the block."""
+        first = self.first(features)
+        if self.same_width:
+            first = _added(first, features)
+        middle = self.dense(first)
+        return _added(self.second(middle), middle)
+
+
+class FoldedUp(nn.Module):
+    """Twice the resolution by a transposed convolution, added to the skip connection, and a block.
+
+    Args:
+        num_inputs: Channels that come from below.
+        num_outputs: Channels of the skip connection and of the output.
+        num_bins: Bins ``F`` of the skip connection.
+        self_normalizing: As in `ConvUnit`.
+    """
+
+    def __init__(self, num_inputs: int, num_outputs: int, num_bins: int, *, self_normalizing: bool) -> None:
+        super().__init__()
+        self.up = nn.ConvTranspose2d(num_inputs, num_outputs, 2, stride=2)
+        self.block = FoldedBlock(num_outputs, num_outputs, num_bins, self_normalizing=self_normalizing)
+
+    def forward(self, features: Tensor, skip: Tensor) -> Tensor:
+        """Raise ``features`` to the size of ``skip`` and merge both."""
+        features = self.up(features)
+        # Pooling floors, so an odd size comes back one short.
+        missing = skip.shape[-1] - features.shape[-1], skip.shape[-2] - features.shape[-2]
+        if any(missing):
+            features = F.pad(features, (0, missing[0], 0, missing[1]))
+        return self.block(_added(features, skip))  # type: ignore[no-any-return]
+
+
+class DenseOverAll(nn.Module):
+    """Two dense layers over all channels and bins of a frame, added to what comes in.
+
+    Args:
+        num_features: Channels times bins.
+        hidden_size: Features between the layers.
+
+    Shape:
+        - Input and output: ``[B, H, F, T]``
+    """
+
+    def __init__(self, num_features: int, hidden_size: int, *, self_normalizing: bool) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(num_features, hidden_size),
+            nn.SELU() if self_normalizing else nn.ReLU(),
+            nn.Linear(hidden_size, num_features),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Add what the layers make of ``features``."""
+        frames = features.permute(0, 3, 1, 2)
+        return features + self.layers(frames.flatten(2)).reshape(frames.shape).permute(0, 2, 3, 1)  # type: ignore[no-any-return]
