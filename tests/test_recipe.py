@@ -163,8 +163,8 @@ def test_mixes_without_a_voice_become_partial_truths_but_for_artists_kept_aside(
         assert track.stems == {}
         facts = json.loads((tmp_path / "dataset/train" / track.name / "track.json").read_text())
         assert facts == {"silent": ["vocals"]}
-    kept = recipe_validation.kept_aside(source, instrumentals)
-    assert [path.name for path in kept] == ["Bob - Tune 2.wav"]
+    kept = [t for t in index_split(tmp_path / "dataset", "valid") if t.mixture]
+    assert [(track.name, set(track.silent)) for track in kept] == [("instrumental Bob - Tune 2", {"vocals"})]
 
 
 def test_data_with_mixes_without_a_voice_are_made_once(source, tmp_path, instrumentals, capsys):

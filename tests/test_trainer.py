@@ -32,6 +32,7 @@ from auralflow.trainer import run as run_module
 from auralflow.trainer.checkpoint import CHECKPOINT_FILE
 from auralflow.trainer.optimization import precision_of
 from auralflow.trainer.run import TRAINER_FILE, explain_no_effect
+from auralflow.trainer.snapshot import restore, snapshot, unpack_state
 from auralflow.trainer.validation import ScoreSum
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -234,6 +235,19 @@ def test_scores_are_means_over_chunks_whose_target_sounds():
     scores = ScoreSum(1, torch.device("cpu"))
     scores.add(torch.tensor(2.0), mixture, targets[:, :1], torch.zeros_like(targets[:, :1]))
     assert scores.means(0, ("vocals",)) == {"vocals": None}
+
+
+def test_what_is_estimated_for_a_silent_target_is_a_leak():
+    mixture, targets = tones(make_model().config)
+    silent = targets.clone()
+    silent[:, 0] = 0
+    scores = ScoreSum(2, torch.device("cpu"))
+    scores.add(torch.tensor(1.0), mixture, 0.5 * mixture.unsqueeze(1).expand_as(targets), silent)
+    assert scores.leaks(("vocals", "drums")) == {"vocals": pytest.approx(-6.02, abs=0.01), "drums": None}
+    # What is not known to be silent is no leak.
+    unknown = ScoreSum(2, torch.device("cpu"))
+    unknown.add(torch.tensor(1.0), mixture, targets, silent, torch.tensor([[False, True]] * 2))
+    assert unknown.leaks(("vocals", "drums")) == {"vocals": None, "drums": None}
 
 
 def test_validation_scores_leave_out_chunks_in_which_a_target_cannot_be_heard():
@@ -531,6 +545,50 @@ def test_the_best_can_follow_the_improvement_instead_of_the_loss(tmp_path):
         trainer._validate = validate
         history = trainer.fit([batch], [batch]).history
         assert [record.epoch for record in history if record.improved][-1] == kept
+
+
+@pytest.mark.parametrize(("bound", "best"), [(None, [1, 2, 6]), (-18.0, [1, 3, 4, 5]), (-60.0, [1, 3, 4])])
+def test_the_best_leak_no_more_than_the_bound_or_less_than_all_before(bound, best):
+    outcomes = iter([(5.0, -10.0), (6.0, -9.0), (4.0, -15.0), (3.0, -20.0), (3.5, -19.0), (9.0, -17.0)])
+    trainer = Trainer(make_model(), TrainConfig(max_epochs=6, select="si_sdr", max_leak=bound))
+    batch = tones(trainer.model.config)
+
+    def validate(_):
+        gain, leak = next(outcomes)
+        scores = ScoreSum(2, torch.device("cpu"))
+        scores.sums[0], scores.sums[1] = gain, 1
+        scores.sums[6, 0], scores.sums[7, 0] = 10 ** (leak / 10), 1
+        return scores
+
+    trainer._validate = validate
+    history = trainer.fit([batch], [batch]).history
+    assert [record.epoch for record in history if record.improved] == best
+    assert [record.leak["vocals"] for record in history][:2] == pytest.approx([-10, -9], abs=1e-3)
+
+
+def test_a_checkpoint_of_a_version_without_a_bound_goes_on_with_its_best():
+    values = dataclasses.asdict(Trainer(make_model(), TrainConfig()).state) | {"best": -7.0}
+    del values["best_excess"]
+    assert (unpack_state(values).best_excess, unpack_state(values).best) == (0.0, -7.0)
+
+
+def test_moments_in_another_layout_are_taken_up_in_that_of_their_weights():
+    """Fused kernels read weights and moments side by side as they lie in memory."""
+    weights = []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        trainer = Trainer(make_model(), TrainConfig(max_epochs=1, lr=1e-2))
+        batch = tones(trainer.model.config)
+        trainer.fit([batch], [batch])
+        content = snapshot(trainer)
+        for moments in content["optimizer"]["state"].values():
+            for name, moment in moments.items():
+                if moment.ndim == 4:
+                    moments[name] = moment.clone(memory_format=layout)
+        resumed = Trainer(make_model(seed=1), TrainConfig(max_epochs=2, lr=1e-2))
+        restore(resumed, content)
+        resumed.fit([batch], [batch])
+        weights.append(resumed.model.state_dict())
+    assert same_weights(*weights)
 
 
 def test_checkpoints_come_within_an_epoch_when_it_is_long(tmp_path):

@@ -133,6 +133,12 @@ def found_instrumentals(source: Path, recipe: DataRecipe) -> list[Instrumentals]
     return [used for used in recipe.instrumentals if (source / used.folder).is_dir()]
 
 
+def kept_aside(source: Path, mixes: Instrumentals) -> list[Path]:
+    """The mixes without a voice that are not trained on."""
+    used = set(credited_files(source, mixes.folder, without=mixes.held_out))
+    return [path for path in credited_files(source, mixes.folder) if path not in used]
+
+
 def synth_command(
     source: Path, work: Path, recipe: DataRecipe, part: GeneratedPart, number: int
 ) -> list[object]:
@@ -235,6 +241,12 @@ def assemble(source: Path, work: Path, dataset: Path, recipe: DataRecipe, parts:
         dataset / "train" / f"{mixes.folder} {file.stem}": file
         for mixes in found_instrumentals(source, recipe)
         for file in credited_files(source, mixes.folder, without=mixes.held_out)
+    }
+    # Of artists kept aside, to see how much of it is called vocals.
+    voiceless |= {
+        dataset / "valid" / f"{mixes.folder} {file.stem}": file
+        for mixes in found_instrumentals(source, recipe)
+        for file in kept_aside(source, mixes)
     }
     wanted |= {folder / f"{MIXTURE}{file.suffix.lower()}": file for folder, file in voiceless.items()}
     for folder in dataset.glob("*/*"):

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import soundfile
 import torch
-from recipe_credits import credited_files
-from recipe_data import DataRecipe, found_instrumentals
+from recipe_data import DataRecipe, found_instrumentals, kept_aside
 
 from auralflow.audio import Audio, is_audio, read_audio, resample
 from auralflow.datasets.tracks import find_tracks, index_split
@@ -40,7 +39,7 @@ def make_validation(source: Path, folder: Path, recipe: DataRecipe) -> None:
         folder: Where to write.
         recipe: What is kept aside.
     """
-    files = kept_aside(source, recipe)
+    files = [path for mixes in found_instrumentals(source, recipe) for path in kept_aside(source, mixes)]
     for part in ("no-voice", "over"):
         (folder / part / "valid").mkdir(parents=True, exist_ok=True)
     for path in files:
@@ -63,15 +62,6 @@ def make_validation(source: Path, folder: Path, recipe: DataRecipe) -> None:
         gain = 0.95 / max(1.0, float(np.abs(mixture).max()))
         for name, sound in (("vocals", voice), ("mixture", mixture)):
             soundfile.write(track / f"{name}.wav", gain * sound.T, RATE, subtype="PCM_24")
-
-
-def kept_aside(source: Path, recipe: DataRecipe) -> list[Path]:
-    """The mixes without a voice that are not trained on."""
-    files = []
-    for mixes in found_instrumentals(source, recipe):
-        used = set(credited_files(source, mixes.folder, without=mixes.held_out))
-        files += [path for path in credited_files(source, mixes.folder) if path not in used]
-    return files
 
 
 def score_validation(model: Path | str, folder: Path) -> dict[str, Any]:

@@ -82,6 +82,13 @@ class TrainConfig(LossConfig, AugmentConfig):
         default="loss",
         description="What patience and the best weights follow: validation loss or SI-SDR gain.",
     )
+    max_leak: float | None = Field(
+        default=None,
+        ge=-120,
+        le=0,
+        description="Largest energy of the vocals, in dB of the mixture, in validation chunks where they are "
+        "silent: weights above it are the best only as long as none came nearer to it.",
+    )
     checkpoint_minutes: float = Field(
         default=10,
         gt=0,

@@ -23,6 +23,8 @@ class EpochRecord:
         improved: Whether the validation was the best so far.
         mixture_si_sdr: SI-SDR of the mixture itself on the same chunks, in dB, by target: the floor that the
             improvement is counted from.
+        leak: What is estimated where a target is silent, in dB of the mixture, by target; None where it is
+            never silent.
     """
 
     epoch: int
@@ -34,6 +36,7 @@ class EpochRecord:
     seconds: float
     improved: bool
     mixture_si_sdr: dict[str, float | None] = field(default_factory=dict)
+    leak: dict[str, float | None] = field(default_factory=dict)
 
     @property
     def mean_improvement(self) -> float | None:
@@ -61,6 +64,7 @@ class TrainingState:
         step: Optimizer steps since the beginning.
         loss_sum: Sum of the losses of the epoch under way.
         best: Best validation so far: the lowest loss, or minus the highest SI-SDR improvement.
+        best_excess: By how many dB the leak of the vocals was above its bound there.
         plateaus: How often the learning rate dropped.
         skipped: Batches left out because their loss or gradient was not finite.
         history: A record of each finished epoch, with that of a trained start before them.
@@ -71,6 +75,7 @@ class TrainingState:
     step: int = 0
     loss_sum: float = 0.0
     best: float = float("inf")
+    best_excess: float = float("inf")
     plateaus: int = 0
     skipped: int = 0
     history: list[EpochRecord] = field(default_factory=list)

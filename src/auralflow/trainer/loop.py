@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import LinearLR, LRScheduler, ReduceLROnPlateau
 
 from auralflow.config import TrainConfig
 from auralflow.datasets import Chunk, EpochSampler
+from auralflow.datasets.draws import VOICE
 from auralflow.errors import TrainingError
 from auralflow.losses import Criterion
 from auralflow.models import save_weights
@@ -277,8 +278,11 @@ class Trainer:
         before = self.optimizer.param_groups[0]["lr"]
         self.plateau.step(judged)
         state.plateaus += self.optimizer.param_groups[0]["lr"] < before
-        improved = judged < state.best
-        state.best = min(state.best, judged)
+        leaks = scores.leaks(self.model.targets)
+        excess = self._excess(leaks)
+        improved = (excess, judged) < (state.best_excess, state.best)
+        if improved:
+            state.best_excess, state.best = excess, judged
         record = EpochRecord(
             epoch=state.epoch,
             train_loss=train_loss,
@@ -289,6 +293,7 @@ class Trainer:
             seconds=time.monotonic() - started,
             improved=improved,
             mixture_si_sdr=scores.means(4, self.model.targets),
+            leak=leaks,
         )
         self._warn_of_a_rise(record)
         state.history.append(record)
@@ -309,6 +314,11 @@ class Trainer:
                 limit,
                 record.valid_loss,
             )
+
+    def _excess(self, leaks: dict[str, float | None]) -> float:
+        """By how many dB the leak of the vocals is above its bound."""
+        leak, bound = leaks.get(VOICE), self.settings.max_leak
+        return 0.0 if leak is None or bound is None else max(0.0, leak - bound)
 
     def _save_best(self) -> None:
         if self.folder and self.accelerator.is_main_process:

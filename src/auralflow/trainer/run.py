@@ -18,6 +18,7 @@ from auralflow.datasets import (
     training_tracks,
     valid_loader,
 )
+from auralflow.datasets.draws import VOICE
 from auralflow.errors import AudioError, DatasetError, NotFoundError, UsageError
 from auralflow.machine import check_device, usable_workers
 from auralflow.models import CARD_FILE, create_model, load, read_model_config
@@ -221,6 +222,8 @@ def train(
         )
     train_chunks = TrainingChunks(train_tracks, config, settings, seed=settings.seed)
     valid_chunks = ValidationChunks(valid_tracks, config, max_chunks=settings.valid_samples)
+    if settings.max_leak is not None and not any(VOICE in track.silent for track in valid_tracks):
+        logger.warning("--max-leak: no validation track states that its %s are silent", VOICE)
     if train_chunks.are_partial or valid_chunks.are_partial:
         trainer.criterion.check_partial()
     trainer.callbacks.append(RunSummary(folder))

@@ -122,7 +122,8 @@ class TensorBoardLogger(Callback):
             "loss/validation": record.valid_loss,
             "lr": record.lr,
         }
-        for title, scores in (("SI-SDR improvement", record.si_sdr_improvement), ("SNR", record.snr)):
+        by_target = {"SI-SDR improvement": record.si_sdr_improvement, "SNR": record.snr, "leak": record.leak}
+        for title, scores in by_target.items():
             scalars |= {f"{title}/{target}": value for target, value in scores.items()}
         for name, value in scalars.items():
             if value is not None:

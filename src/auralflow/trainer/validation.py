@@ -1,5 +1,7 @@
 """How good a model is on the validation chunks."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -9,6 +11,10 @@ __all__ = ["ScoreSum"]
 
 AUDIBLE_SHARE = 1e-3
 """Share of the mixture's energy from which a target counts as audible: -30 dB."""
+SILENT_SHARE = 1e-6
+"""Share of the mixture's energy up to which a target counts as silent: -60 dB."""
+SMALLEST_LEAK = 1e-12
+"""Share of the mixture's energy below which a leak is not told apart from none: -120 dB."""
 
 
 class ScoreSum:
@@ -16,7 +22,7 @@ class ScoreSum:
 
     A chunk in which a target is more than 30 dB under the mixture counts for the loss alone: its scores, tens
     of dB off the others and without a bound, would make up the mean. A target that is unknown in a chunk has
-    no score there.
+    no score there. Where a target is silent, what is estimated for it is a leak.
 
     Args:
         num_targets: Number of targets ``S``.
@@ -24,9 +30,9 @@ class ScoreSum:
     """
 
     def __init__(self, num_targets: int, device: torch.device) -> None:
-        # Rows: SI-SDR improvement, its count, SNR, its count, SI-SDR of the mixture, its count; then one more
-        # column for loss and chunks.
-        self.sums = torch.zeros(6, num_targets + 1, dtype=torch.float64, device=device)
+        # Rows: SI-SDR improvement, its count, SNR, its count, SI-SDR of the mixture, its count, leaks,
+        # mixtures that they are in; then one more column for loss and chunks.
+        self.sums = torch.zeros(8, num_targets + 1, dtype=torch.float64, device=device)
 
     def add(
         self,
@@ -47,15 +53,18 @@ class ScoreSum:
         """
         mixtures = pool_channels(mixture.unsqueeze(1).expand_as(targets))
         estimates, targets = pool_channels(estimates), pool_channels(targets)
-        audible = targets.square().sum(-1) > AUDIBLE_SHARE * mixtures.square().sum(-1)
+        energies, whole = targets.square().sum(-1), mixtures.square().sum(-1)
+        audible, silent = energies > AUDIBLE_SHARE * whole, energies <= SILENT_SHARE * whole
         if known is not None:
-            audible &= known.to(audible.device)
+            audible, silent = audible & known.to(audible.device), silent & known.to(silent.device)
         floor = si_sdr(mixtures, targets)
         gained = si_sdr(estimates, targets) - floor
         for row, scores in ((0, gained), (2, snr(estimates, targets)), (4, floor)):
             counts = audible & scores.isfinite()
             self.sums[row, :-1] += torch.where(counts, scores, 0.0).sum(0)
             self.sums[row + 1, :-1] += counts.sum(0)
+        for row, leaked in ((6, estimates.square().sum(-1)), (7, whole)):
+            self.sums[row, :-1] += torch.where(silent, leaked, 0.0).sum(0)
         self.sums[0, -1] += loss.double() * len(mixture)
         self.sums[1, -1] += len(mixture)
 
@@ -75,6 +84,14 @@ class ScoreSum:
         return {
             target: total / count if count else None
             for target, total, count in zip(targets, sums, counts, strict=True)
+        }
+
+    def leaks(self, targets: tuple[str, ...]) -> dict[str, float | None]:
+        """Leak by target in dB of the mixture, over the chunks in which it is silent; None without any."""
+        leaked, whole = self.sums[6, :-1].tolist(), self.sums[7, :-1].tolist()
+        return {
+            target: 10 * math.log10(energy / mixture + SMALLEST_LEAK) if mixture else None
+            for target, energy, mixture in zip(targets, leaked, whole, strict=True)
         }
 
     @property
