@@ -22,11 +22,12 @@ onnxruntime = pytest.importorskip("onnxruntime")
 pytestmark = pytest.mark.filterwarnings("ignore")  # the exporter's own
 
 
-def _model(net):
+def _model(net, make=1):
     extra = {} if net == "SpectrogramNetSimple" else {"hidden_size": 8}
     torch.manual_seed(0)
     config = settings_of_net(net)(
         net=net,
+        net_version=make,
         targets=("vocals", "drums"),
         num_channels=2,
         num_hidden_channels=1,
@@ -40,9 +41,10 @@ def _model(net):
     return SpectrogramMaskModel(config).eval()
 
 
+@pytest.mark.parametrize("make", [1, 2])
 @pytest.mark.parametrize("net", ["SpectrogramNetSimple", "SpectrogramNetLSTM", "SpectrogramNetVAE"])
-def test_exported_graph_gives_the_masks_of_the_net(net, tmp_path):
-    model = _model(net)
+def test_exported_graph_gives_the_masks_of_the_net(net, make, tmp_path):
+    model = _model(net, make)
     export_onnx(model, tmp_path / "net.onnx")
     session = onnxruntime.InferenceSession(str(tmp_path / "net.onnx"), providers=["CPUExecutionProvider"])
     for rows in (1, 3):

@@ -53,6 +53,38 @@ def test_a_recurrent_net_begins_as_the_plain_one():
     assert torch.allclose(masks(model), masks(source), atol=1e-6)
 
 
+def lift(source_net, net, *, recurrent_passes):
+    """A larger net of the second make that starts from a smaller one: the start, its masks, the smaller's."""
+    source = trained(net=source_net, net_version=2)
+    model = make(net=net, net_version=2)
+    before = masks(model)
+    start = warm_start(model, source)
+    if recurrent_passes:
+        assert not model.net.leave.weight.any()
+    return start, before, masks(model), masks(source)
+
+
+@pytest.mark.parametrize("source_net", ["SpectrogramNetSimple", "SpectrogramNetLSTM"])
+def test_in_the_second_make_a_latent_begins_near_what_the_smaller_net_estimates(source_net):
+    simple = source_net == "SpectrogramNetSimple"
+    start, before, after, wanted = lift(source_net, "SpectrogramNetVAE", recurrent_passes=simple)
+    parts = {"recurrent", "variational", "enter", "leave"} if simple else {"variational"}
+    assert {name.split(".")[1] for name in start.fresh} == parts
+    # What comes to the latent is positive but for what the dense layers over all take away.
+    assert (after - wanted).abs().mean() < 0.02 * (before - wanted).abs().mean()
+
+
+def test_in_the_second_make_a_recurrent_net_begins_as_the_plain_one():
+    start, _, after, wanted = lift("SpectrogramNetSimple", "SpectrogramNetLSTM", recurrent_passes=True)
+    assert {name.split(".")[1] for name in start.fresh} == {"recurrent", "enter", "leave"}
+    assert torch.allclose(after, wanted, atol=1e-6)
+
+
+def test_makes_do_not_mix():
+    with pytest.raises(ModelError, match="another make"):
+        warm_start(make(net_version=2), trained())
+
+
 @pytest.mark.parametrize("net", ["SpectrogramNetSimple", "SpectrogramNetLSTM"])
 def test_the_steeper_its_activations_the_more_a_net_without_normalisation_begins_as_the_plain_one(
     net, monkeypatch

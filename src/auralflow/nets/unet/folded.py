@@ -57,15 +57,12 @@ class FoldedNetSimple(nn.Module):
         [3, 2, 1, 513, 40]
     """
 
-    self_normalizing = False
-
     def __init__(self, config: SpectrogramNetConfig) -> None:
         super().__init__()
         self.num_targets = len(config.targets)
         self.num_channels = config.num_channels
         self.num_bins = config.num_bins
         width = [2 * config.num_hidden_channels * 2**level for level in range(NUM_LEVELS + 1)]
-        kind = {"self_normalizing": self.self_normalizing}
         # The highest bin stands alone behind a power of two, and holds next to nothing.
         self.used_bins = max((config.num_bins - config.num_bins % BANDS) // BANDS, SMALLEST_SIDE) * BANDS
         bins = [self.used_bins // BANDS // 2**level for level in range(NUM_LEVELS + 1)]
@@ -74,15 +71,14 @@ class FoldedNetSimple(nn.Module):
         self.standardize = nn.BatchNorm2d(config.num_channels)
         self.input_affine = BinAffine(config.num_bins) if config.normalize_input else nn.Identity()
         self.down = nn.ModuleList(
-            FoldedBlock(inputs, outputs, size, **kind)
+            FoldedBlock(inputs, outputs, size)
             for inputs, outputs, size in zip([folded, *width], width[:-1], bins, strict=False)
         )
-        self.bottom = FoldedBlock(width[-2], width[-1], 0, **kind)
-        self.over_all = DenseOverAll(width[-1] * bins[-1], MIDDLE * config.num_hidden_channels, **kind)
-        self.dropout = (nn.AlphaDropout if self.self_normalizing else nn.Dropout)(config.dropout_p)
+        self.bottom = FoldedBlock(width[-2], width[-1], 0)
+        self.over_all = DenseOverAll(width[-1] * bins[-1], MIDDLE * config.num_hidden_channels)
+        self.dropout = nn.Dropout(config.dropout_p)
         self.up = nn.ModuleList(
-            FoldedUp(width[level + 1], width[level], bins[level], **kind)
-            for level in reversed(range(NUM_LEVELS))
+            FoldedUp(width[level + 1], width[level], bins[level]) for level in reversed(range(NUM_LEVELS))
         )
         # What came in goes to the last layer too, where four bands share the channels of one place.
         self.head = nn.Conv2d(width[0] + folded, self.num_targets * folded, 1)
@@ -163,7 +159,7 @@ class FoldedNetLSTM(FoldedNetSimple):
             hidden_size=config.hidden_size,
             depth=config.recurrent_depth,
             dropout_p=config.dropout_p,
-            self_normalizing=self.self_normalizing,
+            self_normalizing=False,
         )
         self.leave = nn.Conv2d(channels, width, 1)
 
@@ -173,17 +169,16 @@ class FoldedNetLSTM(FoldedNetSimple):
 
 
 class FoldedNetVAE(FoldedNetLSTM):
-    """The U-Net on folded bands with a variational latent before the recurrent stack, self-normalising.
+    """The U-Net on folded bands with a variational, self-normalising latent before the recurrent stack.
 
-    In training the latent is sampled; at evaluation it is its mean, so that the net is deterministic.
+    In training the latent is sampled; at evaluation it is its mean, so that the net is deterministic. All
+    around the latent is as in the smaller nets, so that it can start from their weights.
     """
-
-    self_normalizing = True
 
     def __init__(self, config: RecurrentNetConfig) -> None:
         super().__init__(config)
         self.variational = VariationalBottleneck(self.deepest[0])
-        self.apply(lecun_init)
+        self.variational.apply(lecun_init)
 
     def bottleneck(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
         """Sample the latent, then run the recurrent stack."""

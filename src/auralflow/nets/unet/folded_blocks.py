@@ -14,26 +14,25 @@ NARROWING = 4
 
 
 class ConvUnit(nn.Sequential):
-    """A 3x3 convolution, batch normalisation and ReLU, or SELU alone.
+    """A 3x3 convolution, batch normalisation and ReLU.
 
     Args:
         num_inputs: Channels that come in.
         num_outputs: Channels that go out.
-        self_normalizing: SELU without batch normalisation.
 
     Shape:
         - Input: ``[B, num_inputs, F, T]``
         - Output: ``[B, num_outputs, F, T]``
     """
 
-    def __init__(self, num_inputs: int, num_outputs: int, *, self_normalizing: bool) -> None:
+    def __init__(self, num_inputs: int, num_outputs: int) -> None:
         # The bias of a convolution is lost in the batch normalisation behind it.
-        convolution = nn.Conv2d(num_inputs, num_outputs, 3, padding=1, bias=self_normalizing)
-        super().__init__(convolution, *_finish(num_outputs, self_normalizing=self_normalizing))
+        convolution = nn.Conv2d(num_inputs, num_outputs, 3, padding=1, bias=False)
+        super().__init__(convolution, *_finish(num_outputs))
 
 
-def _finish(num_channels: int, *, self_normalizing: bool) -> list[nn.Module]:
-    return [nn.SELU()] if self_normalizing else [nn.BatchNorm2d(num_channels), nn.ReLU(inplace=True)]
+def _finish(num_channels: int) -> list[nn.Module]:
+    return [nn.BatchNorm2d(num_channels), nn.ReLU(inplace=True)]
 
 
 def _added(fresh: Tensor, other: Tensor) -> Tensor:
@@ -51,19 +50,18 @@ class DenseOverFrequency(nn.Module):
     Args:
         num_channels: Channels ``H``.
         num_bins: Bins ``F``.
-        self_normalizing: SELU without batch normalisation.
 
     Shape:
         - Input and output: ``[B, H, F, T]``
     """
 
-    def __init__(self, num_channels: int, num_bins: int, *, self_normalizing: bool) -> None:
+    def __init__(self, num_channels: int, num_bins: int) -> None:
         super().__init__()
         middle = max(1, num_bins // NARROWING)
-        self.narrow = nn.Linear(num_bins, middle, bias=self_normalizing)
-        self.finish_narrow = nn.Sequential(*_finish(num_channels, self_normalizing=self_normalizing))
-        self.widen = nn.Linear(middle, num_bins, bias=self_normalizing)
-        self.finish_wide = nn.Sequential(*_finish(num_channels, self_normalizing=self_normalizing))
+        self.narrow = nn.Linear(num_bins, middle, bias=False)
+        self.finish_narrow = nn.Sequential(*_finish(num_channels))
+        self.widen = nn.Linear(middle, num_bins, bias=False)
+        self.finish_wide = nn.Sequential(*_finish(num_channels))
 
     def forward(self, features: Tensor) -> Tensor:
         """Add what the layers make of ``features``."""
@@ -76,11 +74,8 @@ def _over_frequency(layer: nn.Linear, features: Tensor) -> Tensor:
         # Frames and channels together are one long axis: nothing is copied.
         num_channels, num_frames = features.shape[1], features.shape[3]
         product = torch.matmul(layer.weight, features.permute(0, 2, 3, 1).flatten(2))
-        if layer.bias is not None:
-            product = product + layer.bias.unsqueeze(-1)
         return product.reshape(*product.shape[:2], num_frames, num_channels).permute(0, 3, 1, 2)
-    product = torch.matmul(layer.weight, features)
-    return product if layer.bias is None else product + layer.bias.unsqueeze(-1)
+    return torch.matmul(layer.weight, features)
 
 
 class FoldedBlock(nn.Module):
@@ -90,19 +85,17 @@ class FoldedBlock(nn.Module):
         num_inputs: Channels that come in.
         num_outputs: Channels that go out.
         num_bins: Bins ``F``; 0: no dense layers.
-        self_normalizing: As in `ConvUnit`.
 
     Shape:
         - Input: ``[B, num_inputs, F, T]``
         - Output: ``[B, num_outputs, F, T]``
     """
 
-    def __init__(self, num_inputs: int, num_outputs: int, num_bins: int, *, self_normalizing: bool) -> None:
+    def __init__(self, num_inputs: int, num_outputs: int, num_bins: int) -> None:
         super().__init__()
-        kind = {"self_normalizing": self_normalizing}
-        self.first = ConvUnit(num_inputs, num_outputs, **kind)
-        self.dense = DenseOverFrequency(num_outputs, num_bins, **kind) if num_bins else nn.Identity()
-        self.second = ConvUnit(num_outputs, num_outputs, **kind)
+        self.first = ConvUnit(num_inputs, num_outputs)
+        self.dense = DenseOverFrequency(num_outputs, num_bins) if num_bins else nn.Identity()
+        self.second = ConvUnit(num_outputs, num_outputs)
         self.same_width = num_inputs == num_outputs
 
     def forward(self, features: Tensor) -> Tensor:
@@ -121,13 +114,12 @@ class FoldedUp(nn.Module):
         num_inputs: Channels that come from below.
         num_outputs: Channels of the skip connection and of the output.
         num_bins: Bins ``F`` of the skip connection.
-        self_normalizing: As in `ConvUnit`.
     """
 
-    def __init__(self, num_inputs: int, num_outputs: int, num_bins: int, *, self_normalizing: bool) -> None:
+    def __init__(self, num_inputs: int, num_outputs: int, num_bins: int) -> None:
         super().__init__()
         self.up = nn.ConvTranspose2d(num_inputs, num_outputs, 2, stride=2)
-        self.block = FoldedBlock(num_outputs, num_outputs, num_bins, self_normalizing=self_normalizing)
+        self.block = FoldedBlock(num_outputs, num_outputs, num_bins)
 
     def forward(self, features: Tensor, skip: Tensor) -> Tensor:
         """Raise ``features`` to the size of ``skip`` and merge both."""
@@ -150,11 +142,11 @@ class DenseOverAll(nn.Module):
         - Input and output: ``[B, H, F, T]``
     """
 
-    def __init__(self, num_features: int, hidden_size: int, *, self_normalizing: bool) -> None:
+    def __init__(self, num_features: int, hidden_size: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
             nn.Linear(num_features, hidden_size),
-            nn.SELU() if self_normalizing else nn.ReLU(),
+            nn.ReLU(),
             nn.Linear(hidden_size, num_features),
         )
 

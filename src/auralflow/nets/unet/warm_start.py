@@ -8,7 +8,7 @@ from auralflow.config import ModelConfig
 from auralflow.errors import ModelError
 from auralflow.nets.door import WarmStart
 from auralflow.nets.unet.config import SpectrogramNetConfig
-from auralflow.nets.unet.folded import FoldedNetLSTM
+from auralflow.nets.unet.folded import FoldedNetLSTM, FoldedNetVAE
 from auralflow.nets.unet.nets import SpectrogramNetLSTM, SpectrogramNetVAE
 from auralflow.nets.unet.selu_transfer import as_self_normalizing
 
@@ -27,8 +27,9 @@ def warm_start(model: "SpectrogramMaskModel", source: "SpectrogramMaskModel") ->
     The nets share their U-Net: a `SpectrogramNetLSTM` that starts from a `SpectrogramNetSimple` takes all of
     it, and computes the same until its recurrent bottleneck, untrained, has learnt to add something. A
     `SpectrogramNetVAE` has no batch normalisation and other activations: it gets convolutions that compute
-    nearly the same with those, and bottlenecks that let pass what comes. The last convolution goes over
-    target by target.
+    nearly the same with those, and bottlenecks that let pass what comes. In the second make all three have
+    the same activations, and the larger ones take over the smaller as they are. The last convolution goes
+    over target by target.
 
     Args:
         model: The model to be filled.
@@ -38,7 +39,7 @@ def warm_start(model: "SpectrogramMaskModel", source: "SpectrogramMaskModel") ->
         How much came over, and what did not.
 
     Raises:
-        ModelError: If their U-Nets differ in width.
+        ModelError: If their U-Nets differ in width, or are of different makes.
 
     Example:
         >>> from auralflow.nets.unet import SpectrogramNetConfig
@@ -64,6 +65,8 @@ def warm_start(model: "SpectrogramMaskModel", source: "SpectrogramMaskModel") ->
         given = {name: tensor for name, tensor in given.items() if not name.startswith(RECURRENT)}
         net.variational.pass_through()
     own = model.state_dict()
+    if isinstance(net, FoldedNetVAE) and not isinstance(source.net, FoldedNetVAE):
+        net.variational.pass_through()
     if isinstance(net, FoldedNetLSTM) and not any(name.startswith(RECURRENT) for name in given):
         nn.init.zeros_(net.leave.weight)
         nn.init.zeros_(cast(Tensor, net.leave.bias))
@@ -86,12 +89,6 @@ def _check_makes(config: SpectrogramNetConfig, source: SpectrogramNetConfig) -> 
             "cannot start from the weights of a net of another make",
             found=f"net_version {source.net_version}",
             expected=f"{config.net_version}",
-        )
-    if config.net_version == 2 and (config.net == "SpectrogramNetVAE") != (source.net == "SpectrogramNetVAE"):
-        raise ModelError(
-            "a net of make 2 with batch normalisation and one without cannot start from one another",
-            found=source.net,
-            expected=config.net,
         )
 
 
