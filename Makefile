@@ -77,10 +77,10 @@ format: $(READY)
 bench: $(READY)
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
-# Writes the option tables and the pages about commands and settings anew from the program, and the tables of
-# pretrained models from their cards.
+# Writes the pages about commands and settings, and the tables of other pages, anew from the program, and the tables
+# of models from their cards.
 readme: $(READY)
-	$(BIN)/python docs/option_tables.py
+	$(BIN)/python docs/tables.py
 	$(BIN)/python docs/pretrained_tables.py
 	$(BIN)/python docs/public_tables.py
 	$(BIN)/python docs/reference_pages.py

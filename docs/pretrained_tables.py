@@ -1,4 +1,4 @@
-"""Writes what the cards of the pretrained models say into the README and docs/pretrained.md, between markers.
+"""Writes what the cards of the pretrained models say into docs/pretrained.md, between markers.
 
 Run ``make readme``, or ``python docs/pretrained_tables.py --check`` to only compare.
 """
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from auralflow.models import DataPart, ModelCard, ScoreTable, TrackScore, installed_registry
+from auralflow.models import DataPart, ModelCard, ScoreTable, installed_registry
 
 ROOT = Path(__file__).parent.parent
 NOTHING = "There are no pretrained models in this version."
@@ -36,7 +36,7 @@ def all_targets(cards: Sequence[ModelCard]) -> list[str]:
 
 
 def summary(cards: Sequence[ModelCard]) -> str:
-    """One row for each model: what the README shows."""
+    """One row for each model: its size, and its mean scores."""
     if not cards:
         return NOTHING
     targets = all_targets(cards)
@@ -59,34 +59,6 @@ def summary(cards: Sequence[ModelCard]) -> str:
         f"{text}\n\nMean SI-SDR improvement in dB over the {count} test songs of artists that no model was "
         f"trained on; the ideal ratio mask is the ceiling of all masks. The commands:\n\n```\n{commands}\n```"
     )
-
-
-def songs(cards: Sequence[ModelCard]) -> str:
-    """Each song and target, with floor and ceiling, for each model and part of the data."""
-    if not cards:
-        return NOTHING
-    parts = []
-    for card in cards:
-        for table in card.scores:
-            rows = [row for track in table.tracks for row in song_rows(track, card.targets)]
-            head = ["song", "target", "mixture", "estimate", "improvement", "ceiling of it"]
-            title = f"### {card.name}, {table.subset}"
-            parts += [title, markdown(head, rows, left=2), f"`{table.command}`"]
-    return "\n\n".join(parts)
-
-
-def song_rows(track: TrackScore, targets: Sequence[str]) -> list[list[str]]:
-    """One row for each target of a song."""
-    name = track.track + (" (an artist that was trained on)" if track.known_artist else "")
-    rows = []
-    for target in targets:
-        score = track.targets.get(target)
-        if score is None or score.si_sdr is None or score.si_sdr_improvement is None:
-            continue
-        floor = score.si_sdr - score.si_sdr_improvement
-        numbers = (floor, score.si_sdr, score.si_sdr_improvement, score.ceiling)
-        rows.append([name, target, *map(decibels, numbers)])
-    return rows
 
 
 def data(cards: Sequence[ModelCard]) -> str:
@@ -123,10 +95,7 @@ def material_table(material: Sequence[DataPart]) -> str:
     return markdown(["material", "licence", "credit", "minutes"], rows, left=3)
 
 
-BLOCKS = {
-    "README.md": {"summary": summary},
-    "docs/pretrained.md": {"songs": songs, "data": data},
-}
+BLOCKS = {"docs/pretrained.md": {"summary": summary, "data": data}}
 
 
 def filled(text: str, page: str, cards: Sequence[ModelCard]) -> str:

@@ -19,10 +19,9 @@ WEIGHTS = shutil.ignore_patterns("*.safetensors", "__pycache__")
 
 @pytest.fixture
 def copy(tmp_path):
-    """A copy of the package, and of what writes the tables of the README."""
+    """A copy of the package, and of what writes the tables of the documentation."""
     shutil.copytree(ROOT / "src" / "auralflow", tmp_path / "src" / "auralflow", ignore=WEIGHTS)
     shutil.copytree(ROOT / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("_build", "figures"))
-    shutil.copy(ROOT / "README.md", tmp_path)
     return tmp_path
 
 
@@ -94,8 +93,9 @@ def test_a_loss_is_a_file_and_a_line(copy):
 import sys
 from auralflow.cli import main
 main(["train", "--help"])
-import option_tables
-print(option_tables.filled(open("README.md").read()))
+import reference_pages, tables
+print(tables.filled_training(open("docs/training.md").read()))
+print(reference_pages.cli_page())
 assert "torch" not in sys.modules
 import torch
 from auralflow.config import TrainConfig
@@ -148,8 +148,8 @@ def test_a_metric_is_a_line_of_the_table(copy):
         """
 from auralflow.cli import main
 main(["evaluate", "--help"])
-import option_tables
-print(option_tables.filled_evaluation(open("docs/evaluation.md").read()))
+import tables
+print(tables.filled_evaluation(open("docs/evaluation.md").read()))
 options = ["--estimates", "stems", "--toy-peak", "--no-bounds"]
 assert main(["evaluate", "songs", *options, "--save", "scores.json"]) == 0
 assert main(["evaluate", "songs", *options, "--save", "report"]) == 0
@@ -181,8 +181,8 @@ import sys
 from pathlib import Path
 from auralflow.cli import main
 main(["separate", "--help"])
-import option_tables
-print(option_tables.filled(open("README.md").read()))
+import reference_pages
+print(reference_pages.cli_page())
 assert not {"torch", "soundfile"} & set(sys.modules)
 import numpy as np, soundfile
 from conftest import constant_model
@@ -235,8 +235,8 @@ import sys
 from pathlib import Path
 from auralflow.cli import main
 main(["train", "--help"])
-import option_tables
-print(option_tables.filled_data(open("docs/data.md").read()))
+import tables
+print(tables.filled_data(open("docs/data.md").read()))
 from auralflow.config import AugmentConfig
 assert not {"torch", "scipy"} & set(sys.modules)
 from auralflow.datasets import TrainingChunks, index_split

@@ -27,7 +27,7 @@ def rows_of(text):
     ]
 
 
-def test_readme_and_cards_agree():
+def test_page_and_cards_agree():
     script = ROOT / "docs" / "pretrained_tables.py"
     result = subprocess.run([sys.executable, script, "--check"], check=False)
     assert result.returncode == 0, "run: make readme"
@@ -48,13 +48,6 @@ def test_the_summary_shows_artists_that_were_not_trained_on_and_the_command(card
     assert ceiling[0] == "ideal ratio mask"
     assert card.scores[0].command in pretrained_tables.summary([card])
     assert "the 2 test songs" in pretrained_tables.summary([card])
-
-
-def test_every_song_and_target_is_shown_with_its_floor(card):
-    rows = rows_of(pretrained_tables.songs([card]))[2:]
-    assert len(rows) == 12
-    assert rows[0] == ["Artist 0 - Song", "vocals", "-2.0", "+1.0", "+3.0", ""]
-    assert rows[-1][0] == "Artist 2 - Song (an artist that was trained on)"
 
 
 def test_material_licences_and_weaknesses_are_shown(card):

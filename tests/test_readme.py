@@ -1,4 +1,4 @@
-"""The README tells the truth: its tables are the settings, its commands run."""
+"""The README and the pages tell the truth: their tables are the program's, their commands run."""
 
 import re
 import shlex
@@ -30,8 +30,8 @@ def auralflow_commands():
     return [line for line in lines if line.startswith("auralflow ")]
 
 
-@pytest.mark.parametrize("name", ["option_tables.py", "reference_pages.py"])
-def test_option_tables_are_those_of_the_settings(name):
+@pytest.mark.parametrize("name", ["tables.py", "reference_pages.py"])
+def test_tables_are_those_of_the_program(name):
     script = ROOT / "docs" / name
     result = subprocess.run([sys.executable, script, "--check"], check=False)
     assert result.returncode == 0, "run: make readme"

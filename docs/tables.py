@@ -1,78 +1,19 @@
-"""Writes the tables of options, criteria and metrics from the program, between their markers in the pages.
+"""Writes the tables of criteria, metrics and augmentations from the program, between their markers.
 
-Run ``make readme``, or ``python docs/option_tables.py --check`` to only compare.
+Run ``make readme``, or ``python docs/tables.py --check`` to only compare; options: ``reference_pages.py``.
 """
 
 import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import get_args
 
-from pydantic.fields import FieldInfo
-
-from auralflow.config import (
-    AppConfig,
-    CheckConfig,
-    DoctorConfig,
-    DownloadConfig,
-    EvaluateConfig,
-    ImportConfig,
-    PlotConfig,
-    PrepareConfig,
-    SeparateConfig,
-    Settings,
-    SynthConfig,
-    TrainConfig,
-    option_name,
-)
+from auralflow.config import option_name
 from auralflow.effects.augmentations import AUGMENTATIONS
 from auralflow.losses import LOSSES
 from auralflow.metrics import METRICS
-from auralflow.nets.unet import RecurrentNetConfig, SpectrogramNetConfig
 
-README = Path(__file__).parent.parent / "README.md"
-NOT_OPTIONS = {"format_version", "family", "net", "targets", "overlap"}
-TABLES: dict[str, tuple[type[Settings], set[str]]] = {
-    "config": (SpectrogramNetConfig, NOT_OPTIONS),
-    "config-recurrent": (RecurrentNetConfig, set(SpectrogramNetConfig.model_fields)),
-    "train": (TrainConfig, set()),
-    "separate": (SeparateConfig, set()),
-    "evaluate": (EvaluateConfig, set()),
-    "app": (AppConfig, set()),
-    "plot": (PlotConfig, set()),
-    "synth": (SynthConfig, set()),
-    "doctor": (DoctorConfig, set()),
-    "data-check": (CheckConfig, set()),
-    "data-prepare": (PrepareConfig, set()),
-    "data-import": (ImportConfig, set()),
-    "download": (DownloadConfig, set()),
-}
-
-
-def default_text(field: FieldInfo) -> str:
-    """The default as it would be typed."""
-    if field.default is True or field.default is False:
-        return "on" if field.default else "off"
-    if field.default is None or field.default == ():
-        return ""
-    if isinstance(field.default, tuple):
-        return f"`{' '.join(map(str, field.default))}`"
-    return f"`{field.default}`"
-
-
-def table(kind: type[Settings], leave_out: set[str]) -> str:
-    """One Markdown row per option: name, default, meaning."""
-    rows = ["| option | default | meaning |", "|---|---|---|"]
-    for name, field in kind.model_fields.items():
-        if name in leave_out:
-            continue
-        choices = [str(choice) for choice in get_args(field.annotation) if isinstance(choice, str | int)]
-        meaning = field.description or ""
-        if choices:
-            meaning += f" One of {', '.join(f'`{choice}`' for choice in choices)}."
-        rows.append(f"| `{option_name(name)}` | {default_text(field)} | {meaning} |")
-    return "\n".join(rows)
+DOCS = Path(__file__).parent
 
 
 def criteria_table() -> str:
@@ -92,15 +33,9 @@ def metrics_table(*, on_request: bool) -> str:
     return "\n".join(["| name | computed | definition | source |", "|---|---|---|---|", *rows])
 
 
-def filled(text: str) -> str:
-    """The README with every table written anew.
-
-    Raises:
-        ValueError: If a table has no place in the README.
-    """
-    bodies = {f"options: {name}": table(kind, leave_out) for name, (kind, leave_out) in TABLES.items()}
-    bodies["criteria"] = criteria_table()
-    return _filled(text, bodies)
+def filled_training(text: str) -> str:
+    """The page about training with its table written anew."""
+    return _filled(text, {"criteria": criteria_table()})
 
 
 def filled_evaluation(text: str) -> str:
@@ -136,9 +71,9 @@ def filled_data(text: str) -> str:
 
 
 PAGES: Mapping[Path, Callable[[str], str]] = {
-    README: filled,
-    README.parent / "docs" / "evaluation.md": filled_evaluation,
-    README.parent / "docs" / "data.md": filled_data,
+    DOCS / "training.md": filled_training,
+    DOCS / "evaluation.md": filled_evaluation,
+    DOCS / "data.md": filled_data,
 }
 
 
