@@ -181,9 +181,9 @@ import sys
 from pathlib import Path
 from auralflow.cli import main
 main(["separate", "--help"])
+assert not {"torch", "soundfile"} & set(sys.modules)
 import reference_pages
 print(reference_pages.cli_page())
-assert not {"torch", "soundfile"} & set(sys.modules)
 import numpy as np, soundfile
 from conftest import constant_model
 from auralflow.audio import write_audio
@@ -249,7 +249,7 @@ for mute in (0, 1):
     out = run(copy, code)
     assert "--mute-level" in out
     assert "| muted | `--mute 0` | to `--mute-level 0.0` |" in out
-    off, on = (line for line in out.splitlines() if line.startswith("sum"))
+    off, on = (line for line in out.splitlines() if line.startswith("sum ["))
     assert on == "sum [0.0, 0.0, 0.0, 0.0]"
     # While it is off, every chunk is what it is without it.
     assert off in run(copy, code.replace("(mute=mute)", "()"), ROOT / "src").splitlines()

@@ -43,8 +43,10 @@ def fold_batch_norm(model: "SpectrogramMaskModel") -> "SpectrogramMaskModel":
     for block in folded.modules():
         if isinstance(block, ConvBlock | ConvUnit):
             _fold(block)
-    # As the maps of features lie there.
-    folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    # As the maps of features lie there; only weights of convolutions have the four axes for it.
+    for parameter in folded.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     return folded.requires_grad_(False)
 
 
