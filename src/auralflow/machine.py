@@ -1,8 +1,11 @@
 """The machine: its devices, its cores, and the threads that compute on them."""
 
+import math
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -10,6 +13,7 @@ import torch
 from auralflow.errors import UsageError
 
 __all__ = [
+    "bfloat16_speedup",
     "check_device",
     "core_quota",
     "has_bfloat16_units",
@@ -17,6 +21,9 @@ __all__ = [
     "usable_cores",
     "usable_workers",
 ]
+
+LEAST_SPEEDUP = 0.25
+"""Below it in small products, large products would take long."""
 
 QUOTA_FILE = Path("/sys/fs/cgroup/cpu.max")
 """Where Linux says how many cores a container may use."""
@@ -57,6 +64,61 @@ def has_bfloat16_units(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("amx_bf16"))
+
+
+@cache
+def bfloat16_speedup(device: torch.device) -> float:
+    """How many times as fast as float32 bfloat16 is on this very machine, measured once for each process.
+
+    Having units for it does not tell: with AMX bfloat16 was 2.4 times as fast, with AVX-512 alone it was
+    slower. Takes less than 100 ms: small products come first, and large ones only if bfloat16 is not far
+    behind in those. Without any units nothing is measured, since it would be up to a hundred times slower.
+
+    Returns:
+        The geometric mean of a convolution's and a matrix product's speedup, 0 without units.
+
+    Example:
+        >>> bfloat16_speedup(torch.device("meta"))
+        0.0
+    """
+    if device.type == "cpu":
+        known = torch.cpu.get_capabilities()
+        has_units = any(known[name] for name in known if "bf16" in name)
+        small, large = (16, 32, 64), (64, 64, 512)
+    else:
+        has_units = has_bfloat16_units(device)
+        small, large = (32, 64, 256), (256, 128, 2048)
+    if not has_units:
+        return 0.0
+    with torch.inference_mode():
+        speedup = _speedup(device, *small)
+        return _speedup(device, *large) if speedup > LEAST_SPEEDUP else speedup
+
+
+def _speedup(device: torch.device, channels: int, rows: int, size: int) -> float:
+    def seconds(dtype: torch.dtype) -> tuple[float, float]:
+        features = torch.ones(1, channels, rows, rows, device=device, dtype=dtype)
+        kernels = torch.ones(channels, channels, 3, 3, device=device, dtype=dtype)
+        matrix = torch.ones(size, size, device=device, dtype=dtype)
+        return (
+            _fastest(lambda: torch.conv2d(features, kernels, padding=1), device),
+            _fastest(lambda: matrix @ matrix, device),
+        )
+
+    exact, coarse = seconds(torch.float32), seconds(torch.bfloat16)
+    return math.sqrt(math.prod(exact) / math.prod(coarse))
+
+
+def _fastest(work: Callable[[], object], device: torch.device) -> float:
+    """Seconds of the fastest of a few runs, after one that prepares."""
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        seconds.append(time.perf_counter() - started)
+    return min(seconds[1:])
 
 
 def usable_cores() -> int:

@@ -131,6 +131,10 @@ class Traits:
         trainable: Whether the model can be trained.
         standardized: Whether the net expects songs with mean 0 and standard deviation 1: the engine reads the
             song once for the statistics of its mono mixture, and undoes them on the estimates.
+        bfloat16_error: Level of what bfloat16 changes, in dB relative to the estimates, as measured with
+            random weights; None where it is not known to be small: then it is used only where asked for.
+        cpu_batch: Chunks that a CPU computes at once by default. More than one helps nets whose products are
+            small, and takes as many times the memory.
     """
 
     fixed_length: bool = False
@@ -139,6 +143,8 @@ class Traits:
     has_penalty: bool = False
     trainable: bool = True
     standardized: bool = False
+    bfloat16_error: float | None = None
+    cpu_batch: int = 2
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,6 @@ A backend is a function from chunks of audio ``[B, C, N]`` to an `Estimate`.
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -19,7 +18,7 @@ __all__ = ["Backend", "onnx_backend", "torch_backend"]
 Backend = Callable[[Tensor], Estimate]
 
 
-def torch_backend(model: SeparationModel, precision: Literal["float32", "bfloat16"] = "float32") -> Backend:
+def torch_backend(model: SeparationModel, precision: str = "float32") -> Backend:
     """Run a model where its weights are.
 
     Args:

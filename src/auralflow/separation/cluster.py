@@ -65,7 +65,7 @@ def separate_on_ray(
 
     Args:
         model: The model.
-        settings: How to separate.
+        settings: How to separate; the precision ``auto`` is float32 here, the same on all machines.
         songs: The songs.
         save: Folder in which ``separated_audio`` is made.
         options: What to write.
@@ -84,6 +84,9 @@ def separate_on_ray(
         resources = ray.cluster_resources()
         gpus = int(resources.get("GPU", 0))
         task = ray.remote(num_cpus=1, num_gpus=min(gpus, 1), max_retries=_RETRIES)(_separate)
+        if settings.precision == "auto":
+            # Each machine would choose for itself, and a folder would hold two kinds of stems.
+            settings = settings.model_copy(update={"precision": "float32"})
         order = _Order(secrets.token_hex(8), settings, output, options, force)
         # In a list, so that a task fetches the model only when its process does not have it yet.
         shared = [ray.put((model.cpu(), order))]

@@ -7,7 +7,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Unpack, overload
+from typing import Any, BinaryIO, NamedTuple, Unpack, overload
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from auralflow.nets.door import SeparationModel
 from auralflow.separation.blending import Blend
 from auralflow.separation.member import Member
 from auralflow.separation.pipeline import take
+from auralflow.separation.precision import resolved_precision, samples_depend_on
 from auralflow.separation.sources import Source, open_source
 from auralflow.separation.statistics import Levels, measure
 from auralflow.separation.two_stems import pair_of
@@ -87,14 +88,16 @@ class Separator:
         ensemble = model.ensemble
         self._pair = pair_of(settings.two_stems, model.targets) if settings.two_stems else None
         computed = {"targets": (self._pair.estimated,)} if self._pair else {}
+        precision = resolved_precision(model, settings, device)
         self.run: Member | Blend
         if ensemble:
-            self.settings = settings
-            self.run = Blend(model, ensemble, settings.model_copy(update=computed), device)
+            self.settings = settings.model_copy(update={"precision": precision})
+            self.run = Blend(model, ensemble, self.settings.model_copy(update=computed), device)
         else:
             wiener = model.wiener_iterations if settings.wiener is None else settings.wiener
             # Resolved, so that what is asked for by default and by number is one thing to the journal.
-            self.settings = settings.model_copy(update={"overlap": self.overlap, "wiener": wiener})
+            known = {"overlap": self.overlap, "wiener": wiener, "precision": precision}
+            self.settings = settings.model_copy(update=known)
             own = self.settings.model_copy(update=computed)
             self.run = Member(model, own, device, model.config.sample_rate)
         self.members = self.run.members
@@ -121,6 +124,18 @@ class Separator:
     def targets(self) -> tuple[str, ...]:
         """Names of the stems, in the order of the axis ``S``."""
         return self._pair.names if self._pair else self.settings.targets or self.model.targets
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """All settings that decide what the samples are, as JSON values.
+
+        A precision is one of them only where the samples differ by more than the tolerance: then a run that
+        goes on on another machine neither does everything again nor mixes two kinds of stems.
+        """
+        identity = self.settings.identity() | {"targets": list(self.targets)}
+        if not samples_depend_on(self.settings.precision, self.model.traits):
+            identity["precision"] = "float32"
+        return identity
 
     @property
     def adds_up(self) -> bool:

@@ -154,12 +154,11 @@ class Worker:
 
     def key(self, content: FileMark) -> str:
         """Hash of all that decides what the stems of an input are."""
-        engine = self.separator.settings.identity()
         parts = {
             "version": ENGINE_VERSION,
             "content": content.sha256,
             "model": self.model,
-            "engine": engine | {"targets": list(self.separator.targets)},
+            "engine": self.separator.identity,
             "stems": self.options.file_identity(),
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -43,9 +43,13 @@ class EnsembleModel(SeparationModel):
     def __init__(self, config: EnsembleConfig) -> None:
         super().__init__()
         self.config = config
-        self.traits = Traits(trainable=False)
         self.transform = STFT(NUM_FFT, NUM_FFT, HOP_LENGTH)
-        self.models = nn.ModuleList(create_model(member.model) for member in config.members)
+        members = [create_model(member.model) for member in config.members]
+        self.models = nn.ModuleList(members)
+        errors = [member.traits.bfloat16_error for member in members]
+        known = [error for error in errors if error is not None]
+        worst = max(known) if len(known) == len(errors) else None
+        self.traits = Traits(trainable=False, bfloat16_error=worst)
 
     @property
     def ensemble(self) -> Ensemble:

@@ -37,7 +37,7 @@ class HybridDemucsModel(SeparationModel):
     def __init__(self, config: HTDemucsConfig | HDemucsConfig) -> None:
         super().__init__()
         self.config = config
-        self.traits = Traits(standardized=config.standardized)
+        self.traits = Traits(standardized=config.standardized, bfloat16_error=-47, cpu_batch=1)
         self.transform = STFT(config.num_fft, config.num_fft, config.num_fft // 4)
         # A transformer knows the positions of its training chunks: it always gets as many.
         self.filled = isinstance(config, HTDemucsConfig)

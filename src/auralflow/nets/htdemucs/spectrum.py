@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from auralflow.transforms import add_frames
+
 __all__ = ["HopTransform"]
 
 
@@ -67,16 +69,11 @@ class HopTransform(nn.Module):
 
     def inverse(self, spectrogram: Tensor, num_samples: int) -> Tensor:
         """Transform complex spectrograms back to audio ``[..., num_samples]``."""
-        padded = F.pad(spectrogram, (2, 2, 0, 1))
         front = 0 if self.edges == "zeros" else self.margin
-        length = self.hop_length * math.ceil(num_samples / self.hop_length) + 2 * front
-        audio = torch.istft(
-            padded.reshape(-1, *padded.shape[-2:]),
-            self.num_fft,
-            self.hop_length,
-            window=self.window,
-            normalized=True,
-            length=length,
-        )
-        audio = audio[..., front : front + num_samples]
-        return audio.reshape(*spectrogram.shape[:-2], num_samples)
+        # The highest bin, which was left out, is zero.
+        frames = torch.fft.irfft(spectrogram.transpose(-1, -2), n=self.num_fft, norm="ortho")
+        audio = add_frames(frames * self.window, self.hop_length)[..., front : front + num_samples]
+        # Two silent frames before the first and two behind the last have their share of the windows.
+        windows = self.window.square().expand(spectrogram.shape[-1] + 4, -1)
+        start = 2 * self.hop_length + front
+        return audio / add_frames(windows, self.hop_length)[start : start + num_samples]

@@ -35,7 +35,7 @@ class MDX23CModel(SeparationModel):
     def __init__(self, config: MDX23CConfig) -> None:
         super().__init__()
         self.config = config
-        self.traits = Traits(standardized=config.standardized)
+        self.traits = Traits(standardized=config.standardized, cpu_batch=1)
         self.transform = CroppedSTFT(
             config.num_fft,
             config.hop_length,

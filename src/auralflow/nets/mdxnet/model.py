@@ -33,7 +33,7 @@ class MDXNetModel(SeparationModel):
     def __init__(self, config: MDXNetConfig) -> None:
         super().__init__()
         self.config = config
-        self.traits = Traits()
+        self.traits = Traits(cpu_batch=1)
         self.transform = CroppedSTFT(
             config.num_fft,
             config.hop_length,

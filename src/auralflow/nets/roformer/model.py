@@ -37,7 +37,7 @@ class RoformerModel(SeparationModel):
     def __init__(self, config: BSRoformerConfig | MelBandRoformerConfig) -> None:
         super().__init__()
         self.config = config
-        self.traits = Traits(standardized=config.standardized)
+        self.traits = Traits(standardized=config.standardized, bfloat16_error=-42, cpu_batch=1)
         self.transform = CenteredSTFT(config.num_fft, config.window_size, config.hop_length)
         self.net = BandTransformer(config)
 

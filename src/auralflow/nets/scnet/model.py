@@ -76,7 +76,7 @@ class SCNetModel(SeparationModel):
     def __init__(self, config: SCNetConfig) -> None:
         super().__init__()
         self.config = config
-        self.traits = Traits(standardized=config.standardized)
+        self.traits = Traits(standardized=config.standardized, cpu_batch=1)
         self.transform = EvenSTFT(config.num_fft, config.hop_length)
         self.net = SCNet(config)
 

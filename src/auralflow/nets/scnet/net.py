@@ -191,7 +191,9 @@ class DualPath(nn.Module):
             ((0, 3, 2, 1), (0, 2, 3, 1)), self.norms, self.lstms, self.linears, strict=True
         ):
             rows = norm(features).permute(axes)
-            found, _ = lstm(rows.flatten(0, 1))
+            # In 32 bits also under autocast: CPUs without units for bfloat16 have no recurrence in it.
+            with torch.autocast(rows.device.type, enabled=False):
+                found, _ = lstm(rows.flatten(0, 1).float())
             back = (0, 3, 2, 1) if axes == (0, 3, 2, 1) else (0, 3, 1, 2)
             features = features + linear(found).unflatten(0, rows.shape[:2]).permute(back)
         return features

@@ -98,7 +98,7 @@ class SpleeterModel(SeparationModel):
     def __init__(self, config: SpleeterConfig) -> None:
         super().__init__()
         self.config = config
-        self.traits = Traits(dependent_targets=True, has_masks=True)
+        self.traits = Traits(dependent_targets=True, has_masks=True, bfloat16_error=-48)
         self.transform = FrameGrid(config.num_fft)
         self.net = MaskNets(config)
 
