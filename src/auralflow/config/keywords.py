@@ -34,4 +34,4 @@ class EngineKeywords(TypedDict, total=False):
     batch_size: int | None
     device: str
     backend: Literal["torch", "onnx"]
-    precision: Literal["float32", "bfloat16"]
+    precision: Literal["auto", "float32", "bfloat16"]
