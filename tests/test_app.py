@@ -1,12 +1,15 @@
 """What the web page does with a song: limits, the line, what is kept and for how long."""
 
 import errno
+import json
 import os
+import re
 import socket
 import sys
 import threading
 import time
 import zipfile
+from contextlib import ExitStack
 
 import av
 import numpy as np
@@ -17,15 +20,14 @@ from conftest import RATE, constant_model, tiny_config
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auralflow.app import Order, Studio, Workspace, intake, wording
+from auralflow.app import Order, Stage, Studio, Workspace, intake, wording
 from auralflow.app.intake import check_song, take_in
 from auralflow.app.line import Line
 from auralflow.app.mixer import CODE, describe
-from auralflow.app.studio import Stage
 from auralflow.app.tracks import COLUMNS, outline, spectrogram_strip
 from auralflow.cli import main
 from auralflow.config import AppConfig
-from auralflow.errors import AudioError, CancelledError, NotFoundError, UsageError
+from auralflow.errors import AudioError, NotFoundError, UsageError
 from auralflow.nets.unet.model import SpectrogramMaskModel
 
 
@@ -52,7 +54,7 @@ def studio(workspace, *masks, **settings):
 
 
 def finish(work):
-    """Run a generator to its end: what it told, and what it returned."""
+    """Run a generator to its end: what it yielded, and what it returned."""
     stages = []
     while True:
         try:
@@ -66,28 +68,49 @@ def order(song, targets=("vocals", "drums")):
 
 
 def test_original_is_the_sum_of_stems_and_residual_in_the_archive(workspace, song):
-    _, result = finish(studio(workspace).run("me", order(song)))
-    assert [track.name for track in result.tracks] == ["original", "vocals", "drums", "residual"]
+    _, result = finish(studio(workspace).run(order(song)))
+    assert [track.name for track in result.tracks] == [
+        "original",
+        "instrumental",
+        "vocals",
+        "drums",
+        "residual",
+    ]
     with zipfile.ZipFile(result.archive) as archive:
         names = sorted(archive.namelist())
         audio = {name: soundfile.read(archive.open(name), dtype="int16")[0].astype(int) for name in names}
     parts = ("vocals", "drums", "residual")
-    assert names == sorted(f"my song/{name}.wav" for name in (*parts, "original"))
-    np.testing.assert_array_equal(
-        audio["my song/original.wav"], sum(audio[f"my song/{name}.wav"] for name in parts)
-    )
-    np.testing.assert_array_equal(audio["my song/original.wav"], soundfile.read(song, dtype="int16")[0])
+    stems = {name.removeprefix("my song/my song - ").removesuffix(".wav"): audio[name] for name in names}
+    assert set(stems) == {*parts, "original", "instrumental"}
+    np.testing.assert_array_equal(stems["original"], sum(stems[name] for name in parts))
+    np.testing.assert_array_equal(stems["original"], stems["vocals"] + stems["instrumental"])
+    np.testing.assert_array_equal(stems["original"], soundfile.read(song, dtype="int16")[0])
 
 
 def test_only_the_chosen_stems_are_made_in_the_order_of_the_model(workspace, song):
     model = SpectrogramMaskModel(tiny_config(targets=("vocals", "drums", "bass"))).eval()
     work = Studio({"mine": model}, AppConfig(), workspace)
-    _, result = finish(work.run("me", order(song, ("bass", "vocals"))))
-    assert [track.name for track in result.tracks] == ["original", "vocals", "bass", "residual"]
+    _, result = finish(work.run(order(song, ("bass", "vocals"))))
+    names = [track.name for track in result.tracks]
+    assert names == ["original", "instrumental", "vocals", "bass", "residual"]
+    assert [track.name for track in result.tracks if track.repeats] == ["original", "instrumental"]
+
+
+def test_without_other_stems_what_the_vocals_leave_is_the_instrumental(workspace, song):
+    model = SpectrogramMaskModel(tiny_config(num_channels=2)).eval()
+    _, result = finish(Studio({"mine": model}, AppConfig(), workspace).run(order(song, ("vocals",))))
+    assert [track.name for track in result.tracks] == ["original", "vocals", "instrumental"]
+    assert [track.repeats for track in result.tracks] == [True, False, False]
+
+
+def test_without_vocals_there_is_no_instrumental(workspace, song):
+    model = SpectrogramMaskModel(tiny_config(num_channels=2)).eval()
+    _, result = finish(Studio({"mine": model}, AppConfig(), workspace).run(order(song, ("drums",))))
+    assert [track.name for track in result.tracks] == ["original", "drums", "residual"]
 
 
 def test_progress_goes_through_its_stages_and_never_back(workspace, song):
-    stages, _ = finish(studio(workspace).run("me", order(song)))
+    stages, _ = finish(studio(workspace).run(order(song)))
     names = [stage.name for stage in stages]
     assert list(dict.fromkeys(names)) == ["separating", "drawing", "packing"]
     for name in ("separating", "drawing"):
@@ -97,7 +120,7 @@ def test_progress_goes_through_its_stages_and_never_back(workspace, song):
 
 
 def test_the_song_itself_does_not_stay_with_its_stems(workspace, song):
-    _, result = finish(studio(workspace).run("me", order(song)))
+    _, result = finish(studio(workspace).run(order(song)))
     assert {path.suffix for path in result.archive.parent.iterdir()} == {".wav", ".png", ".zip"}
     assert song.exists()
 
@@ -105,8 +128,8 @@ def test_the_song_itself_does_not_stay_with_its_stems(workspace, song):
 def test_the_models_are_loaded_once_and_stay_as_they_are(workspace, song):
     works = Studio({"mine": SpectrogramMaskModel(tiny_config()).eval()}, AppConfig(), workspace)
     before = {name: tensor.clone() for name, tensor in works.models["mine"].state_dict().items()}
-    finish(works.run("me", order(song)))
-    finish(works.run("me", order(song, ("vocals",))))
+    finish(works.run(order(song)))
+    finish(works.run(order(song, ("vocals",))))
     for name, tensor in works.models["mine"].state_dict().items():
         assert torch.equal(tensor, before[name])
 
@@ -122,7 +145,7 @@ def test_the_models_are_loaded_once_and_stay_as_they_are(workspace, song):
 def test_orders_that_cannot_be_taken_say_why_and_leave_nothing(workspace, song, change, error, message):
     wanted = Order(**{"song": song, "model": "mine", "targets": ("vocals",)} | change)
     with pytest.raises(error, match=message):
-        finish(studio(workspace).run("me", wanted))
+        finish(studio(workspace).run(wanted))
     assert list(workspace.jobs.iterdir()) == []
 
 
@@ -169,7 +192,7 @@ def test_a_bad_song_is_refused_in_one_line_that_calls_it_by_its_name(
     write(path)
     works = studio(workspace, max_duration=2, max_size=0.1)
     with pytest.raises(error, match=message) as caught:
-        finish(works.run("me", order(path)))
+        finish(works.run(order(path)))
     assert str(tmp_path) not in str(caught.value)
     assert list(workspace.jobs.iterdir()) == []
 
@@ -190,7 +213,7 @@ def test_a_song_is_measured_no_further_than_it_may_be_long(workspace, tmp_path):
     write_m4a(tmp_path / "a.m4a", 600)
     works = studio(workspace, max_duration=5)
     with pytest.raises(UsageError, match=r"'a\.m4a' is too long: found at least 0:0[56] minutes, expected"):
-        finish(works.run("me", order(tmp_path / "a.m4a")))
+        finish(works.run(order(tmp_path / "a.m4a")))
     assert list(workspace.jobs.iterdir()) == []
 
 
@@ -204,7 +227,7 @@ def test_a_song_is_measured_in_its_turn_and_not_before(workspace, song, monkeypa
     real = intake.probe
     monkeypatch.setattr(intake, "probe", probe)
     works = studio(workspace, concurrency=1, max_duration=7)
-    first, second = (works.run(name, order(song)) for name in "ab")
+    first, second = works.run(order(song)), works.run(order(song))
     next(first)
     assert next(second) == Stage("waiting", ahead=1)
     assert measured == [{"max_seconds": 7}]
@@ -222,38 +245,25 @@ def test_songs_at_the_limits_are_taken(workspace, tmp_path):
     assert check_song(kept, "a.wav", settings).seconds == 2
 
 
-def test_a_full_disk_is_told_before_the_work(workspace, song, monkeypatch):
+def test_a_full_disk_is_reported_before_the_work(workspace, song, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("usage", (), {"free": 1000}))
     with pytest.raises(AudioError, match="no room for the stems: found 0 MB free"):
-        finish(studio(workspace).run("me", order(song)))
+        finish(studio(workspace).run(order(song)))
 
 
-def test_a_disk_that_fills_up_on_the_way_is_told_and_leaves_nothing(workspace, song, monkeypatch):
+def test_a_disk_that_fills_up_on_the_way_is_reported_and_leaves_nothing(workspace, song, monkeypatch):
     def fill_up(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("auralflow.app.studio.separate_file", fill_up)
     with pytest.raises(AudioError, match=r"cannot write the stems: found No space left.*Try again later"):
-        finish(studio(workspace).run("me", order(song)))
+        finish(studio(workspace).run(order(song)))
     assert list(workspace.jobs.iterdir()) == []
-
-
-def test_cancelling_stops_the_work_and_removes_what_was_made(workspace, tmp_path):
-    soundfile.write(tmp_path / "long.wav", np.zeros(RATE * 600), RATE, subtype="PCM_16")
-    works = studio(workspace)
-    work = works.run("me", order(tmp_path / "long.wav"))
-    next(work)
-    assert not works.cancel("someone else")
-    assert works.cancel("me")
-    with pytest.raises(CancelledError):
-        finish(work)
-    assert list(workspace.jobs.iterdir()) == []
-    assert not works.cancel("me")
 
 
 def test_leaving_stops_the_work(workspace, tmp_path):
     soundfile.write(tmp_path / "long.wav", np.zeros(RATE * 600), RATE, subtype="PCM_16")
-    work = studio(workspace).run("me", order(tmp_path / "long.wav"))
+    work = studio(workspace).run(order(tmp_path / "long.wav"))
     next(work)
     threads = threading.active_count()
     work.close()
@@ -261,18 +271,9 @@ def test_leaving_stops_the_work(workspace, tmp_path):
     assert list(workspace.jobs.iterdir()) == []
 
 
-def test_a_session_has_one_song_at_a_time(workspace, song):
-    works = studio(workspace, concurrency=2)
-    first = works.run("me", order(song))
-    next(first)
-    with pytest.raises(UsageError, match="already being separated"):
-        next(works.run("me", order(song)))
-    assert finish(first)[1].title == "my song"
-
-
 def test_the_second_waits_until_the_first_is_done_and_the_third_is_sent_away(workspace, song):
     works = studio(workspace, concurrency=1, max_waiting=1)
-    first, second, third = (works.run(name, order(song)) for name in "abc")
+    first, second, third = (works.run(order(song)) for _ in range(3))
     next(first)
     assert next(second) == Stage("waiting", ahead=1)
     with pytest.raises(UsageError, match=r"too many songs are waiting: found 1\. Try again"):
@@ -286,21 +287,10 @@ def test_the_second_waits_until_the_first_is_done_and_the_third_is_sent_away(wor
 
 def test_as_many_at_once_as_the_settings_say(workspace, song):
     works = studio(workspace, concurrency=2)
-    first, second, third = (works.run(name, order(song)) for name in "abc")
+    first, second, third = (works.run(order(song)) for _ in range(3))
     assert [next(work).name for work in (first, second, third)] == ["separating", "separating", "waiting"]
     for work in (first, second, third):
         work.close()
-
-
-def test_one_who_waits_can_give_up(workspace, song):
-    works = studio(workspace)
-    first, second = (works.run(name, order(song)) for name in "ab")
-    next(first)
-    next(second)
-    works.cancel_all()
-    with pytest.raises(CancelledError, match="while it waited"):
-        next(second)
-    first.close()
 
 
 @given(seats=st.integers(1, 4), leaving=st.lists(st.integers(0, 5), max_size=6))
@@ -316,6 +306,38 @@ def test_the_line_serves_in_order_whoever_leaves(seats, leaving):
         assert [places[i].ahead for i in left] == [max(0, k - seats + 1) for k in range(len(left))]
     for number in left:
         blocks[number].__exit__(None, None, None)
+
+
+@given(
+    seats=st.integers(1, 3),
+    left=st.lists(st.integers(0, 100), min_size=3, max_size=3),
+    usual=st.integers(1, 100),
+    waiting=st.integers(1, 5),
+)
+def test_the_estimate_of_a_turn_is_when_a_seat_becomes_free(seats, left, usual, waiting):
+    line = Line(seats, max_waiting=10)
+    line.record(usual)
+    with ExitStack() as stack:
+        places = [stack.enter_context(line.join()) for _ in range(seats + waiting)]
+        for place, seconds in zip(places[:seats], left, strict=False):
+            place.seconds_left = seconds
+        # Second by second: who is done leaves, and the next one takes the seat.
+        free, turns, second = list(left[:seats]), [], 0
+        while len(turns) < waiting:
+            for seat, end in enumerate(free):
+                if end <= second and len(turns) < waiting:
+                    turns.append(second)
+                    free[seat] = second + usual
+            second += 1
+        assert [place.seconds_ahead for place in places] == [0] * seats + turns
+
+
+def test_without_anything_known_there_is_no_estimate():
+    line = Line(1, max_waiting=3)
+    with line.join() as first, line.join() as second, line.join() as third:
+        assert second.seconds_ahead is None
+        first.seconds_left = 7
+        assert (second.seconds_ahead, third.seconds_ahead) == (7, None)
 
 
 def test_what_has_been_kept_long_enough_is_removed_and_what_is_worked_on_stays(workspace):
@@ -386,36 +408,53 @@ def test_a_tone_is_a_line_at_its_height_in_the_spectrogram():
     assert all(strip.min() >= 0 and strip.max() <= 1 for strip in rows)
 
 
-def test_the_players_are_told_all_of_a_song(workspace, song):
-    _, result = finish(studio(workspace).run("me", order(song)))
-    told = describe(result)
-    assert [track["fileName"] for track in told["tracks"]] == [
-        "original.wav",
-        "vocals.wav",
-        "drums.wav",
-        "residual.wav",
+def test_the_players_get_all_of_a_song(workspace, song):
+    _, result = finish(studio(workspace).run(order(song)))
+    described = describe(result, "a-job")
+    assert [track["file"] for track in described["tracks"]][:2] == [
+        "/auralflow/jobs/a-job/listen/original.wav",
+        "/auralflow/jobs/a-job/listen/instrumental.wav",
     ]
-    assert told["archiveName"] == "my song.zip"
-    assert told["tracks"][0]["peak"].endswith("dBFS")
-    assert any("residual" in note for note in told["notes"])
+    assert described["formats"] == ["wav", "flac", "mp3"]
+    assert re.fullmatch(r"peak -\d+\.\d dBFS, drawn \d\.\dx", described["tracks"][0]["level"])
+    assert any("residual" in note for note in described["notes"])
+    assert str(workspace.root) not in json.dumps(described)  # no path of the server
     assert "innerHTML" not in CODE  # names of songs and stems are text, whatever they hold
 
 
-def test_silence_is_told_as_silence(workspace, tmp_path):
+def test_quiet_stems_fill_their_lane_and_say_how_much_they_were_enlarged(workspace, tmp_path):
+    soundfile.write(tmp_path / "quiet.wav", noise(level=0.01), RATE, subtype="PCM_24")
+    _, result = finish(studio(workspace, 0.5, 0.001).run(order(tmp_path / "quiet.wav")))
+    tracks = {track.name: track for track in result.tracks}
+    for name in ("original", "vocals", "residual"):
+        assert max(map(abs, (*tracks[name].low, *tracks[name].high))) == pytest.approx(1, abs=0.01)
+    # What is far too quiet to be heard still looks quiet.
+    assert tracks["drums"].scale == 100
+    assert max(tracks["drums"].high) < 0.01
+
+
+def test_silence_is_called_silence(workspace, tmp_path):
     soundfile.write(tmp_path / "still.wav", np.zeros((RATE, 2)), RATE)
-    _, result = finish(studio(workspace).run("me", order(tmp_path / "still.wav")))
-    assert {track["peak"] for track in describe(result)["tracks"]} == {"silent"}
+    _, result = finish(studio(workspace).run(order(tmp_path / "still.wav")))
+    assert {track["level"] for track in describe(result, "job")["tracks"]} == {"silent"}
 
 
-def test_lowered_files_are_told(workspace, tmp_path):
+def test_lowered_files_are_reported(workspace, tmp_path):
     soundfile.write(tmp_path / "loud.wav", np.clip(noise(level=1.0), -1, 1), RATE, subtype="PCM_16")
-    _, result = finish(studio(workspace, 2.0, 1.5).run("me", order(tmp_path / "loud.wav")))
-    assert describe(result)["notes"][0].startswith("All files were lowered by")
+    _, result = finish(studio(workspace, 2.0, 1.5).run(order(tmp_path / "loud.wav")))
+    assert describe(result, "job")["notes"][0].startswith("All files were lowered by")
 
 
 def test_what_is_shown_of_names_and_errors_is_no_markup():
     assert "<script>" not in wording.failure("cannot read '<script>x</script>'")
-    assert wording.progress(Stage("waiting", ahead=2)) == "<p>Waiting: 2 songs come first</p>"
+    assert "<script>" not in wording.chosen("<script>x</script>.wav")
+    assert wording.progress(Stage("waiting", ahead=2)) == "<p>Waiting: 2 songs ahead of yours</p>"
+
+
+def test_who_waits_learns_when_it_is_their_turn():
+    stage = Stage("waiting", ahead=1, seconds_left=130)
+    assert wording.progress(stage) == "<p>Waiting: 1 song ahead of yours; yours starts in about 2 min</p>"
+    assert wording.announcement(stage) == "Waiting: 1 song ahead of yours"
 
 
 def test_a_screen_reader_hears_a_quarter_at_a_time():
@@ -446,7 +485,7 @@ def test_a_model_that_does_not_exist_ends_the_command(capsys):
     assert "no/such/model" in capsys.readouterr().err
 
 
-def test_a_port_that_is_taken_is_told_before_anything_is_loaded(capsys):
+def test_a_port_that_is_taken_is_reported_before_anything_is_loaded(capsys):
     pytest.importorskip("gradio", reason="needs the extra app")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

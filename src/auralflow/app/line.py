@@ -1,6 +1,8 @@
-"""Who comes first is served first, and only so many may wait."""
+"""First come, first served, and only so many may wait."""
 
+import heapq
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,21 +10,32 @@ from auralflow.errors import UsageError
 
 __all__ = ["Line", "Place"]
 
+_REMEMBERED = 8
+
 
 class Place:
     """A place in the line.
 
     Args:
         line: The line.
+
+    Attributes:
+        seconds_left: Seconds for which this place will still be taken; None while that is not known.
     """
 
     def __init__(self, line: "Line") -> None:
         self._line = line
+        self.seconds_left: float | None = None
 
     @property
     def ahead(self) -> int:
         """How many must leave before this one's turn; 0 when it is this one's turn."""
         return self._line.ahead(self)
+
+    @property
+    def seconds_ahead(self) -> float | None:
+        """Seconds until it is probably this one's turn; None while that cannot be estimated."""
+        return self._line.seconds_ahead(self)
 
 
 class Line:
@@ -33,22 +46,51 @@ class Line:
         max_waiting: How many may wait besides.
 
     Example:
-        >>> line = Line(seats=1, max_waiting=1)
-        >>> with line.join() as first, line.join() as second:
-        ...     first.ahead, second.ahead
-        (0, 1)
+        >>> line = Line(seats=1, max_waiting=2)
+        >>> line.record(60)
+        >>> with line.join() as first, line.join() as second, line.join() as third:
+        ...     first.seconds_left = 20.0
+        ...     [(place.ahead, place.seconds_ahead) for place in (first, second, third)]
+        [(0, 0.0), (1, 20.0), (2, 80.0)]
     """
 
     def __init__(self, seats: int, max_waiting: int) -> None:
         self.seats = seats
         self.max_waiting = max_waiting
         self._places: list[Place] = []
+        self._durations: deque[float] = deque(maxlen=_REMEMBERED)
         self._guard = threading.Lock()
+
+    def record(self, seconds: float) -> None:
+        """Remember how long a place was served, for the estimates of those who wait."""
+        with self._guard:
+            self._durations.append(seconds)
 
     def ahead(self, place: Place) -> int:
         """How many must leave before it is the turn of a place."""
         with self._guard:
             return max(0, self._places.index(place) - self.seats + 1)
+
+    def seconds_ahead(self, place: Place) -> float | None:
+        """Seconds until it is probably the turn of a place; None while that cannot be estimated.
+
+        Whoever is being served says how long that still takes; whoever waits is expected to take as long as
+        the last few took on average.
+        """
+        with self._guard:
+            index = self._places.index(place)
+            served, waiting = self._places[: self.seats], self._places[self.seats : index]
+            usual = sum(self._durations) / len(self._durations) if self._durations else None
+        if index < self.seats:
+            return 0.0
+        seats = [usual if other.seconds_left is None else other.seconds_left for other in served]
+        known = [seconds for seconds in seats if seconds is not None]
+        if len(known) < len(seats) or (waiting and usual is None):
+            return None
+        heapq.heapify(known)
+        for _ in waiting:
+            heapq.heapreplace(known, known[0] + (usual or 0.0))
+        return known[0]
 
     @contextmanager
     def join(self) -> Iterator[Place]:

@@ -1,32 +1,37 @@
 """The page: what is on it, and what happens when something is pressed."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from importlib.resources import files
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from auralflow.app import wording
-from auralflow.app.mixer import CODE, STYLE, describe
-from auralflow.app.studio import Order, Stage, Studio
-from auralflow.app.tracks import Result
-from auralflow.errors import AuralflowError, CancelledError, UsageError
+from auralflow.app.jobs import Jobs
+from auralflow.app.mixer import CODE, STYLE
+from auralflow.app.orders import Order
+from auralflow.app.preview import TITLE
+from auralflow.app.view import View
+from auralflow.errors import AuralflowError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
     import gradio
 
-__all__ = ["LOOKS", "build_page", "require_gradio", "theme"]
+__all__ = ["LOOKS", "SAMPLE", "build_page", "require_gradio", "theme"]
 
-LOOKS = (files("auralflow.app") / "static" / "page.css").read_text(encoding="utf-8")
+_STATIC = files("auralflow.app") / "static"
+LOOKS = (_STATIC / "page.css").read_text(encoding="utf-8")
 """Looks of the page around the players."""
-
+_STATUS = (_STATIC / "status.js").read_text(encoding="utf-8")
 # An element that is there from the start is what screen readers watch.
 _LIVE = "element.setAttribute('role', 'status')"
-_GROUP = "element.setAttribute('role', 'group'); element.setAttribute('aria-label', 'Progress')"
+_ADDRESSED = "() => [new URLSearchParams(location.hash.slice(1)).get('job') ?? '']"
+"""The name of the job in the page's address; what follows the # is sent to no server by itself."""
 
+SAMPLE = _STATIC / "Sample song.ogg"
+"""A song to try, made by auralflow's own generator."""
 
-Update = tuple[Any, Any, Any]
-"""New contents of the status, the announcements and the mixer."""
+Update = dict[Any, Any]
 
 
 def require_gradio() -> ModuleType:
@@ -59,65 +64,81 @@ def theme() -> "gradio.Theme":
     )
 
 
-def build_page(studio: Studio) -> "gradio.Blocks":
+def build_page(jobs: Jobs) -> "gradio.Blocks":
     """Make the page.
 
     Args:
-        studio: What does the work.
+        jobs: Where the songs are separated.
 
     Raises:
         UsageError: If Gradio is not installed.
     """
     gr = require_gradio()
+    studio = jobs.studio
     page: gradio.Blocks
-    with gr.Blocks(title="auralflow", analytics_enabled=False) as page:
-        gr.Markdown(wording.introduction(studio.settings))
-        wishes = _ask(studio)
-        with gr.Row():
-            start = gr.Button("Separate", variant="primary", elem_id="separate")
-            cancel = gr.Button("Cancel", elem_id="cancel")
-        answers = _answer()
-        start.click(
-            _separating(studio),
-            wishes,
-            answers,
-            show_progress="hidden",
-            # The studio has its own line, in which people see how many come first.
-            concurrency_limit=None,
-            api_visibility="private",
+    with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
+        gr.Markdown(wording.introduction(studio.settings), elem_id="introduction")
+        song = gr.Audio(
+            label="Song",
+            type="filepath",
+            sources=["upload", "microphone"],
+            editable=False,
+            buttons=[],
+            elem_id="song",
         )
-        cancel.click(_cancelling(studio), None, None, queue=False, api_visibility="private")
-        page.unload(_leaving(studio))
+        sample = gr.Button("Try the sample song", size="sm", elem_id="sample")
+        with gr.Row(visible=False, elem_id="folded") as folded:
+            name = gr.HTML("", elem_id="chosen")
+            another = gr.Button("Choose another song", size="sm", scale=0, elem_id="another")
+        model, targets = _settings(jobs)
+        with gr.Row(elem_id="buttons"):
+            start = gr.Button("Separate", variant="primary", elem_id="separate")
+            cancel = gr.Button("Cancel", visible=False, elem_id="cancel")
+        status, said, mixer = _answers(studio.settings.max_size)
+        # What the page's address says is put here by the browser.
+        address = gr.Textbox(visible=False)
+        view = View(
+            song=song, sample=sample, folded=folded, name=name, another=another, start=start, cancel=cancel,
+            status=status, said=said, mixer=mixer,
+        )  # fmt: skip
+        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+        # The studio has its own line, in which people see how many come first: Gradio's queue has no limits.
+        follow = quiet | {"concurrency_limit": None}
+        song.change(view.chosen, song, view.upload, **quiet)
+        sample.click(lambda: str(SAMPLE), None, song, **quiet)
+        another.click(lambda: None, None, song, **quiet)
+        start.click(_separating(jobs, view), [song, model, targets], view.all, **follow)
+        page.load(_resuming(jobs, view), address, view.all, js=_ADDRESSED, **follow)
+        cancel.click(jobs.cancel, address, None, js=_ADDRESSED, queue=False, api_visibility="private")
     return page
 
 
-def _ask(studio: Studio) -> list[Any]:
-    """Where people say what they want: the song, the model and the stems."""
+def _settings(jobs: Jobs) -> tuple[Any, Any]:
+    """The model and its stems."""
     import gradio as gr
 
-    song = gr.Audio(
-        label="Song",
-        type="filepath",
-        sources=["upload", "microphone"],
-        editable=False,
-        buttons=[],
-        elem_id="song",
-    )
-    names = list(studio.models)
-    known = list(studio.targets(names[0]))
-    with gr.Row():
-        model = gr.Dropdown(names, value=names[0], label="Model", filterable=False)
-        targets = gr.CheckboxGroup(known, value=known, label="Stems")
-    model.change(_choosing(studio), model, targets, api_visibility="private", show_progress="hidden")
-    return [song, model, targets]
+    names = list(jobs.studio.models)
+    known = list(jobs.studio.targets(names[0]))
+    with gr.Row(elem_id="settings"):
+        model = gr.Dropdown(names, value=names[0], label="Model", filterable=False, elem_id="model")
+        targets = gr.CheckboxGroup(known, value=known, label="Stems", elem_id="stems")
+
+    def choose(wanted: str) -> Any:
+        offered = list(jobs.studio.targets(wanted))
+        return gr.CheckboxGroup(offered, value=offered)
+
+    model.change(choose, model, targets, api_visibility="private", show_progress="hidden")
+    return model, targets
 
 
-def _answer() -> list[Any]:
-    """Where they see what becomes of it: the status, the announcements and the mixer."""
+def _answers(max_size: float) -> tuple[Any, Any, Any]:
+    """Where people see what becomes of a song: the status, the announcements and the mixer."""
     import gradio as gr
 
-    return [
-        gr.HTML("", elem_id="status", js_on_load=_GROUP),
+    return (
+        gr.HTML(
+            View.IDLE, html_template="${value.html}", js_on_load=_STATUS, elem_id="status", max_size=max_size
+        ),
         gr.HTML("", elem_id="announcements", js_on_load=_LIVE),
         gr.HTML(
             None,
@@ -127,10 +148,10 @@ def _answer() -> list[Any]:
             apply_default_css=False,
             elem_id="mixer",
         ),
-    ]
+    )
 
 
-def _separating(studio: Studio) -> Any:
+def _separating(jobs: Jobs, view: View) -> Callable[..., Generator[Update, None, None]]:
     import gradio as gr
 
     def separate(
@@ -138,60 +159,43 @@ def _separating(studio: Studio) -> Any:
     ) -> Generator[Update, None, None]:
         try:
             if song is None:
-                raise UsageError("no song was chosen", advice="Drop one on the field above, or record one.")
-            yield "<p>Looking at the song</p>", "looking at the song", None
-            work = studio.run(str(request.session_hash), Order(Path(song), model, tuple(targets)))
-            result = yield from _told(work, gr.skip())
-            yield wording.done(result), "done; the players are below", describe(result)
-        except CancelledError:
-            yield wording.failure("stopped"), "stopped", None
+                raise UsageError(
+                    "there is no song yet", advice="Choose or record one, and let its upload end."
+                )
+            job = jobs.start(str(request.session_hash), Order(Path(song), model, tuple(targets)))
         except AuralflowError as error:
-            yield wording.failure(str(error)), str(error), None
+            yield view.failed(str(error))
+        else:
+            yield from _followed(jobs, job, view)
 
     return separate
 
 
-def _told(work: Generator[Stage, None, Result], same: Any) -> Generator[Update, None, Result]:
-    said = ""
+def _resuming(jobs: Jobs, view: View) -> Callable[..., Generator[Update, None, None]]:
+    def resume(job: str) -> Generator[Update, None, None]:
+        # Without any update Gradio would empty all parts.
+        yield from _followed(jobs, job, view) if job else iter([{view.said: ""}])
+
+    return resume
+
+
+def _followed(jobs: Jobs, job: str, view: View) -> Generator[Update, None, None]:
+    """Show a job until it ends."""
     try:
-        while True:
-            stage = next(work)
-            words = wording.announcement(stage)
-            # What a screen reader has said already is not said again.
-            yield wording.progress(stage), same if words == said else words, same
-            said = words
-    except StopIteration as end:
-        result: Result = end.value
-        return result
-    finally:
-        work.close()
-
-
-def _cancelling(studio: Studio) -> Any:
-    import gradio as gr
-
-    def cancel(request: gr.Request) -> None:
-        # What is being done says itself that it has stopped: of two answers the later one would stay.
-        studio.cancel(str(request.session_hash))
-
-    return cancel
-
-
-def _choosing(studio: Studio) -> Any:
-    import gradio as gr
-
-    def choose(model: str) -> Any:
-        known = list(studio.targets(model))
-        return gr.CheckboxGroup(known, value=known)
-
-    return choose
-
-
-def _leaving(studio: Studio) -> Any:
-    import gradio as gr
-
-    def leave(request: gr.Request) -> None:
-        # Nobody is there any more to take the stems.
-        studio.cancel(str(request.session_hash))
-
-    return leave
+        yield view.begun(job, jobs.order(job).song.name)
+        work = jobs.watch(job)
+        said = ""
+        try:
+            while True:
+                stage = next(work)
+                words = wording.announcement(stage)
+                yield view.working(job, stage, words if words != said else None)
+                said = words
+        except StopIteration as end:
+            yield view.done(job, end.value)
+        finally:
+            work.close()
+    except NotFoundError as error:
+        yield view.gone(str(error))
+    except AuralflowError as error:
+        yield view.failed(str(error))

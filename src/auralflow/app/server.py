@@ -12,7 +12,10 @@ from types import FrameType
 from typing import Any
 
 from auralflow.app.guard import Guard, allowed_names
-from auralflow.app.page import LOOKS, build_page, require_gradio, theme
+from auralflow.app.jobs import Jobs
+from auralflow.app.page import LOOKS, SAMPLE, build_page, require_gradio, theme
+from auralflow.app.preview import Preview
+from auralflow.app.routes import make_routes
 from auralflow.app.studio import Studio
 from auralflow.app.workspace import Workspace
 from auralflow.config import AppConfig
@@ -35,7 +38,7 @@ def serve(
     Args:
         settings: The settings.
         open_model: Loads a model by its folder or name.
-        on_ready: Is told the address once it can be opened.
+        on_ready: Called with the address once it can be opened.
 
     Raises:
         UsageError: If Gradio is not installed, or the address, the device or the folder cannot be used.
@@ -50,21 +53,21 @@ def serve(
         _end_on_signals() as end,
         Workspace(60 * settings.keep, settings.folder) as workspace,
         _uploads_in(workspace.uploads),
+        Jobs(Studio(models, settings, workspace)) as jobs,
     ):
-        studio = Studio(models, settings, workspace)
-        page = build_page(studio)
-        guarded = {"lifespan": partial(_guarded, names=allowed_names(settings))}
+        page = build_page(jobs)
+        layers = {"lifespan": partial(_layered, jobs=jobs, names=allowed_names(settings))}
         _, address, _ = page.queue(max_size=None).launch(
             server_name=settings.host,
             server_port=port,
-            allowed_paths=[str(workspace.jobs)],
+            allowed_paths=[str(SAMPLE)],
             max_file_size=round(settings.max_size * 2**20),
             prevent_thread_lock=True,
             quiet=True,
             share=False,
             ssr_mode=False,
             footer_links=[],
-            app_kwargs=guarded,
+            app_kwargs=layers,
             theme=theme(),
             css=LOOKS,
         )
@@ -72,13 +75,15 @@ def serve(
             on_ready(address)
             end.wait()
         finally:
-            studio.cancel_all()
+            jobs.close()
             page.close(verbose=False)
 
 
 @asynccontextmanager
-async def _guarded(app: Any, names: frozenset[str] | None) -> AsyncIterator[None]:
-    """Put the guard in front of all other layers: the server calls this before it takes any request."""
+async def _layered(app: Any, jobs: Jobs, names: frozenset[str] | None) -> AsyncIterator[None]:
+    """Add our own routes and layers: the server calls this before it takes any request."""
+    app.router.routes[:0] = make_routes(jobs)
+    app.middleware_stack = Preview(app.middleware_stack)
     if names is not None:
         app.middleware_stack = Guard(app.middleware_stack, names)
     yield

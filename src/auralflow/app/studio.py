@@ -7,69 +7,36 @@ import time
 from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 from auralflow.app.intake import check_song, take_in, under_its_own_name
-from auralflow.app.line import Line
+from auralflow.app.line import Line, Place
+from auralflow.app.orders import Order, Stage
 from auralflow.app.tracks import Result, draw_tracks, pack
 from auralflow.app.workspace import Workspace
 from auralflow.audio import AudioInfo
 from auralflow.config import AppConfig, StemConfig
-from auralflow.errors import (
-    AudioError,
-    AuralflowError,
-    CancelledError,
-    NotFoundError,
-    UnexpectedError,
-    UsageError,
-)
+from auralflow.errors import AudioError, AuralflowError, NotFoundError, UnexpectedError, UsageError
 from auralflow.nets.door import SeparationModel
 from auralflow.separation import Separator, SongReport, separate_file
+from auralflow.separation.complement import write_complement
 from auralflow.separation.work import bytes_needed
 
-__all__ = ["Order", "Stage", "Studio"]
+__all__ = ["Studio"]
 
 logger = logging.getLogger(__name__)
 
 _PATIENCE = 0.2
 _STEMS = StemConfig(residual=True)
-# A share that is too small tells nothing of the rest.
+# After a smaller share the time left is a mere guess.
 _FIRST_GUESS = 0.02
-
-
-@dataclass(frozen=True)
-class Order:
-    """What a user wants.
-
-    Attributes:
-        song: The upload.
-        model: Name of the model.
-        targets: What to separate, at least one of the model's targets.
-    """
-
-    song: Path
-    model: str
-    targets: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Stage:
-    """How far a song has come.
-
-    Attributes:
-        name: What is being done.
-        share: How much of it is done, 0 to 1.
-        ahead: Songs that come first, while waiting.
-        seconds_left: Seconds that separating will still take, None while that cannot be told.
-    """
-
-    name: Literal["waiting", "separating", "drawing", "packing"]
-    share: float = 0.0
-    ahead: int = 0
-    seconds_left: float | None = None
+_ORIGINAL, _RESIDUAL, _VOCALS, _INSTRUMENTAL = (
+    "original.wav",
+    "residual.wav",
+    "vocals.wav",
+    "instrumental.wav",
+)
 
 
 class Studio:
@@ -96,8 +63,6 @@ class Studio:
         self.settings = settings
         self.workspace = workspace
         self._line = Line(settings.concurrency, settings.max_waiting)
-        self._stops: dict[str, threading.Event] = {}
-        self._guard = threading.Lock()
 
     def targets(self, model: str) -> tuple[str, ...]:
         """The targets of a model.
@@ -109,31 +74,12 @@ class Studio:
             raise NotFoundError(f"no model '{model}'", expected=", ".join(self.models))
         return self.models[model].targets
 
-    def cancel(self, session: str) -> bool:
-        """Stop what is being done for a session.
+    def run(self, order: Order) -> Generator[Stage, None, Result]:
+        """Separate a song, reporting again and again how far it has come.
 
-        Returns:
-            Whether there was anything.
-        """
-        with self._guard:
-            stop = self._stops.get(session)
-        if stop:
-            stop.set()
-        return stop is not None
-
-    def cancel_all(self) -> None:
-        """Stop everything."""
-        with self._guard:
-            for stop in self._stops.values():
-                stop.set()
-
-    def run(self, session: str, order: Order) -> Generator[Stage, None, Result]:
-        """Separate a song, telling again and again how far it has come.
-
-        Closing the generator stops the work.
+        Closing the generator stops the work and removes what was made.
 
         Args:
-            session: Who wants it; each has one song at a time.
             order: What is wanted.
 
         Yields:
@@ -145,25 +91,26 @@ class Studio:
         Raises:
             UsageError: If the order cannot be taken.
             AudioError: If the song cannot be read, or the stems cannot be written.
-            CancelledError: If it was cancelled.
         """
         wanted = self._wanted(order)
         name = order.song.name
-        with self._session(session) as stop, self._job(name) as folder:
+        with self._job(name) as folder:
             kept = take_in(order.song, folder, self.settings)
             with self._line.join() as place, under_its_own_name(kept, name):
                 while ahead := place.ahead:
-                    yield Stage("waiting", ahead=ahead)
-                    if stop.wait(_PATIENCE):
-                        raise CancelledError(f"'{name}' was stopped while it waited")
+                    yield Stage("waiting", ahead=ahead, seconds_left=place.seconds_ahead)
+                    time.sleep(_PATIENCE)
+                begun = time.monotonic()
                 # Not before its turn: some songs must be decoded to be measured, and a separator holds a copy
                 # of the model.
                 info = check_song(kept, name, self.settings)
                 separator = Separator(self.models[order.model], targets=wanted, device=self.settings.device)
                 self._check_disk(separator, info)
-                report = yield from _separated(separator, info, folder, stop)
+                report = yield from _separated(separator, info, folder, place)
                 info.path.unlink()
-                return (yield from _shown(folder, report, order.song.stem, stop))
+                result = yield from _shown(folder, report, order.song.stem)
+                self._line.record(time.monotonic() - begun)
+                return result
 
     def _wanted(self, order: Order) -> tuple[str, ...]:
         """The targets of an order, in the model's own order, whatever the order of the clicks."""
@@ -177,8 +124,9 @@ class Studio:
 
     def _check_disk(self, separator: Separator, info: AudioInfo) -> None:
         _, stems = bytes_needed(separator, info.path, _STEMS)
-        # The archive holds them once more.
-        needed, free = 2 * stems, shutil.disk_usage(self.workspace.root).free
+        # The instrumental is one file more, and the archive holds them all again.
+        count = len(separator.targets) + 2
+        needed, free = 2 * stems * (count + 1) // count, shutil.disk_usage(self.workspace.root).free
         if needed > free:
             raise AudioError(
                 "there is no room for the stems",
@@ -186,21 +134,6 @@ class Studio:
                 expected=f"{needed / 1e6:.0f} MB",
                 advice="Try again later.",
             )
-
-    @contextmanager
-    def _session(self, session: str) -> Iterator[threading.Event]:
-        stop = threading.Event()
-        with self._guard:
-            if session in self._stops:
-                raise UsageError(
-                    "a song is already being separated here", advice="Wait for it, or cancel it."
-                )
-            self._stops[session] = stop
-        try:
-            yield stop
-        finally:
-            with self._guard:
-                del self._stops[session]
 
     @contextmanager
     def _job(self, name: str) -> Iterator[Path]:
@@ -226,12 +159,12 @@ class Studio:
 
 
 def _separated(
-    separator: Separator, info: AudioInfo, folder: Path, stop: threading.Event
+    separator: Separator, info: AudioInfo, folder: Path, place: Place
 ) -> Generator[Stage, None, SongReport]:
-    """Separate in a thread and tell how far it is."""
+    """Separate in a thread and report how far it is."""
     started = time.monotonic()
     shares = [0.0]
-
+    stop = threading.Event()
     work = partial(separate_file, on_progress=shares.append, should_stop=stop.is_set)
     with ThreadPoolExecutor(1) as thread:
         future = thread.submit(work, separator, info.path, folder, _STEMS)
@@ -240,13 +173,12 @@ def _separated(
                 share = shares[-1]
                 del shares[:-1]
                 elapsed = time.monotonic() - started
-                left = elapsed * (1 - share) / share if share > _FIRST_GUESS else None
-                yield Stage("separating", share, seconds_left=left)
+                place.seconds_left = elapsed * (1 - share) / share if share > _FIRST_GUESS else None
+                yield Stage("separating", share, seconds_left=place.seconds_left)
                 _wait(future)
         finally:
             # Whoever closes this generator does not want the rest.
-            if not future.done():
-                stop.set()
+            stop.set()
         return future.result()
 
 
@@ -256,14 +188,24 @@ def _wait(future: Future[SongReport]) -> None:
     done.wait(_PATIENCE)
 
 
-def _shown(
-    folder: Path, report: SongReport, title: str, stop: threading.Event
-) -> Generator[Stage, None, Result]:
+def _shown(folder: Path, report: SongReport, title: str) -> Generator[Stage, None, Result]:
+    yield Stage("drawing")
+    files = _with_instrumental(folder, report.files)
     tracks = []
-    for track in draw_tracks(folder, report.files):
+    for track in draw_tracks(folder, files):
         tracks.append(track)
-        yield Stage("drawing", len(tracks) / len(report.files))
-        if stop.is_set():
-            raise CancelledError(f"'{title}' was stopped before its end")
+        yield Stage("drawing", len(tracks) / len(files))
     yield Stage("packing")
-    return Result(title, report, tuple(tracks), pack(folder, report.files, title))
+    return Result(title, report, tuple(tracks), pack(folder, files, title))
+
+
+def _with_instrumental(folder: Path, files: tuple[str, ...]) -> tuple[str, ...]:
+    """The files of a song, with the instrumental where there are vocals: the original minus the vocals."""
+    if _VOCALS not in files or _INSTRUMENTAL in files:
+        return files
+    if len(files) == 3:
+        # All that is left without the vocals is the instrumental already.
+        (folder / _RESIDUAL).rename(folder / _INSTRUMENTAL)
+        return (_ORIGINAL, _VOCALS, _INSTRUMENTAL)
+    write_complement(folder / _ORIGINAL, folder / _VOCALS, folder / _INSTRUMENTAL)
+    return (_ORIGINAL, _INSTRUMENTAL, *files[1:])

@@ -20,11 +20,13 @@ from auralflow.storage import atomic_path
 from auralflow.transforms import mel_filters
 from auralflow.visualizer.levels import FLOOR, decibels, power_spectrogram
 
-__all__ = ["Result", "Track", "draw_tracks", "outline", "pack", "spectrogram_strip"]
+__all__ = ["Result", "Track", "draw_tracks", "full_name", "outline", "pack", "spectrogram_strip"]
 
 COLUMNS = 800
 _MELS = 96
 _NUM_FFT = 2048
+# What is quieter than -40 dBFS still looks quiet.
+_LARGEST_SCALE = 100.0
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,14 @@ class Track:
     """One player of the page.
 
     Attributes:
-        name: "original", a target, or "residual".
+        name: "original", "instrumental", a target, or "residual".
         file: Its audio.
         picture: Its spectrogram.
-        low: Lowest sample in each column of the waveform.
-        high: Highest sample in each column.
+        low: Lowest sample in each column of the waveform, times ``scale``.
+        high: Highest sample in each column, times ``scale``.
+        scale: What the waveform is multiplied by, so that a quiet stem can be seen.
         peak_db: Highest level in dBFS, None where silent.
+        repeats: Whether other tracks add up to this one, so that it is not to be heard beside them.
     """
 
     name: str
@@ -45,7 +49,9 @@ class Track:
     picture: Path
     low: tuple[float, ...]
     high: tuple[float, ...]
+    scale: float
     peak_db: float | None
+    repeats: bool
 
 
 @dataclass(frozen=True)
@@ -55,8 +61,8 @@ class Result:
     Attributes:
         title: Name of the song.
         report: What was written.
-        tracks: The players: the original first, the residual last.
-        archive: All audio files in one.
+        tracks: The players: the original first, what is left over last.
+        archive: All WAV files in one.
     """
 
     title: str
@@ -81,10 +87,13 @@ def draw_tracks(folder: Path, files: tuple[str, ...]) -> Iterator[Track]:
         picture = (folder / file).with_suffix(".png")
         with atomic_path(picture) as part:
             imsave(part, spectrogram_strip(samples, sample_rate), format="png", cmap="magma", vmin=0, vmax=1)
-        low, high = outline(samples)
         peak = samples.abs().max().item()
+        scale = min(1 / peak, _LARGEST_SCALE) if peak > 0 else 1.0
+        low, high = outline(scale * samples)
         level = round(20 * math.log10(peak), 1) if peak > 0 else None
-        yield Track(Path(file).stem, folder / file, picture, low, high, level)
+        # The original is the sum of all others; so is an instrumental, unless it stands for the residual.
+        repeats = file == files[0] or (Path(file).stem == "instrumental" and file != files[-1])
+        yield Track(Path(file).stem, folder / file, picture, low, high, scale, level, repeats)
 
 
 def outline(audio: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -132,18 +141,29 @@ def spectrogram_strip(audio: Tensor, sample_rate: int) -> "np.ndarray[tuple[int,
 def pack(folder: Path, files: tuple[str, ...], title: str) -> Path:
     """Put the files of a song into one archive.
 
-    Sound hardly gets smaller by packing, so it is only put together, which takes no time.
+    Packing hardly makes sound smaller, so the files are only put together, which takes no time.
 
     Args:
         folder: Their folder; the archive goes there too.
-        files: Their names.
-        title: Name of the song: the name of the archive and of the folder in it.
+        files: Their names, all of one format.
+        title: Name of the song: the name of the folder in the archive, and the beginning of each file's.
 
     Returns:
         The archive.
     """
-    archive = folder / f"{title}.zip"
+    ending = Path(files[0]).suffix
+    archive = folder / f"all{ending}.zip"
     with atomic_path(archive) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as packed:
         for file in files:
-            packed.write(folder / file, f"{title}/{file}")
+            packed.write(folder / file, f"{title}/{full_name(title, file)}")
     return archive
+
+
+def full_name(title: str, file: str) -> str:
+    """The name of a file of a song wherever other songs' files may lie beside it.
+
+    Example:
+        >>> full_name("My song", "vocals.wav")
+        'My song - vocals.wav'
+    """
+    return f"{title} - {file}"

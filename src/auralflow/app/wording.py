@@ -2,22 +2,27 @@
 
 from html import escape
 
-from auralflow.app.studio import Stage
+from auralflow.app.orders import Stage
 from auralflow.app.tracks import Result
 from auralflow.config import AppConfig
 
-__all__ = ["announcement", "done", "failure", "introduction", "progress", "time_left"]
+__all__ = ["announcement", "chosen", "done", "failure", "introduction", "progress", "roughly", "sentence"]
 
 
 def introduction(settings: AppConfig) -> str:
     """What the page is, and what becomes of what is sent, as Markdown."""
     return (
         "# auralflow\n"
-        "Split a song into stems, listen to them together or alone, and take them away.\n\n"
-        f"Up to {settings.max_size:g} MiB and {_span(settings.max_duration)}. The song goes to the machine "
-        "that serves this page and nowhere else; it is removed with its stems after "
+        "Split a song into stems, listen to them together or alone, and download them.\n\n"
+        f"Songs of up to {_span(settings.max_duration)} and {settings.max_size:g} MiB. Your song is sent to "
+        "the computer that runs this page and nowhere else, and deleted with its stems after "
         f"{_span(60 * settings.keep)}."
     )
+
+
+def chosen(name: str) -> str:
+    """Which song was chosen, as HTML."""
+    return f'<p><span aria-hidden="true">♪ </span>Song: <strong>{escape(name)}</strong></p>'
 
 
 def progress(stage: Stage) -> str:
@@ -31,7 +36,7 @@ def progress(stage: Stage) -> str:
 def announcement(stage: Stage) -> str:
     """The same for a screen reader, in words that change seldom."""
     if stage.name == "waiting":
-        return _text(stage)
+        return _songs_ahead(stage.ahead)
     if stage.name == "separating" and stage.share >= 0.25:
         return f"separating, {25 * int(4 * stage.share)} percent"
     return stage.name
@@ -39,37 +44,51 @@ def announcement(stage: Stage) -> str:
 
 def done(result: Result) -> str:
     """That a song is finished, as HTML."""
-    count = len(result.tracks) - 2
-    stems = "one stem" if count == 1 else f"{count} stems"
-    return f"<p><strong>{escape(result.title)}</strong>: {stems} and the residual are below.</p>"
+    count = len(result.tracks) - 1
+    return f"<p>Done: {count} tracks beside the original, to play and to download.</p>"
 
 
 def failure(text: str) -> str:
     """Why something did not work, as HTML."""
-    return f'<p class="failure">{escape(text[:1].upper() + text[1:])}</p>'
+    return f'<p class="failure">{escape(sentence(text))}</p>'
+
+
+def sentence(text: str) -> str:
+    """A message as a sentence.
+
+    Example:
+        >>> sentence("cannot read 'a.wav'")
+        "Cannot read 'a.wav'."
+    """
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 
 def _text(stage: Stage) -> str:
     if stage.name == "waiting":
-        return f"Waiting: {'one song comes' if stage.ahead == 1 else f'{stage.ahead} songs come'} first"
+        turn = f"; yours starts in {roughly(stage.seconds_left)}" if stage.seconds_left is not None else ""
+        return f"{_songs_ahead(stage.ahead)}{turn}"
     if stage.name == "separating":
-        left = f", {time_left(stage.seconds_left)}" if stage.seconds_left is not None else ""
+        left = f", {roughly(stage.seconds_left)} left" if stage.seconds_left is not None else ""
         return f"Separating: {100 * stage.share:.0f} %{left}"
-    return "Drawing the stems" if stage.name == "drawing" else "Packing the stems"
+    return "Drawing the waveforms" if stage.name == "drawing" else "Packing the stems"
 
 
-def time_left(seconds: float) -> str:
-    """Time that something will still take, no more exact than it is known.
+def _songs_ahead(count: int) -> str:
+    return f"Waiting: {count} {'song' if count == 1 else 'songs'} ahead of yours"
+
+
+def roughly(seconds: float) -> str:
+    """A length of time, no more exact than it is known.
 
     Example:
-        >>> time_left(3.2), time_left(47), time_left(200)
-        ('a few seconds left', 'about 50 s left', 'about 3 min left')
+        >>> roughly(3.2), roughly(47), roughly(200)
+        ('a few seconds', 'about 50 s', 'about 3 min')
     """
     if seconds < 5:
-        return "a few seconds left"
+        return "a few seconds"
     if seconds < 90:
-        return f"about {10 * round(seconds / 10) if seconds >= 15 else round(seconds)} s left"
-    return f"about {round(seconds / 60)} min left"
+        return f"about {10 * round(seconds / 10) if seconds >= 15 else round(seconds)} s"
+    return f"about {round(seconds / 60)} min"
 
 
 def _span(seconds: float) -> str:

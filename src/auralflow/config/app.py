@@ -33,6 +33,12 @@ class AppConfig(Settings):
     keep: float = Field(
         default=60, gt=0, le=10080, description="Minutes after which songs and their stems are removed."
     )
+    patience: float = Field(
+        default=300,
+        gt=0,
+        le=36000,
+        description="Seconds for which a song is still separated when no page shows it any more.",
+    )
     folder: Path | None = Field(
         default=None,
         description="Folder for songs and stems while they are kept. Default: the system's temporary folder.",

@@ -1,4 +1,4 @@
-// The players of a separated song, after player.js. Gradio gives `element`, `props` and `watch`.
+// The players of a separated song, after player.js and downloads.js. Gradio gives `element`, `props` and `watch`.
 
 const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
 const spoken = (seconds) => {
@@ -21,7 +21,7 @@ function waveform(track) {
   drawing.setAttribute("viewBox", `0 -1 ${columns} 2`);
   drawing.setAttribute("preserveAspectRatio", "none");
   drawing.setAttribute("role", "img");
-  drawing.setAttribute("aria-label", `Waveform of ${track.name}: ${track.peak}`);
+  drawing.setAttribute("aria-label", `Waveform of ${track.name}: ${track.level}`);
   const shape = document.createElementNS(name, "path");
   // A silent stretch is still a line.
   const high = track.high.map((level, index) => `${index},${-Math.max(level, 0.008)}`);
@@ -34,14 +34,17 @@ function waveform(track) {
 class Mixer {
   constructor(root, song) {
     this.song = song;
-    this.tracks = song.tracks.map((track) => ({ ...track, muted: track.name === "original", solo: false, volume: 100 }));
+    this.tracks = song.tracks.map((track) => ({ ...track, muted: track.repeats, solo: false, volume: 100 }));
     this.player = new Player(
       song.tracks.map((track) => address(track.file)),
       (error) => this.fail(error),
     );
+    this.downloads = new Downloads(song, (text) => (this.message.textContent = text));
     root.replaceChildren(this.head(), this.bar(), this.list(), ...this.notes());
     this.root = root;
     this.update();
+    // Only now is there something to scroll to.
+    document.querySelector("#status")?.dispatchEvent(new Event("reveal"));
     this.player.open().then(
       () => this.ready(),
       (error) => this.fail(error),
@@ -68,9 +71,8 @@ class Mixer {
   }
 
   head() {
-    const archive = make("a", { href: address(this.song.archive), download: this.song.archiveName, class: "archive" });
-    archive.append("Download all as a zip");
-    return make("div", { class: "head" }, make("h2", {}, this.song.title), archive);
+    const all = this.downloads.link(this.song.all, "Download all", { class: "archive" });
+    return make("div", { class: "head" }, make("h2", {}, this.song.title), make("div", { class: "all" }, this.downloads.choice(), all));
   }
 
   bar() {
@@ -112,9 +114,9 @@ class Mixer {
       const box = lane.getBoundingClientRect();
       this.seek(((event.clientX - box.left) / box.width) * this.player.duration);
     };
-    const save = make("a", { href: address(track.file), download: track.fileName, "aria-label": `Download ${track.name}` }, "Save");
+    const save = this.downloads.link(track.name, "Save", { "aria-label": `Save ${track.name}` });
     const controls = make("div", { class: "controls" }, track.mute, track.alone, slider, save);
-    track.row = make("li", { class: `track ${track.name}` }, make("h3", {}, track.name), controls, lane);
+    track.row = make("li", { class: `track ${track.name}` }, make("h3", {}, track.name), make("p", { class: "level" }, track.level), controls, lane);
     return track.row;
   }
 
@@ -172,8 +174,7 @@ class Mixer {
 }
 
 function address(path) {
-  const { root = "", api_prefix: prefix = "/gradio_api" } = window.gradio_config ?? {};
-  return `${root}${prefix}/file=${path.split("/").map(encodeURIComponent).join("/")}`;
+  return `${(window.gradio_config?.root ?? "").replace(/\/$/, "")}${path}`;
 }
 
 function build() {

@@ -1,0 +1,113 @@
+"""The head of the page: title, icon, and what is shown where somebody shares its address."""
+
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from html import escape
+from typing import Any
+
+from auralflow.app.routes import PREFIX
+
+__all__ = ["Preview", "head"]
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+TITLE = "auralflow: split a song into stems"
+DESCRIPTION = "Vocals, drums, bass and the rest of a song, to listen to together or alone and to download."
+# What Gradio says of itself there, partly with addresses of other machines.
+_FOREIGN = re.compile(r"<meta\s+(?:property|name)=\"(?:og|twitter):[^>]*>\s*")
+
+
+def head(root: str) -> str:
+    """The tags for the head of the page.
+
+    Args:
+        root: Address of the page, ending in a slash: previews need whole addresses.
+
+    Example:
+        >>> '<meta property="og:image" content="https://a.org/auralflow/preview.png">' in head("https://a.org/")
+        True
+    """
+    image = f"{root.rstrip('/')}{PREFIX}/preview.png"
+    tags = {
+        "og:title": TITLE,
+        "og:type": "website",
+        "og:url": root,
+        "og:description": DESCRIPTION,
+        "og:image": image,
+        "og:image:width": "1200",
+        "og:image:height": "630",
+        "og:image:alt": "A separated song: a waveform for each stem, with mute, solo and volume",
+    }
+    lines = [f'<meta property="{name}" content="{escape(text)}">' for name, text in tags.items()]
+    lines += [
+        f"<title>{TITLE}</title>",
+        f'<meta name="description" content="{escape(DESCRIPTION)}">',
+        '<meta name="twitter:card" content="summary_large_image">',
+        f'<link rel="icon" type="image/svg+xml" href="{PREFIX[1:]}/icon.svg">',
+    ]
+    return "\n".join(lines)
+
+
+class Preview:
+    """A layer of the server that puts the page's own head in place of Gradio's, before any script runs.
+
+    Programs that show previews of addresses run no scripts.
+
+    Args:
+        app: What makes the page.
+    """
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer a request; only the page itself is changed."""
+        if scope["type"] != "http" or scope["path"] != "/" or scope["method"] != "GET":
+            await self.app(scope, receive, send)
+            return
+        start: Message = {}
+        body = b""
+
+        async def collect(message: Message) -> None:
+            nonlocal start, body
+            if message["type"] == "http.response.start":
+                start = message
+            elif message["type"] == "http.response.body":
+                body += message.get("body", b"")
+                if not message.get("more_body"):
+                    await finish()
+
+        async def finish() -> None:
+            headers = [(name, value) for name, value in start["headers"] if name.lower() != b"content-length"]
+            kind = dict(start["headers"]).get(b"content-type", b"")
+            page = rewritten(body, _root(scope)) if kind.startswith(b"text/html") else body
+            headers.append((b"content-length", str(len(page)).encode()))
+            await send({**start, "headers": headers})
+            await send({"type": "http.response.body", "body": page})
+
+        # Compressed, it could not be read here.
+        plain = [(name, value) for name, value in scope["headers"] if name.lower() != b"accept-encoding"]
+        await self.app({**scope, "headers": plain}, receive, collect)
+
+
+def rewritten(page: bytes, root: str) -> bytes:
+    """The page with its own head.
+
+    Example:
+        >>> page = b'<head><meta property="og:title" content="Gradio" /></head>'
+        >>> b"Gradio" in rewritten(page, "http://localhost/")
+        False
+    """
+    text = _FOREIGN.sub("", page.decode())
+    return text.replace("</head>", f"{head(root)}\n</head>", 1).encode()
+
+
+def _root(scope: Message) -> str:
+    """The address by which the page was asked for; a proxy says if that was HTTPS."""
+    headers: dict[bytes, str] = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    scheme = headers.get(b"x-forwarded-proto", str(scope.get("scheme", "http"))).split(",")[0].strip()
+    host = headers.get(b"x-forwarded-host", headers.get(b"host", "localhost")).split(",")[0].strip()
+    return f"{'https' if scheme == 'https' else 'http'}://{host}/"

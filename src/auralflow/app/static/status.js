@@ -1,0 +1,70 @@
+// The part of the page that says what is going on. Gradio gives `element`, `props` and `watch`.
+//
+// The name of the job goes into the page's address, so that a reload finds it again. What follows the # is sent to
+// no server by itself, and stays out of the logs of proxies.
+
+const still = matchMedia("(prefers-reduced-motion: reduce)");
+element.setAttribute("role", "region");
+element.setAttribute("aria-label", "Progress");
+element.tabIndex = -1;
+
+function show(node) {
+  node?.scrollIntoView({ behavior: still.matches ? "auto" : "smooth", block: "start" });
+}
+
+/** What became of the focus when the element that had it was hidden or disabled. */
+const isLost = () => document.activeElement === document.body || document.activeElement?.disabled;
+
+let phase = "idle";
+watch("value", () => {
+  const { phase: now, job } = props.value;
+  if (now !== "idle") {
+    const address = new URL(location.href);
+    address.hash = job ? `job=${job}` : "";
+    history.replaceState(null, "", job ? address : address.href.replace(/#$/, ""));
+  }
+  if (now === phase) return;
+  phase = now;
+  element.dataset.phase = now;
+  if (now === "working" && isLost()) element.focus({ preventScroll: true });
+  if (now !== "idle") show(element);
+});
+// The players have been built below.
+element.closest("#status").addEventListener("reveal", () => show(element));
+
+// Another job's address in the same tab.
+addEventListener("hashchange", () => location.reload());
+
+// Files that cannot be songs are refused here, before they are sent, and in words of our own.
+
+const shownSize = (bytes) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+
+function fault(file) {
+  if (!file.type.startsWith("audio/")) {
+    return `“${file.name}” is not a song. Choose an audio file, such as WAV, FLAC, MP3, Ogg, M4A or AIFF.`;
+  }
+  if (file.size > props.max_size * 2 ** 20) {
+    return `“${file.name}” is too large: ${shownSize(file.size)}, where ${props.max_size} MiB are allowed. ` +
+      "Choose a shorter part of it, or the same song as FLAC or MP3.";
+  }
+  return undefined;
+}
+
+function refuse(event, files) {
+  if (!event.target.closest?.("#song")) return;
+  const message = files.length > 1 ? "Choose one song at a time." : [...files].map(fault)[0];
+  const place = element.querySelector(".refusal") ?? document.createElement("p");
+  if (!message) return place.remove();
+  event.stopImmediatePropagation();
+  event.preventDefault();
+  if (event.target.value) event.target.value = "";
+  place.className = "failure refusal";
+  place.setAttribute("role", "alert");
+  place.textContent = message;
+  element.firstElementChild.append(place);
+  show(place);
+}
+
+// Before anything of the page hears of it.
+addEventListener("change", (event) => event.target.type === "file" && refuse(event, event.target.files), true);
+addEventListener("drop", (event) => event.dataTransfer && refuse(event, event.dataTransfer.files), true);

@@ -1,0 +1,125 @@
+"""What each state of the page looks like, as changes to its parts."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, ClassVar
+
+from auralflow.app import wording
+from auralflow.app.mixer import describe
+from auralflow.app.orders import Stage
+from auralflow.app.tracks import Result
+
+__all__ = ["View"]
+
+Update = dict[Any, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """The parts of the page that change.
+
+    Attributes:
+        song: Where a song is chosen or recorded.
+        sample: The button for the sample song.
+        folded: The line that takes their place once there is a song.
+        name: The name of the song in it.
+        another: The button in it that unfolds the former two.
+        start: The button that starts.
+        cancel: The button that cancels.
+        status: What is going on, with the phase and the name of the job for the browser.
+        said: What screen readers say.
+        mixer: The players.
+    """
+
+    song: Any
+    sample: Any
+    folded: Any
+    name: Any
+    another: Any
+    start: Any
+    cancel: Any
+    status: Any
+    said: Any
+    mixer: Any
+
+    IDLE: ClassVar[dict[str, str]] = {"phase": "idle", "html": "", "job": ""}
+
+    @property
+    def all(self) -> list[Any]:
+        """All of them."""
+        return [getattr(self, field.name) for field in fields(self)]
+
+    @property
+    def upload(self) -> list[Any]:
+        """Those that change when a song was chosen."""
+        return [self.song, self.sample, self.folded, self.name]
+
+    def chosen(self, song: str | None) -> Update:
+        """A song has been chosen, or was taken away again."""
+        return self._folded(Path(song).name) if song else self._unfolded()
+
+    def begun(self, job: str, song: str) -> Update:
+        """A job is being followed."""
+        return self._folded(song) | {
+            **self._buttons(works=True),
+            self.status: _status("working", "<p>Looking at the song</p>", job),
+            self.said: "looking at the song",
+            self.mixer: None,
+        }
+
+    def working(self, job: str, stage: Stage, words: str | None) -> Update:
+        """It has come this far; what screen readers have said already is not said again."""
+        changes = {self.status: _status("working", wording.progress(stage), job)}
+        return changes if words is None else changes | {self.said: words}
+
+    def done(self, job: str, result: Result) -> Update:
+        """The song is separated."""
+        return {
+            **self._buttons(works=False),
+            self.status: _status("done", wording.done(result), job),
+            self.said: "done; the players are below",
+            self.mixer: describe(result, job),
+        }
+
+    def failed(self, message: str) -> Update:
+        """Something went wrong."""
+        return {
+            **self._buttons(works=False),
+            self.status: _status("failed", wording.failure(message)),
+            self.said: message,
+            self.mixer: None,
+        }
+
+    def gone(self, message: str) -> Update:
+        """The job of the page's address is no more."""
+        return self.failed(message) | self._unfolded()
+
+    def _buttons(self, *, works: bool) -> Update:
+        import gradio as gr
+
+        return {
+            self.start: gr.Button(interactive=not works),
+            self.cancel: gr.Button(visible=works),
+            self.another: gr.Button(visible=not works),
+        }
+
+    def _folded(self, name: str) -> Update:
+        return self._upload(folded=True) | {self.name: wording.chosen(name)}
+
+    def _unfolded(self) -> Update:
+        return self._upload(folded=False) | {self.name: ""}
+
+    def _upload(self, *, folded: bool) -> Update:
+        import gradio as gr
+
+        # Hidden, not removed: the song stays chosen.
+        shown: Any = "hidden" if folded else True
+        return {
+            self.song: gr.Audio(visible=shown),
+            self.sample: gr.Button(visible=not folded),
+            self.folded: gr.Row(visible=folded),
+        }
+
+
+def _status(phase: str, html: str, job: str = "") -> dict[str, str]:
+    return {"phase": phase, "html": html, "job": job}
