@@ -85,9 +85,10 @@ readme: $(READY)
 	$(BIN)/python docs/public_tables.py
 	$(BIN)/python docs/reference_pages.py
 
-# Draws the pictures of the documentation anew.
+# Draws the pictures of the documentation anew, and takes those of the web page (needs Chromium: make tools).
 figures: $(READY)
 	$(BIN)/python docs/figures.py
+	$(BIN)/python docs/app_pictures.py
 
 # Builds the documentation to docs/_build; a warning or a broken link is an error. Nothing is asked of the network.
 docs: $(READY)

@@ -160,7 +160,7 @@ def _separating(jobs: Jobs, view: View) -> Callable[..., Generator[Update, None,
         try:
             if song is None:
                 raise UsageError(
-                    "there is no song yet", advice="Choose or record one, and let its upload end."
+                    "there is no song yet", advice="Choose or record one, and wait until it is uploaded."
                 )
             job = jobs.start(str(request.session_hash), Order(Path(song), model, tuple(targets)))
         except AuralflowError as error:

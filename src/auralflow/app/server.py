@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -25,6 +26,8 @@ from auralflow.models import load
 from auralflow.nets import SeparationModel
 
 __all__ = ["serve"]
+
+_ICON = files("auralflow.app") / "static" / "icon.svg"
 
 
 def serve(
@@ -66,6 +69,7 @@ def serve(
             quiet=True,
             share=False,
             ssr_mode=False,
+            favicon_path=str(_ICON),
             footer_links=[],
             app_kwargs=layers,
             theme=theme(),

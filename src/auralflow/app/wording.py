@@ -45,7 +45,7 @@ def announcement(stage: Stage) -> str:
 def done(result: Result) -> str:
     """That a song is finished, as HTML."""
     count = len(result.tracks) - 1
-    return f"<p>Done: {count} tracks beside the original, to play and to download.</p>"
+    return f"<p>Done: {count} tracks and the original, ready to play and to download.</p>"
 
 
 def failure(text: str) -> str:

@@ -18,6 +18,7 @@ const isLost = () => document.activeElement === document.body || document.active
 let phase = "idle";
 watch("value", () => {
   const { phase: now, job } = props.value;
+  element.querySelector(".refusal")?.remove();
   if (now !== "idle") {
     const address = new URL(location.href);
     address.hash = job ? `job=${job}` : "";
@@ -61,7 +62,7 @@ function refuse(event, files) {
   place.className = "failure refusal";
   place.setAttribute("role", "alert");
   place.textContent = message;
-  element.firstElementChild.append(place);
+  element.append(place);
   show(place);
 }
 

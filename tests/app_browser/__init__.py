@@ -1,0 +1,1 @@
+"""The web page as people use it: a real browser, a real server, generated songs."""

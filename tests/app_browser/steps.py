@@ -1,0 +1,75 @@
+"""What visitors of the page do again and again."""
+
+MIXER = "[...document.querySelectorAll('#mixer *')].find(node => node.mixer).mixer"
+"""The program behind the players."""
+# A rate that makes short work of long songs.
+RATE, SECONDS, LONG = 16000, 12, 115
+PATIENCE = 60_000
+"""Milliseconds that anything may take on a busy machine."""
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 900}
+
+
+def button(page, name):
+    return page.get_by_role("button", name=name, exact=True)
+
+
+def opened(page):
+    """Wait until the page answers: its own program then has told whether its address names a job."""
+    button(page, "Separate").wait_for()
+    return page
+
+
+def choose(page, path):
+    """Choose a song; it is there when the line with its name is."""
+    if button(page, "Choose another song").is_visible():
+        button(page, "Choose another song").click()
+    page.locator("input[type=file]").set_input_files(path)
+    chosen(page, path.name)
+
+
+def chosen(page, name):
+    page.locator("#chosen", has_text=name).wait_for()
+
+
+def pick(page, model):
+    page.get_by_label("Model").click()
+    page.get_by_role("option", name=model).click()
+    # Neither has drums.
+    page.get_by_role("checkbox", name="drums").wait_for(state="detached")
+
+
+def start(page, path):
+    choose(page, path)
+    button(page, "Separate").click()
+
+
+def ready(page):
+    page.locator(".mixer[data-state=ready]").wait_for()
+
+
+def separate(page, path):
+    start(page, path)
+    ready(page)
+
+
+def wait_for_progress(page, words="Separating"):
+    page.locator("#status", has_text=words).wait_for()
+
+
+def expect_failure(page, words):
+    page.locator("#status .failure", has_text=words).wait_for()
+
+
+def settled(page):
+    """Wait until nothing moves or changes its colours any more."""
+    page.wait_for_function("document.getAnimations().every(one => one.playState !== 'running')")
+
+
+def top_of(page, selector):
+    """Where an element begins in the window, and where it ends."""
+    return page.evaluate(
+        "name => {const box = document.querySelector(name).getBoundingClientRect();"
+        " return [box.top, box.bottom]}",
+        selector,
+    )
