@@ -124,7 +124,7 @@ def _request(address, path, method="GET", **headers):
 def test_the_server_refuses_a_page_that_rebinds_its_name(address):
     status, body, _ = _request(address, "/config", Host=address, Origin=f"http://{address}")
     assert status == 200
-    assert json.loads(body)["title"] == "auralflow"
+    assert json.loads(body)["title"] == "auralflow: split a song into stems"
     foreign = f"evil.com:{address.rpartition(':')[2]}"
     for path, method in (("/config", "GET"), ("/gradio_api/upload", "POST"), ("/config", "OPTIONS")):
         for host, origin in ((foreign, f"http://{foreign}"), (foreign, None), (address, "http://evil.com")):

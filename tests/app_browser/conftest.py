@@ -92,7 +92,7 @@ class Server:
 
 @pytest.fixture(scope="package")
 def server(files, tmp_path_factory):
-    """When it ends, nothing of what people sent and got may be left, and nothing may have gone wrong in it."""
+    """When it ends, nothing of what people sent and got may be left, and nothing have gone wrong in it."""
     server = Server(files, tmp_path_factory.mktemp("kept"))
     yield server
     code, errors = server.stop()
