@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 from auralflow.models import DataPart, ModelCard, ScoreTable, installed_registry
 
@@ -40,25 +41,43 @@ def summary(cards: Sequence[ModelCard]) -> str:
     if not cards:
         return NOTHING
     targets = all_targets(cards)
-    rows = []
+    tables = [table for card in cards if (table := on_test_songs(card))]
+    rows, peers = [], []
     for card in cards:
         table = on_test_songs(card)
-        scores = [table.mean(target, known_artist=False) if table else None for target in targets]
         size = [f"{card.parameters / 1e6:.1f} million", f"{card.size / 1e6:.1f} MB"]
-        rows.append([f"`{card.name}`", *size, *map(decibels, scores)])
-    tables = [table for card in cards if (table := on_test_songs(card))]
-    if tables:
-        ceilings = [tables[0].mean(target, known_artist=False, value="ceiling") for target in targets]
-        rows.append(["ideal ratio mask", "", "", *map(decibels, ceilings)])
-    text = markdown(["model", "parameters", "weights", *targets], rows)
+        rows.append([f"`{card.name}`", *size, *scores(table, "mean", "si_sdr_improvement", targets)])
+        peers.append([f"`{card.name}`", *scores(table, "median", "museval_sdr", targets)])
     if not tables:
-        return text
-    count = sum(not track.known_artist for track in tables[0].tracks)
+        return markdown(["model", "parameters", "weights", *targets], rows)
+    first = tables[0]
+    rows.append(["ideal ratio mask (an oracle)", "", "", *scores(first, "mean", "ceiling", targets)])
+    peers.insert(0, ["mixture (the floor)", *scores(first, "median", "museval_floor", targets)])
+    peers.append(["ideal ratio mask (an oracle)", *scores(first, "median", "museval_ceiling", targets)])
+    count = sum(not track.known_artist for track in first.tracks)
     commands = "\n".join(table.command for table in tables)
-    return (
-        f"{text}\n\nMean SI-SDR improvement in dB over the {count} test songs of artists that no model was "
-        f"trained on; the ideal ratio mask is the ceiling of all masks. The commands:\n\n```\n{commands}\n```"
+    improvement = (
+        f"SI-SDR of the estimate minus that of the mixture, mean over the {count} test songs of artists that "
+        "no model was trained on. The ideal ratio mask is the ceiling of all masks."
     )
+    published = (
+        "The unit of most published results, SDR of museval 4: median over 1-s frames, then over the same "
+        "songs. Results on MUSDB18 are of other songs, so compare them with floor and oracle in mind. The "
+        f"commands:\n\n```\n{commands}\n```"
+    )
+    first_table = markdown(["SI-SDR improvement, dB", "parameters", "weights", *targets], rows)
+    second_table = markdown(["SDR of museval, dB", *targets], peers)
+    return "\n\n".join([first_table, improvement, second_table, published])
+
+
+def scores(
+    table: ScoreTable | None, statistic: Literal["mean", "median"], value: Any, targets: Sequence[str]
+) -> list[str]:
+    """One score of each target over the songs of artists that were not trained on."""
+    if table is None:
+        return [""] * len(targets)
+    average = getattr(table, statistic)
+    return [decibels(average(target, known_artist=False, value=value)) for target in targets]
 
 
 def data(cards: Sequence[ModelCard]) -> str:

@@ -35,7 +35,15 @@ def make_card(weights: Path, *, name=NAME, settings=None, **changes) -> ModelCar
         {
             "track": f"Artist {number} - Song",
             "known_artist": number == 2,
-            "targets": {t: {"si_sdr": 1.0 + number, "si_sdr_improvement": 3.0 + number} for t in FOUR},
+            "targets": {
+                t: {
+                    "si_sdr": 1.0 + number,
+                    "si_sdr_improvement": 3.0 + number,
+                    "museval_sdr": 2.0 + number,
+                    "museval_floor": -6.0 - number,
+                }
+                for t in FOUR
+            },
         }
         for number in range(3)
     ]

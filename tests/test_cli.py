@@ -231,7 +231,7 @@ def test_from_settings_to_scores(capsys, tmp_path, dataset, trained):
     song = dataset / "test" / "e"
     code, out, _ = run(capsys, "evaluate", trained, dataset, "--save", tmp_path / "scores.json")
     assert code == 0
-    assert "SI-SDR improvement over the mixture, dB" in out
+    assert "SI-SDR improvement, dB" in out
     report = json.loads((tmp_path / "scores.json").read_text())
     assert [track["track"] for track in report["tracks"]] == ["e"]
     assert set(report["mean"]) == {"vocals", "drums", "accompaniment", "residual"}

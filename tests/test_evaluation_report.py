@@ -108,7 +108,7 @@ def test_the_page_is_whole_escapes_names_and_loads_nothing(tmp_path):
     page = report_page(comparison(("mixture", [0.0, 1.0]), ("<script>alert(1)</script>", [3.0, 5.0])))
     parsed = Page(page)
     assert not parsed.open
-    assert all(value.startswith("data:") for value in parsed.loads)
+    assert all(value.startswith(("data:", "#")) for value in parsed.loads)
     assert "script" not in "".join(re.findall(r"<[^>]*>", page))
     assert "default-src 'none'" in page
     assert "http://" not in page
@@ -150,6 +150,7 @@ def test_a_report_is_json_csv_markdown_museval_and_a_page(tmp_path):
     ]
     content = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
     assert content["summary"]["si_sdr"]["my/model"]["bass"]["median"] == 4.0
+    assert content["units"]["si_sdr"] == "dB"
     lines = list(
         csv.DictReader(io.StringIO((tmp_path / "report" / "scores.csv").read_text(encoding="utf-8")))
     )
@@ -167,7 +168,7 @@ def test_a_report_is_json_csv_markdown_museval_and_a_page(tmp_path):
         if "|" in line
     ]
     assert rows
-    assert {line.count("|") for line in rows} == {4}
+    assert {line.count("|") for line in rows} == {4, 6}
 
 
 def test_evaluate_writes_a_report_with_sounds_that_are_the_stems(songs, model, tmp_path, capsys):
@@ -196,6 +197,7 @@ def test_evaluate_with_a_name_in_json_writes_only_that(songs, model, tmp_path):
     assert content["subset"] == "test"
     assert content["median"]["vocals"]["si_sdr"] is not None
     assert list(content["systems"]) == ["model"]
+    assert content["verdict"].startswith("model is ")
 
 
 def test_evaluate_compares_models_and_stems_and_scores_of_others(songs, model, tmp_path, capsys):
@@ -204,7 +206,7 @@ def test_evaluate_compares_models_and_stems_and_scores_of_others(songs, model, t
         for stem in SOURCES:
             audio = np.ones((1, 2 * RATE), np.float32) * 0.01
             write_audio(tmp_path / "theirs" / name / f"{stem}.wav", audio, RATE)
-    assert main(["evaluate", str(model), str(second), str(songs), "--jobs", "2"]) == 0
+    assert main(["evaluate", str(model), str(second), str(songs), "--jobs", "2", "--details"]) == 0
     shown = capsys.readouterr().out
     assert "Difference: SI-SDR" in shown
     assert "won " in shown

@@ -20,8 +20,8 @@ from auralflow.models import load, read_model_config
 from auralflow.nets.families import create_model, find_family
 from auralflow.separation import Separator
 
-PAGE = (Path(__file__).parent.parent / "docs" / "training.md").read_text(encoding="utf-8")
-SECTION = PAGE.partition("## A net of your own")[2]
+PAGE = (Path(__file__).parent.parent / "docs" / "guides" / "extending.md").read_text(encoding="utf-8")
+SECTION = PAGE.partition("## A net of your own")[2].partition("\n## ")[0]
 FILES = dict(re.findall(r"`(band_nets/[\w./]+)`:\n\n```\w+\n(.*?)```", SECTION, re.DOTALL))
 COMMANDS = re.search(r"```bash\n(.*?)```", SECTION, re.DOTALL)[1].splitlines()
 QUICK = ["--max-epochs", "2", "--max-samples", "8", "--batch-size", "4", "--num-workers", "0"]

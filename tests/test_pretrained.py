@@ -364,6 +364,8 @@ def test_scores_are_averaged_apart_for_artists_that_were_trained_on(shelf):
     assert table.mean("bass", known_artist=True) == pytest.approx(5.0)
     assert table.mean("bass", known_artist=True, value="ceiling") is None
     assert table.mean("flute", known_artist=False) is None
+    assert table.median("bass", known_artist=False) == pytest.approx(2.5)
+    assert table.median("bass", known_artist=False, value="museval_ceiling") is None
 
 
 def test_the_environment_says_where_weights_come_from(monkeypatch, tmp_path):

@@ -41,11 +41,14 @@ def test_a_change_of_a_card_makes_the_pages_stale(card):
 
 
 def test_the_summary_shows_artists_that_were_not_trained_on_and_the_command(card):
-    head, _, row, ceiling = rows_of(pretrained_tables.summary([card]))
-    assert head == ["model", "parameters", "weights", *FOUR]
+    head, _, row, ceiling, peers, _, floor, published, oracle = rows_of(pretrained_tables.summary([card]))
+    assert head == ["SI-SDR improvement, dB", "parameters", "weights", *FOUR]
     # Of 3, 4 and 5 dB the last is by an artist that was trained on.
     assert row[3:] == ["+3.5"] * 4
-    assert ceiling[0] == "ideal ratio mask"
+    assert ceiling[0] == oracle[0] == "ideal ratio mask (an oracle)"
+    assert peers == ["SDR of museval, dB", *FOUR]
+    assert floor == ["mixture (the floor)", *["-6.5"] * 4]
+    assert published[1:] == ["+2.5"] * 4
     assert card.scores[0].command in pretrained_tables.summary([card])
     assert "the 2 test songs" in pretrained_tables.summary([card])
 

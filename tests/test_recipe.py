@@ -411,8 +411,8 @@ def test_scores_of_the_evaluation_get_into_the_card(tmp_path):
         return {"tracks": [{"track": t, "scores": {"bass": values}} for t in ("A - 1", "C - 4")]}
 
     systems = {
-        "mixture": system(si_sdr=-5.0, si_sdr_improvement=0.0),
-        "final": system(si_sdr=-1.0, si_sdr_improvement=4.0),
+        "mixture": system(si_sdr=-5.0, si_sdr_improvement=0.0, framewise_sdr=-6.0),
+        "final": system(si_sdr=-1.0, si_sdr_improvement=4.0, framewise_sdr=-2.0),
         "ideal ratio mask": system(si_sdr=6.0, si_sdr_improvement=11.0),
     }
     write_json(tmp_path / "valid.json", {"systems": systems, "targets": ["bass"]})
@@ -423,6 +423,9 @@ def test_scores_of_the_evaluation_get_into_the_card(tmp_path):
         "si_sdr": -1.0,
         "si_sdr_improvement": 4.0,
         "ceiling": 11.0,
+        "museval_sdr": -2.0,
+        "museval_floor": -6.0,
+        "museval_ceiling": None,
     }
     write_json(tmp_path / "valid.json", {"systems": systems | {"other": system()}, "targets": ["bass"]})
     with pytest.raises(ModelError, match="found final, other"):

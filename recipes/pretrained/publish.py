@@ -44,6 +44,7 @@ from auralflow.storage import write_json
 
 CARDS = Path("src/auralflow/models/pretrained")
 CHECKOUT = Path("pretrained")
+FLOOR = "mixture"
 CEILING = "ideal ratio mask"
 
 
@@ -177,8 +178,8 @@ def score_table(path: Path, *, name: str, dataset: str, known: Collection[str]) 
     """
     content = read_settings(path)
     systems: dict[str, Any] = content["systems"]
-    ceilings = {track["track"]: track["scores"] for track in systems.get(CEILING, {}).get("tracks", [])}
-    models = [name for name in systems if name not in ("mixture", "ideal binary mask", CEILING)]
+    floors, ceilings = _by_track(systems.get(FLOOR)), _by_track(systems.get(CEILING))
+    models = [name for name in systems if name not in (FLOOR, "ideal binary mask", CEILING)]
     if len(models) != 1:
         raise ModelError(f"'{path}' has no scores of one model", found=", ".join(models))
     tracks = [
@@ -189,9 +190,10 @@ def score_table(path: Path, *, name: str, dataset: str, known: Collection[str]) 
                 target: TargetScore(
                     si_sdr=_rounded(score["si_sdr"]),
                     si_sdr_improvement=_rounded(score["si_sdr_improvement"]),
-                    ceiling=_rounded(
-                        ceilings.get(track["track"], {}).get(target, {}).get("si_sdr_improvement")
-                    ),
+                    ceiling=_rounded(_score(ceilings, track["track"], target, "si_sdr_improvement")),
+                    museval_sdr=_rounded(score.get("framewise_sdr")),
+                    museval_floor=_rounded(_score(floors, track["track"], target, "framewise_sdr")),
+                    museval_ceiling=_rounded(_score(ceilings, track["track"], target, "framewise_sdr")),
                 )
                 for target, score in track["scores"].items()
                 if target in content["targets"] and target not in ("accompaniment", "residual")
@@ -203,6 +205,15 @@ def score_table(path: Path, *, name: str, dataset: str, known: Collection[str]) 
     return ScoreTable.model_validate(
         {"dataset": dataset, "subset": path.stem, "command": command, "tracks": tracks}
     )
+
+
+def _by_track(system: dict[str, Any] | None) -> dict[str, Any]:
+    return {track["track"]: track["scores"] for track in (system or {}).get("tracks", [])}
+
+
+def _score(scores: dict[str, Any], track: str, target: str, metric: str) -> float | None:
+    found: float | None = scores.get(track, {}).get(target, {}).get(metric)
+    return found
 
 
 def _rounded(value: float | None) -> float | None:

@@ -11,9 +11,8 @@ import os
 import time
 import traceback
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rich import box
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -25,9 +24,6 @@ from rich.progress import (
 from rich.table import Table
 
 from auralflow.cli.plain import PlainColumn, PlainConsole, one_line
-
-if TYPE_CHECKING:
-    from auralflow.evaluation import Comparison
 
 __all__ = [
     "batch_progress",
@@ -42,7 +38,6 @@ __all__ = [
     "result_line",
     "results",
     "set_messages",
-    "show_comparison",
     "show_settings",
     "stderr",
 ]
@@ -172,43 +167,6 @@ def file_progress() -> Progress:
         transient=True,
         disable=not _can_move(),
     )
-
-
-def show_comparison(comparison: "Comparison") -> None:
-    """Print the scores of an evaluation: each system from floor to ceiling, pairs, and every track."""
-    from auralflow.evaluation.tables import pair_tables, summary_tables, track_table
-    from auralflow.metrics import METRICS
-
-    about = dict(comparison.about)
-    result_line(f"{about.get('dataset')}, {about.get('subset')}")
-    tables = [track_table(report, "si_sdr_improvement") for report in comparison.systems]
-    tables += [table for table in summary_tables(comparison) if METRICS[table.metric].shown]
-    tables += [table for table in pair_tables(comparison) if METRICS[table.metric].shown]
-    for content in tables:
-        table = Table(
-            title=content.title,
-            title_justify="left",
-            caption=content.note or None,
-            box=box.SIMPLE_HEAD,
-            # Five columns of intervals fit into 80.
-            padding=(0, 1, 0, 0),
-            pad_edge=False,
-        )
-        table.caption_justify = "left"
-        for index, name in enumerate(content.columns):
-            table.add_column(
-                one_line(name),
-                justify="right" if index else "left",
-                no_wrap=bool(index and content.note),
-                # A narrow terminal breaks names between words, not within them.
-                min_width=0 if index else 8,
-                # Names of models that begin alike would be cut to the same.
-                overflow="fold",
-            )
-        for row in content.rows:
-            table.add_row(*("\n".join(one_line(part) for part in cell if part) for cell in row))
-        results.print(table)
-        results.print()
 
 
 def decibels(value: float | None) -> str:

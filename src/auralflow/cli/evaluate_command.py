@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from auralflow.cli.console import file_progress, note, result_line, show_comparison, stderr
-from auralflow.cli.parameters import FamilyName, Flatten, TrustCode
+from auralflow.cli.console import file_progress, note, result_line, stderr
+from auralflow.cli.parameters import FamilyName, Flatten, TrustCode, switch
 from auralflow.cli.plain import one_line
 from auralflow.config import EvaluateConfig
 from auralflow.errors import ExitCode, UsageError
@@ -19,9 +19,15 @@ def evaluate(
     *paths: Path,
     family: FamilyName = None,
     trust_code: TrustCode = False,
+    details: Annotated[
+        bool, switch("Print every score, the differences of pairs of systems and each track too.")
+    ] = False,
     options: Annotated[EvaluateConfig, Flatten] = EvaluateConfig(),  # noqa: B008 - frozen
 ) -> int:
-    """Score models on a dataset, per track and target, between floor and ceiling.
+    """Score models on a dataset, between the mixture as floor and ideal masks (oracles) as ceiling.
+
+    The table has, for each system and target, the improvement of SI-SDR, its share of the oracle's, and the
+    SDR of museval, in which most results are published; then a sentence says who is better and how surely.
 
     Parameters
     ----------
@@ -42,6 +48,7 @@ def evaluate(
         )
     *models, dataset = paths
 
+    from auralflow.cli.score_tables import show_comparison
     from auralflow.evaluation import Comparison, compare, read_museval
     from auralflow.evaluation.scoring import Extras
     from auralflow.metrics.table import OPTIONS
@@ -61,7 +68,7 @@ def evaluate(
         )
     reports = [read_museval(folder, subset=options.subset) for folder in scored]
     comparison = Comparison([*comparison.reports, *reports], comparison.about)
-    show_comparison(comparison)
+    show_comparison(comparison, details=details)
     for report in comparison.systems:
         for name, reason in report.skipped.items():
             note(f"'{name}' was left out for {report.name}: it {reason}")
@@ -120,11 +127,12 @@ def _save(
 ) -> None:
     from auralflow.evaluation import save_report
     from auralflow.evaluation.examples import make_examples
+    from auralflow.evaluation.saving import report_json
     from auralflow.storage import write_json
 
     assert options.save is not None
     if _is_file(options.save):
-        content: dict[str, Any] = {"models": [str(path) for path in models], **comparison.to_json()}
+        content: dict[str, Any] = {"models": [str(path) for path in models], **report_json(comparison)}
         if len(comparison.systems) == 1:
             # What scripts look for in the scores of one model stands where they look.
             content = {**content, "model": str((models or [dataset])[0]), **comparison.systems[0].to_json()}

@@ -1,5 +1,6 @@
 """``auralflow models``."""
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from auralflow.cli.console import decibels, print_json, results
@@ -10,7 +11,7 @@ from auralflow.errors import NotFoundError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from auralflow.models.card import ModelCard
+    from auralflow.models.card import ModelCard, ScoreTable
     from auralflow.models.catalogue import NamedModel
     from auralflow.models.public_card import PublicCard
     from auralflow.models.tasks import Task
@@ -202,11 +203,28 @@ def _own(card: "ModelCard") -> dict[str, str]:
     }
     for table in card.scores:
         if table.subset == "test":
-            means = [
-                f"{target} {decibels(table.mean(target, known_artist=False))}" for target in card.targets
-            ]
-            facts["scores"] = (
-                f"{', '.join(means)} dB, mean SI-SDR improvement on {table.dataset}, artists that were "
-                "not trained on"
-            )
+            facts |= _scores(table, card.targets)
+    return facts
+
+
+def _scores(table: "ScoreTable", targets: Sequence[str]) -> dict[str, str]:
+    """In both units, each with its oracle."""
+    count = sum(not track.known_artist for track in table.tracks)
+    where = f"{table.dataset}, {table.subset}, {count} songs of artists that were not trained on"
+
+    def line(statistic: Callable[..., float | None], value: str) -> str:
+        return ", ".join(
+            f"{target} {decibels(statistic(target, known_artist=False, value=value))}" for target in targets
+        )
+
+    facts = {
+        "SI-SDR improvement": f"{line(table.mean, 'si_sdr_improvement')} dB, mean on {where}",
+        "that of an oracle": f"{line(table.mean, 'ceiling')} dB, the ideal ratio mask",
+    }
+    if any(table.median(target, known_artist=False) is not None for target in targets):
+        facts["SDR of museval"] = (
+            f"{line(table.median, 'museval_sdr')} dB, median of 1-s frames, then of the same songs; of the "
+            f"mixture: {line(table.median, 'museval_floor')} dB; of the oracle: "
+            f"{line(table.median, 'museval_ceiling')} dB"
+        )
     return facts

@@ -37,5 +37,5 @@ class EvaluateConfig(ScoreConfig, EngineConfig):
         default=(),
         description="Folder of stems, or of museval's scores, of another separator; may be repeated.",
     )
-    bounds: bool = Field(default=True, description="Score the mixture itself and ideal masks too.")
+    bounds: bool = Field(default=True, description="Score the mixture itself and ideal masks (oracles) too.")
     jobs: int = Field(default=1, ge=1, description="Tracks at once.")

@@ -1,9 +1,10 @@
-"""A report as one HTML file, with its pictures and sounds inside: nothing is asked of the network."""
+"""A report as one HTML file, with its pictures and sounds inside: it requests nothing from the network."""
 
 import base64
 import html
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
 import numpy as np
 import soundfile
@@ -12,7 +13,10 @@ from matplotlib.figure import Figure
 
 from auralflow.audio import Audio
 from auralflow.evaluation.examples import Example
+from auralflow.evaluation.headline import headline, verdict, where
+from auralflow.evaluation.page_style import STYLE
 from auralflow.evaluation.results import BOUNDS, Comparison
+from auralflow.evaluation.scores import Report
 from auralflow.evaluation.tables import (
     Cell,
     Table,
@@ -30,33 +34,22 @@ __all__ = ["report_page"]
 DOTS_PER_INCH = 100
 SOUND = {"format": "MP3", "type": "audio/mpeg"}
 """Every browser plays it."""
+KINDS = {BOUNDS[0]: "the floor", BOUNDS[1]: "an oracle", BOUNDS[2]: "an oracle"}
 # The policy makes the browser itself refuse anything from outside.
 HEAD = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy"
  content="default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
 <title>Evaluation</title>
 <style>
-:root { color-scheme: light; }
-body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff;
- max-width: 64rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.7rem; margin-bottom: .2rem; } h2 { margin-top: 2.4rem; border-bottom: 1px solid #ddd; }
-h3 { margin-top: 1.8rem; } .note { color: #555; font-size: .85rem; margin-top: .2rem; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .85rem; }
-th, td { padding: .3rem .7rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #e6e6e6; }
-th:first-child, td:first-child { text-align: left; } thead th { border-bottom: 2px solid #999; }
-tr.bound td { color: #666; font-style: italic; } img { max-width: 100%; height: auto; }
-figure { margin: 1rem 0; } audio { width: 14rem; height: 2rem; vertical-align: middle; }
-td.sound { padding: .2rem .4rem; } dt { font-weight: 600; } dd { margin: 0 0 .4rem 1rem; }
-td small { display: block; color: #777; font-size: .72rem; }
-td.left { text-align: left; } .failed { color: #a40000; }
-</style></head><body>
+{style}</style></head><body>
 """
 
 
 def report_page(comparison: Comparison, examples: Sequence[Example] = ()) -> str:
-    """The page.
+    """The page: verdict, contents and scores first, then what can be heard, then all the rest.
 
     Args:
         comparison: The scores.
@@ -65,20 +58,30 @@ def report_page(comparison: Comparison, examples: Sequence[Example] = ()) -> str
     Returns:
         HTML.
     """
-    parts = [HEAD, "<h1>Evaluation</h1>", _about(comparison), "<h2>Between floor and ceiling</h2>"]
-    parts += map(_table, summary_tables(comparison))
     pairs = list(pair_tables(comparison))
-    if pairs:
-        parts += ["<h2>Pairs</h2>", *map(_table, pairs)]
-    parts += ["<h2>Spread over tracks</h2>", *_boxes(comparison)]
-    for example in examples:
-        parts += _example(example)
-    parts += ["<h2>Every track</h2>", *_tracks(comparison)]
-    parts += ["<h2>What the scores mean</h2>", _definitions(), "</body></html>\n"]
+    sections = [
+        ("scores", "Scores", [_headline(headline(comparison))]),
+        ("listen", "Listen", [part for example in examples for part in _example(example)]),
+        ("spread", "Spread over tracks", list(_boxes(comparison))),
+        ("all", "All scores, from floor to ceiling", list(map(_table, summary_tables(comparison)))),
+        ("pairs", "Pairs of systems", list(map(_table, pairs))),
+        ("tracks", "Every track", list(_tracks(comparison))),
+        ("definitions", "What the scores mean", [_definitions()]),
+    ]
+    shown = [section for section in sections if section[2]]
+    links = "".join(f'<li><a href="#{name}">{title}</a></li>' for name, title, _ in shown)
+    parts = [HEAD.replace("{style}", STYLE), f"<h1>Evaluation: {html.escape(where(comparison))}</h1>"]
+    sentence = verdict(comparison)
+    if sentence:
+        parts.append(f'<p class="verdict">{html.escape(sentence)}</p>')
+    parts += [_remarks(comparison), f'<nav aria-label="Contents"><ul>{links}</ul></nav>']
+    for name, title, content in shown:
+        parts += [f'<section id="{name}"><h2>{title}</h2>', *content, "</section>"]
+    parts.append("</body></html>\n")
     return "\n".join(parts)
 
 
-def _about(comparison: Comparison) -> str:
+def _remarks(comparison: Comparison) -> str:
     facts = [
         f"{html.escape(str(key))}: {html.escape(str(value))}" for key, value in dict(comparison.about).items()
     ]
@@ -93,16 +96,39 @@ def _about(comparison: Comparison) -> str:
     return "\n".join(lines)
 
 
-def _table(table: Table) -> str:
-    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in table.columns)
+def _headline(table: Table) -> str:
+    """A group of rows for each system, under its name."""
+    width = len(table.columns) - 1
     rows = []
-    for row in table.rows:
-        cells = "".join(f"<td>{_cell(cell)}</td>" for cell in row)
-        rows.append(f'<tr class="bound">{cells}</tr>' if row[0].main in BOUNDS else f"<tr>{cells}</tr>")
+    for name, group in groupby(table.rows, key=lambda row: row[0].main):
+        kind = f" <small>({KINDS[name]})</small>" if name in KINDS else ""
+        head = (
+            f'<tr class="system"><th colspan="{width}" scope="rowgroup">{html.escape(name)}{kind}</th></tr>'
+        )
+        rows.append(head + "".join(f"<tr>{_cells(row[1:])}</tr>" for row in group))
+    return _framed(["", *table.columns[2:]], rows, table.note)
+
+
+def _table(table: Table) -> str:
+    rows = [
+        f'<tr class="bound">{_cells(row)}</tr>' if row[0].main in BOUNDS else f"<tr>{_cells(row)}</tr>"
+        for row in table.rows
+    ]
+    return f"<h3>{html.escape(table.title)}</h3>" + _framed(table.columns, rows, table.note)
+
+
+def _framed(columns: Sequence[str], rows: Iterable[str], note: str) -> str:
+    head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in columns)
+    # A number is not torn from its unit.
+    text = f'<p class="note">{html.escape(note).replace(" %", "&nbsp;%")}</p>' if note else ""
     return (
-        f'<h3>{html.escape(table.title)}</h3><div class="wide"><table><thead><tr>{head}</tr></thead>'
-        f'<tbody>{"".join(rows)}</tbody></table></div><p class="note">{html.escape(table.note)}</p>'
+        f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+        + text
     )
+
+
+def _cells(row: Sequence[Cell]) -> str:
+    return "".join(f"<td>{_cell(cell)}</td>" for cell in row)
 
 
 def _cell(cell: Cell) -> str:
@@ -118,7 +144,14 @@ def _picture(figure: Figure, text: str) -> str:
     return f'<figure><img src="data:image/png;base64,{data}" alt="{html.escape(text)}"></figure>'
 
 
+def _folded(title: str, content: str) -> str:
+    return f"<details><summary>{html.escape(title)}</summary>{content}</details>"
+
+
 def _boxes(comparison: Comparison) -> Iterator[str]:
+    if max((len(report.tracks) for report in comparison.reports), default=0) <= 1:
+        # One track has no spread.
+        return
     for metric in METRICS.values():
         if not metric.pictured:
             continue
@@ -131,42 +164,40 @@ def _boxes(comparison: Comparison) -> Iterator[str]:
         known = {name: columns for name, columns in scores.items() if any(columns.values())}
         if known:
             figure = score_boxes(known, label=f"{metric.title} / {metric.unit}")
-            yield _picture(figure, f"Box plots of {metric.heading} over tracks")
+            yield _folded(metric.heading, _picture(figure, f"Box plots of {metric.heading} over tracks"))
 
 
 def _example(example: Example) -> Iterator[str]:
     track = example.scores.track
-    kind = {"best": "Best track", "worst": "Worst track", "only": "The track"}[example.kind]
-    yield f"<h2>{kind} of {html.escape(example.system)}: {html.escape(track)}</h2>"
+    kind = {"best": "best track", "worst": "worst track", "only": "the track"}[example.kind]
+    yield f"<h3>{html.escape(example.system)}, {kind}: {html.escape(track)}</h3>"
+    stop = example.start + example.mixture.shape[-1] / example.sample_rate
+    yield f'<p class="note">From {example.start:.1f} s to {stop:.1f} s.</p>'
+    yield _players(example)
+    yield from _pictures(example)
+
+
+def _pictures(example: Example) -> Iterator[str]:
+    track = example.scores.track
+    for target, estimate in example.estimates.items():
+        reference = example.truths[target]
+        drawn = [
+            ("mixture", _tensor(example.mixture)),
+            (f"reference: {target}", _tensor(reference)),
+            (f"estimate: {target}", _tensor(estimate)),
+            (f"error: {target}", _tensor(estimate - reference)),
+        ]
+        figure = spectrograms(drawn, example.sample_rate, start=example.start, mel=True)
+        text = f"Spectrograms of mixture, reference, estimate and error of {target} in {track}"
+        yield _folded(f"Spectrograms of {target}", _picture(figure, text))
     frames = {
         target: [np.nan if value is None else value for value in columns["sdr"]]
         for target, columns in example.scores.frames.items()
         if "sdr" in columns
     }
     if any(np.isfinite(values).any() for values in frames.values()):
-        figure = scores_over_time(frames, window=example.scores.window, label="framewise SDR / dB")
-        yield _picture(figure, f"Framewise SDR over time in {track}")
-    stop = example.start + example.mixture.shape[-1] / example.sample_rate
-    yield f'<p class="note">The excerpt is from {example.start:.1f} s to {stop:.1f} s.</p>'
-    yield _players(example)
-    for target, estimate in example.estimates.items():
-        truth = example.truths[target]
-        signals = {
-            "mixture": example.mixture,
-            "truth": truth,
-            "estimate": estimate,
-            "error": estimate - truth,
-        }
-        drawn = [
-            (f"{name}: {target}" if name != "mixture" else name, _tensor(audio))
-            for name, audio in signals.items()
-        ]
-        figure = spectrograms(drawn, example.sample_rate, start=example.start)
-        level = example.scores.scores[target].si_sdr
-        reason = example.scores.reasons.get(target, "no score")
-        score = reason if level is None else f"SI-SDR {decibels(level)} dB"
-        yield f"<h3>{html.escape(target)}: {score}</h3>"
-        yield _picture(figure, f"Spectrograms of mixture, truth, estimate and error of {target} in {track}")
+        figure = scores_over_time(frames, window=example.scores.window, label="SDR of museval / dB")
+        yield _folded("SDR over time", _picture(figure, f"SDR of museval over time in {track}"))
 
 
 def _tensor(audio: Audio) -> torch.Tensor:
@@ -174,34 +205,46 @@ def _tensor(audio: Audio) -> torch.Tensor:
 
 
 def _players(example: Example) -> str:
-    mixture = _player(example.mixture, example.sample_rate)
-    rows = [f'<tr><td>mixture</td><td class="sound left" colspan="3">{mixture}</td></tr>']
+    rows = [f'<div class="players">{_player("mixture", example.mixture, example.sample_rate)}</div>']
     for target, estimate in example.estimates.items():
-        truth = example.truths[target]
-        sounds = (truth, estimate, estimate - truth)
-        cells = "".join(f'<td class="sound">{_player(audio, example.sample_rate)}</td>' for audio in sounds)
-        rows.append(f"<tr><td>{html.escape(target)}</td>{cells}</tr>")
-    head = "<tr><th></th><th>truth</th><th>estimate</th><th>error</th></tr>"
-    return f'<div class="wide"><table><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table></div>'
+        reference = example.truths[target]
+        level = example.scores.scores[target].si_sdr
+        reason = example.scores.reasons.get(target, "no score")
+        score = reason if level is None else f"SI-SDR {decibels(level)} dB in the whole track"
+        sounds = {"reference": reference, "estimate": estimate, "error": estimate - reference}
+        players = "".join(_player(name, audio, example.sample_rate) for name, audio in sounds.items())
+        rows.append(
+            f"<h4>{html.escape(target)} <small>{html.escape(score)}</small></h4>"
+            f'<div class="players">{players}</div>'
+        )
+    return "".join(rows)
 
 
-def _player(audio: Audio, sample_rate: int) -> str:
+def _player(name: str, audio: Audio, sample_rate: int) -> str:
     buffer = io.BytesIO()
     # Of more than two channels the first two are heard; MP3 knows no more.
     heard = np.clip(audio[:2].T, -1, 1)
     soundfile.write(buffer, heard, sample_rate, format=SOUND["format"])
     data = base64.b64encode(buffer.getvalue()).decode()
-    return f'<audio controls preload="metadata" src="data:{SOUND["type"]};base64,{data}"></audio>'
+    return (
+        f"<label>{name}"
+        f'<audio controls preload="metadata" src="data:{SOUND["type"]};base64,{data}"></audio></label>'
+    )
 
 
 def _tracks(comparison: Comparison) -> Iterator[str]:
     for report in comparison.systems:
-        yield _table(track_table(report, "si_sdr"))
+        yield _table(track_table(report, "si_sdr_improvement" if _improves(report) else "framewise_sdr"))
+
+
+def _improves(report: Report) -> bool:
+    return any(report.column(target, "si_sdr_improvement") for target in report.targets)
 
 
 def _definitions() -> str:
     items = "".join(
-        f"<dt>{html.escape(metric.title)}</dt><dd>{html.escape(metric.definition)}</dd>"
+        f"<dt>{html.escape(metric.heading)}</dt><dd>{html.escape(metric.definition)} "
+        f"({html.escape(metric.source)})</dd>"
         for metric in METRICS.values()
     )
     return f"<dl>{items}</dl>"

@@ -81,6 +81,7 @@ class Comparison:
         return {
             **dict(self.about),
             "definitions": DEFINITIONS,
+            "units": {metric.name: metric.unit for metric in METRICS.values()},
             "targets": self.targets,
             "summary": {
                 metric: {

@@ -4,8 +4,10 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from auralflow.evaluation.examples import Example
+from auralflow.evaluation.headline import headline, verdict
 from auralflow.evaluation.museval import write_museval
 from auralflow.evaluation.page import report_page
 from auralflow.evaluation.results import BOUNDS, Comparison
@@ -13,7 +15,7 @@ from auralflow.evaluation.scores import METRICS
 from auralflow.evaluation.tables import Table, pair_tables, summary_tables
 from auralflow.storage import write_json, write_text
 
-__all__ = ["save_report"]
+__all__ = ["report_json", "save_report"]
 
 
 def save_report(
@@ -37,12 +39,17 @@ def save_report(
     write_text(files[0], report_page(comparison, examples))
     write_text(files[1], _markdown(comparison))
     write_text(files[2], _lines(comparison))
-    write_json(files[3], comparison.to_json())
+    write_json(files[3], report_json(comparison))
     for report in comparison.reports:
         # Bounds have fixed names; a system called the same would be told from them by nobody.
         name = report.name.replace(" ", "_") if report.name in BOUNDS else _file_name(report.name)
         write_museval(report, folder / "museval" / name, subset=subset)
     return files
+
+
+def report_json(comparison: Comparison) -> dict[str, Any]:
+    """Everything as JSON values, after the sentence that sums it up."""
+    return {"verdict": verdict(comparison), **comparison.to_json()}
 
 
 def _file_name(name: str) -> str:
@@ -67,8 +74,9 @@ def _lines(comparison: Comparison) -> str:
 
 def _markdown(comparison: Comparison) -> str:
     about = ", ".join(f"{key}: {value}" for key, value in dict(comparison.about).items())
-    parts = ["# Evaluation", about]
-    parts += [_markdown_table(table) for table in (*summary_tables(comparison), *pair_tables(comparison))]
+    parts = ["# Evaluation", *filter(None, [verdict(comparison)]), about]
+    tables = (headline(comparison), *summary_tables(comparison), *pair_tables(comparison))
+    parts += [_markdown_table(table) for table in tables]
     parts += [f"- {line}" for line in _remarks(comparison)]
     return "\n\n".join(parts) + "\n"
 

@@ -9,7 +9,7 @@ from auralflow.evaluation.scores import Report
 from auralflow.evaluation.statistics import Interval, PairedDifference, Summary
 from auralflow.metrics import METRICS, Metric
 
-__all__ = ["Cell", "Table", "decibels", "pair_tables", "summary_tables", "track_table"]
+__all__ = ["Cell", "Table", "counted", "decibels", "pair_tables", "summary_tables", "track_table"]
 
 
 class Cell(NamedTuple):
@@ -62,6 +62,16 @@ def decibels(value: float | None, *, signed: bool = True) -> str:
     return f"{value:+.1f}" if signed else f"{value:.2f}"
 
 
+def counted(count: int, thing: str) -> str:
+    """A number of things.
+
+    Example:
+        >>> counted(1, "track"), counted(2, "track")
+        ('1 track', '2 tracks')
+    """
+    return f"{count} {thing}{'s' * (count != 1)}"
+
+
 def summary_tables(comparison: Comparison) -> Iterator[Table]:
     """For each metric, a row for each system from floor to ceiling and a column for each target."""
     for metric in METRICS.values():
@@ -77,11 +87,12 @@ def summary_tables(comparison: Comparison) -> Iterator[Table]:
         ]
         counts = sorted({s.count for name in summaries for s in summaries[name].values() if s.count})
         tracks = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else str(counts[0])
+        over = "1 track" if tracks == "1" else f"median over {tracks} tracks [95 % interval]; mean"
         yield Table(
             metric.heading,
             ["system", *comparison.targets],
             rows,
-            "1 track" if tracks == "1" else f"median over {tracks} tracks [95 % interval]; mean",
+            f"{over}. {metric.title}: {metric.definition}",
             metric.name,
         )
 
@@ -97,6 +108,9 @@ def _cell(summary: Summary | None, metric: Metric) -> Cell:
     if summary is None or not summary.count:
         return Cell("-")
     signed = metric.signed
+    if summary.count == 1:
+        # Median and mean are the number itself.
+        return Cell(decibels(summary.median, signed=signed))
     interval = _interval(summary.median_interval, signed=signed)
     return Cell(
         decibels(summary.median, signed=signed), interval, f"mean {decibels(summary.mean, signed=signed)}"

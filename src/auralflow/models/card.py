@@ -1,6 +1,7 @@
 """The card of a pretrained model: what it is, where its weights are, what it was made of, what it scores."""
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -56,7 +57,10 @@ class TargetScore(Settings):
 
     si_sdr: float | None = Field(None, description="SI-SDR of the estimate.")
     si_sdr_improvement: float | None = Field(None, description="SI-SDR above that of the mixture.")
-    ceiling: float | None = Field(None, description="SI-SDR improvement of the ideal ratio mask.")
+    ceiling: float | None = Field(None, description="SI-SDR improvement of the ideal ratio mask, an oracle.")
+    museval_sdr: float | None = Field(None, description="SDR of museval 4, median over 1-s frames.")
+    museval_floor: float | None = Field(None, description="The same of the mixture.")
+    museval_ceiling: float | None = Field(None, description="The same of the ideal ratio mask.")
 
 
 class TrackScore(Settings):
@@ -96,13 +100,33 @@ class ScoreTable(Settings):
             >>> ScoreTable.model_validate(table).mean("bass", known_artist=False)
             3.0
         """
+        known = self._known(target, value, known_artist=known_artist)
+        return math.fsum(known) / len(known) if known else None
+
+    def median(
+        self,
+        target: str,
+        *,
+        known_artist: bool,
+        value: Literal["museval_sdr", "museval_floor", "museval_ceiling"] = "museval_sdr",
+    ) -> float | None:
+        """Median of a score over the tracks that have it, as museval takes it; None if none has.
+
+        Args:
+            target: The target.
+            known_artist: Whether to take the tracks of artists that were trained on, or all others.
+            value: Which score.
+        """
+        known = self._known(target, value, known_artist=known_artist)
+        return statistics.median(known) if known else None
+
+    def _known(self, target: str, value: str, *, known_artist: bool) -> list[float]:
         found = [
             getattr(track.targets[target], value)
             for track in self.tracks
             if track.known_artist == known_artist and target in track.targets
         ]
-        known = [score for score in found if score is not None]
-        return math.fsum(known) / len(known) if known else None
+        return [score for score in found if score is not None]
 
 
 class ModelCard(Settings):

@@ -20,6 +20,7 @@ from auralflow.datasets import (
 )
 from auralflow.datasets.draws import VOICE
 from auralflow.errors import AudioError, DatasetError, NotFoundError, UsageError
+from auralflow.losses import Criterion
 from auralflow.machine import check_device, usable_workers
 from auralflow.models import CARD_FILE, create_model, load, read_model_config
 from auralflow.models.folder import WEIGHTS_FILE, set_aside
@@ -149,13 +150,14 @@ def explain_no_effect(folder: Path, settings: TrainConfig, *, resume: bool = Fal
     return [reason for reason, applies in reasons.items() if applies]
 
 
-def train(
+def train(  # noqa: PLR0913 - each is a choice of its own
     folder: str | Path,
     dataset: str | Path,
     settings: TrainConfig,
     *,
     resume: bool = False,
     initial: str | Path | None = None,
+    criterion: Criterion | None = None,
     callbacks: Sequence[Callback] = (),
     prepared: Preparation | None = None,
     trust_code: bool | str = False,
@@ -170,6 +172,7 @@ def train(
         initial: Folder, or pretrained name, of a trained model: its weights are the start as far as they
             fit, see `SeparationModel.start_from`; they are epoch 0, and `TrainConfig.from_trained` holds. A
             checkpoint that is resumed counts more.
+        criterion: The loss to minimise. Default: what ``settings.criterion`` names.
         callbacks: Called while training goes on.
         prepared: What `prepare_folder` has read. Default: it is read now.
         trust_code: See `prepare_folder`.
@@ -189,7 +192,7 @@ def train(
     if initial and not (resume and has_checkpoint(folder)):
         source = prepared.start if prepared else None
         _start_from(model, source or load(initial, trust_code=trust_code), initial)
-    trainer = Trainer(model, settings, folder=folder, callbacks=callbacks)
+    trainer = Trainer(model, settings, folder=folder, criterion=criterion, callbacks=callbacks)
     rank, world_size = trainer.accelerator.process_index, trainer.accelerator.num_processes
     if trainer.accelerator.is_main_process:
         remove_leftovers(folder)

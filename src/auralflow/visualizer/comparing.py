@@ -20,6 +20,8 @@ from auralflow.visualizer.signals import (
     Signal,
     draw_image,
     framed,
+    mel_axis,
+    mel_framed,
     spectral_figure,
 )
 
@@ -27,6 +29,7 @@ __all__ = ["comparison", "difference", "mask"]
 
 MASK_COLORS = "viridis"
 DIFFERENCE_COLORS = "RdBu_r"
+MEL_BANDS = 128
 DIFFERENCE_LIMIT = 30.0
 """Largest difference shown, in dB."""
 
@@ -119,6 +122,7 @@ def comparison(
     *,
     num_fft: int = 2048,
     start: float = 0.0,
+    mel: bool = False,
 ) -> Figure:
     """Spectrograms one above another with a common colour bar: mixture, reference, estimate and error, say.
 
@@ -127,6 +131,8 @@ def comparison(
         sample_rate: In hertz; a file's own counts.
         num_fft: Length of the transform.
         start: Time of the first sample in seconds.
+        mel: Draw 128 mel bands, which give low notes as much space as the ear does, instead of all
+            frequencies alike.
 
     Returns:
         The figure, with one axes per signal and a colour bar.
@@ -144,11 +150,17 @@ def comparison(
     figure = new_figure(8, 0.7 + 1.7 * len(signals))
     rows = figure.subplots(len(signals), 1, sharex=True, squeeze=False)[:, 0]
     for axes, (name, signal) in zip(rows, signals, strict=True):
-        power, extent = framed(signal, sample_rate, num_fft)
+        if mel:
+            power, extent, rate = mel_framed(signal, sample_rate, 2 * num_fft, MEL_BANDS)
+        else:
+            power, extent = framed(signal, sample_rate, num_fft)
         moved = (extent[0] + start, extent[1] + start, *extent[2:])
         image = draw_image(axes, decibels(power), moved, colors=LEVEL_COLORS, limits=(FLOOR, 0.0))
-        dress(axes, y="kHz")
-        axes.set_ylim(0.0, extent[3])
+        dress(axes, y="Hz (mel)" if mel else "kHz")
+        if mel:
+            mel_axis(axes, MEL_BANDS, rate)
+        else:
+            axes.set_ylim(0.0, extent[3])
         set_title(axes, name)
     time_axis(rows[-1], extent[1], start=start)
     figure.colorbar(image, ax=list(rows), label=LEVEL_LABEL, pad=0.01)

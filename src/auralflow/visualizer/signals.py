@@ -26,6 +26,8 @@ __all__ = [
     "Signal",
     "draw_image",
     "framed",
+    "mel_axis",
+    "mel_framed",
     "mel_spectrogram",
     "spectral_figure",
     "spectrogram",
@@ -221,9 +223,7 @@ def mel_spectrogram(
     Raises:
         UsageError: If the signal has another shape.
     """
-    audio, sample_rate = load_signal(signal, sample_rate)
-    power = mel_filters(num_fft // 2 + 1, num_mels, sample_rate) @ power_spectrogram(audio, num_fft)
-    extent = (0.0, audio.shape[-1] / sample_rate, -0.5, num_mels - 0.5)
+    power, extent, sample_rate = mel_framed(signal, sample_rate, num_fft, num_mels)
     figure = spectral_figure(
         decibels(power),
         extent,
@@ -233,6 +233,22 @@ def mel_spectrogram(
         limits=(FLOOR, 0.0),
         label=LEVEL_LABEL,
     )
+    mel_axis(figure.axes[0], num_mels, sample_rate)
+    figure.axes[0].set_ylabel("frequency / Hz (mel scale)")
+    return figure
+
+
+def mel_framed(
+    signal: Signal, sample_rate: int, num_fft: int, num_mels: int
+) -> tuple[Tensor, tuple[float, float, float, float], int]:
+    """Power ``[M, T]`` in mel bands, the extent of its image in seconds and bands, and the sample rate."""
+    audio, sample_rate = load_signal(signal, sample_rate)
+    power = mel_filters(num_fft // 2 + 1, num_mels, sample_rate) @ power_spectrogram(audio, num_fft)
+    return power, (0.0, audio.shape[-1] / sample_rate, -0.5, num_mels - 0.5), sample_rate
+
+
+def mel_axis(axes: Axes, num_mels: int, sample_rate: int) -> None:
+    """Label the places of mel bands with their frequencies in hertz."""
     # The peaks of finely sampled filters are the centres of the bands in hertz.
     bins = 8193
     centres = mel_filters(bins, num_mels, sample_rate).argmax(dim=1).numpy() * sample_rate / 2 / (bins - 1)
@@ -241,8 +257,5 @@ def mel_spectrogram(
         for tick in MEL_TICKS
         if tick <= centres[-1]
     }
-    axes = figure.axes[0]
     axes.set_ylim(-0.5, num_mels - 0.5)
     axes.set_yticks(list(places.values()), [f"{tick:g}" for tick in places])
-    axes.set_ylabel("frequency / Hz (mel scale)")
-    return figure
