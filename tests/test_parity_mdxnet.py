@@ -1,11 +1,13 @@
 """MDX-Net files: a net is rebuilt from an ONNX graph, and computes what ONNX Runtime does with it."""
 
+import json
 import warnings
 
 import pytest
 import torch
 from parity import distance, excite
 
+from auralflow.cli import main
 from auralflow.errors import ModelError
 from auralflow.models.reading import read_checkpoint
 from auralflow.nets.checkpoint import Checkpoint
@@ -73,5 +75,30 @@ def test_a_rebuilt_net_computes_what_onnx_runtime_does(published):
 
 
 def test_a_file_that_is_in_no_table_asks_for_its_parameters(published):
-    with pytest.raises(ModelError, match="mdx_n_fft_scale_set"):
+    with pytest.raises(ModelError, match=r"--n-fft, such as 6144 or 7680 and --stem, such as vocals"):
         READER.convert(checkpoint_at(published, {}))
+    with pytest.raises(ModelError, match=r"in no table \(MD5 \w{32}\), expected --stem, such as vocals\."):
+        READER.convert(checkpoint_at(published, {"mdx_n_fft_scale_set": 4096}))
+
+
+def imported(published, folder, *options):
+    code = main(["import", str(published), "--save", str(folder), *map(str, options)])
+    return code, json.loads((folder / "model.json").read_text()) if (folder / "model.json").exists() else {}
+
+
+def test_the_command_takes_what_no_table_says(published, tmp_path, capsys):
+    said = ["--n-fft", 4096, "--stem", "Vocals", "--dim-f", 256, "--compensate", 1.1]
+    code, model = imported(published, tmp_path / "a", *said, "--dim-t", 5)
+    assert code == 0
+    assert (model["num_fft"], model["targets"], model["compensate"]) == (4096, ["vocals"], 1.1)
+    assert model["sample_length"] * 44100 == pytest.approx(31 * 1024)
+    # A number of frames is as good as the power of two, and --targets as good as --stem.
+    _, same = imported(published, tmp_path / "b", *said[:2], *said[4:], "--dim-t", 32, "--targets", "vocals")
+    assert same == model
+    assert imported(published, tmp_path / "c", *said[:4], "--dim-f", 128) == (1, {})
+    assert "--dim-f is 128: found 256 frequency bins in 'net'" in capsys.readouterr().err
+    assert imported(published, tmp_path / "c", *said, "--dim-t", 100) == (1, {})
+    assert "a power of two or its exponent" in capsys.readouterr().err
+    assert imported(published, tmp_path / "c", "--hop-length", 512) == (2, {})
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--hop-length is not for these weights: found MDX-Net" in line

@@ -35,6 +35,7 @@ __all__ = [
     "TrainingError",
     "UnexpectedError",
     "UsageError",
+    "is_out_of_memory",
 ]
 
 
@@ -144,7 +145,27 @@ class UnexpectedError(AuralflowError):
             error: The exception.
             advice: What to do about it.
         """
-        if isinstance(error, MemoryError):
-            return cls(what, found="too little memory", advice="Close other programs, or choose fewer jobs.")
+        if is_out_of_memory(error):
+            return cls(
+                what,
+                found="too little memory",
+                advice="Lower --batch-size or --chunk, choose fewer --jobs, or close other programs.",
+            )
         found = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         return cls(what, found=found, advice=advice)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that there was too little memory, on the machine or on a GPU.
+
+    PyTorch raises a class of its own for a GPU, and a ``RuntimeError`` for the machine.
+
+    Example:
+        >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to"))
+        True
+    """
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "can't allocate memory" in str(error)
+    )

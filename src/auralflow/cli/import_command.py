@@ -34,6 +34,7 @@ def import_files(
     auralflow import 2stems.tar.gz --save spleeter
     auralflow import vocals.pth drums.pth bass.pth other.pth --save umx
     auralflow import model.ckpt --config model.yaml --save my_model
+    auralflow import net.onnx --n-fft 6144 --stem vocals --save my_model   # MDX-Net that is in no table
     """
     from auralflow.models.importing import import_model
 
@@ -45,6 +46,7 @@ def import_files(
         settings=options.config,
         family=options.family,
         targets=options.targets,
+        parameters=options.parameters,
         force=force,
     )
     if imported.previous:

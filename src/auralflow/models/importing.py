@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from auralflow.config import ModelConfig
+from auralflow.config import ModelConfig, option_name
 from auralflow.errors import ModelError, SettingsError, UsageError
 from auralflow.models.card import WEIGHTS_FILE
 from auralflow.models.fit import check_fit
@@ -64,6 +64,7 @@ def import_model(
     settings: str | Path | None = None,
     family: str = "",
     targets: tuple[str, ...] = (),
+    parameters: Mapping[str, Any] | None = None,
     force: bool = False,
     registry: Registry | None = None,
 ) -> Imported:
@@ -76,6 +77,8 @@ def import_model(
         settings: That YAML or JSON.
         family: Family of nets. Default: what the weights look like.
         targets: What the model estimates, in the order of its outputs. Default: what the files say.
+        parameters: What no file says of the weights, such as ``{"n_fft": 6144, "stem": "vocals"}`` of an
+            MDX-Net or ``{"hop_length": 441}`` of a RoFormer; see `ImportModelConfig`.
         force: Replace the model of a folder that holds one. Its files move to ``previous-<time>/``.
         registry: Public models, by whose hashes the licence is known. Default: those that are installed.
 
@@ -90,10 +93,27 @@ def import_model(
         raise UsageError("no file was given", expected="one or more files of weights")
     checkpoint = read_checkpoint(paths, settings=Path(settings) if settings else None)
     owner, reader = recognize(checkpoint, family)
+    checkpoint = replace(checkpoint, given=_checked(parameters or {}, owner, reader))
     conversion = convert(checkpoint, reader, targets)
     known = (registry or installed_registry()).recognize(file.sha256 for file in checkpoint.sources)
     card, previous = _write(folder, checkpoint, conversion, known=known, force=force)
     return Imported(conversion.config, owner, card, previous)
+
+
+def _checked(parameters: Mapping[str, Any], owner: Family, reader: CheckpointReader) -> Mapping[str, Any]:
+    """The parameters, all of which the family asks for."""
+    asked: frozenset[str] = getattr(reader, "parameters", frozenset())
+    for name in parameters:
+        if name not in asked:
+            raise UsageError(
+                f"{option_name(name)} is not for these weights",
+                found=owner.title,
+                expected=f"no more than {', '.join(map(option_name, sorted(asked)))}" if asked else "",
+                advice="Leave it out."
+                if asked
+                else "Leave it out: the weights, or --config, say all there is.",
+            )
+    return parameters
 
 
 def convert_public(card: PublicCard, files: Sequence[Path], folder: Path) -> None:

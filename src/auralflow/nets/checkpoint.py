@@ -102,12 +102,15 @@ class Checkpoint:
             one for each target, a bag one for each member, most others a single one.
         settings: What the YAML or JSON file beside the weights says; empty where there is none.
         settings_file: Name of that file, or empty.
+        given: What the user says of the weights that no file says, as far as the reader's ``parameters``
+            name it.
         sources: The files as they were given.
     """
 
     parts: tuple[CheckpointPart, ...]
     settings: Mapping[str, Any] = field(default_factory=dict)
     settings_file: str = ""
+    given: Mapping[str, Any] = field(default_factory=dict)
     sources: tuple[SourceFile, ...] = ()
 
     @property
@@ -140,7 +143,11 @@ class Conversion:
 
 
 class CheckpointReader(Protocol):
-    """How a family reads what others have published."""
+    """How a family reads what others have published.
+
+    A reader of weights that leave something open may have ``parameters``: a set of names, of which a user may
+    give values.
+    """
 
     def recognizes(self, checkpoint: Checkpoint) -> bool:
         """Whether this is a checkpoint of the family, told from names and shapes alone; never raises."""

@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LinearLR, LRScheduler, ReduceLROnPlateau
 from auralflow.config import TrainConfig
 from auralflow.datasets import Chunk, EpochSampler
 from auralflow.datasets.draws import VOICE
-from auralflow.errors import TrainingError
+from auralflow.errors import TrainingError, is_out_of_memory
 from auralflow.losses import Criterion
 from auralflow.models import save_weights
 from auralflow.models.folder import WEIGHTS_FILE
@@ -215,7 +215,7 @@ class Trainer:
             loss = self._loss(estimate, targets, known)
             self.accelerator.backward(loss)
         except RuntimeError as error:
-            if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+            if is_out_of_memory(error):
                 raise TrainingError("out of memory", advice="Lower --batch-size.") from error
             raise
         # Without clipping the norm is still wanted: it tells whether all gradients are finite.

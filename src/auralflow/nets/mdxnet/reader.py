@@ -21,10 +21,14 @@ __all__ = ["READER"]
 LAYERS = ("Conv", "ConvTranspose", "MatMul")
 NORM = "BatchNormalization"
 EPSILON = 1e-5
+LARGEST_POWER = 16
+"""A number of frames above this is meant as it is; up to it, as a power of two."""
 
 
 class MDXNetReader:
     """How MDX-Net reads what others have published."""
+
+    parameters = frozenset({"n_fft", "dim_f", "dim_t", "compensate", "stem"})
 
     def recognizes(self, checkpoint: Checkpoint) -> bool:
         """Whether the one file is an ONNX graph of the layers of a TFC-TDF."""
@@ -43,9 +47,14 @@ class MDXNetReader:
             ModelError: If the graph is another one, or its parameters are unknown.
         """
         part = checkpoint.only
-        known = PUBLISHED.get(part.file_md5) or _given(checkpoint, part)
+        known = _given(checkpoint, part, PUBLISHED.get(part.file_md5), targets)
         walk = _Walk(part)
         shapes = walk.shapes()
+        bins = checkpoint.given.get("dim_f", shapes["num_bins"])
+        if bins != shapes["num_bins"]:
+            raise ModelError(
+                f"--dim-f is {bins}", found=f"{shapes['num_bins']} frequency bins in '{part.name}'"
+            )
         hop = 1024
         values = shapes | {
             "targets": targets or (known.target,),
@@ -58,24 +67,34 @@ class MDXNetReader:
         return Conversion(config, walk.weights(config))
 
 
-def _given(checkpoint: Checkpoint, part: CheckpointPart) -> Parameters:
-    settings = checkpoint.settings
-    num_fft = settings.get("mdx_n_fft_scale_set", settings.get("num_fft"))
-    target = settings.get("primary_stem", settings.get("target"))
+def _given(
+    checkpoint: Checkpoint, part: CheckpointPart, known: Parameters | None, targets: tuple[str, ...]
+) -> Parameters:
+    """The parameters by what the user says, what the settings file says, and the table of published files."""
+    file, said = checkpoint.settings, checkpoint.given
+    num_fft = said.get("n_fft", file.get("mdx_n_fft_scale_set", file.get("num_fft", known and known.num_fft)))
+    target = said.get("stem", file.get("primary_stem", file.get("target", known and known.target)))
+    target = target or (targets[0] if targets else None)
     if not isinstance(num_fft, int) or not isinstance(target, str):
+        missing = [] if isinstance(num_fft, int) else ["--n-fft, such as 6144 or 7680"]
+        missing += [] if isinstance(target, str) else ["--stem, such as vocals"]
         raise ModelError(
             f"the parameters of '{part.name}' are unknown",
             found=f"a file that is in no table (MD5 {part.file_md5})",
-            expected="mdx_n_fft_scale_set and primary_stem",
-            advice="Give a JSON file with them, and with compensate, with --config.",
+            expected=" and ".join(missing),
+            advice="Its authors name them; --dim-t and --compensate too, where they differ from 256 and 1.",
         )
-    frames = settings.get("mdx_dim_t_set", 8)
-    compensate = settings.get("compensate", 1)
-    if not isinstance(frames, int) or not isinstance(compensate, int | float) or not 1 <= frames <= 16:
+    frames = said.get("dim_t", file.get("mdx_dim_t_set", known.log_frames if known else 8))
+    compensate = said.get("compensate", file.get("compensate", known.compensate if known else 1))
+    if isinstance(frames, int) and frames > LARGEST_POWER and frames == 1 << (frames.bit_length() - 1):
+        frames = frames.bit_length() - 1
+    if not isinstance(frames, int) or not isinstance(compensate, int | float):
+        frames = 0
+    if not 1 <= frames <= LARGEST_POWER:
         raise ModelError(
-            f"cannot use '{checkpoint.settings_file}'",
-            found=f"mdx_dim_t_set {frames!r}, compensate {compensate!r}",
-            expected="a power of two from 1 to 16, and a gain",
+            f"cannot use the parameters of '{part.name}'",
+            found=f"dim_t {said.get('dim_t', file.get('mdx_dim_t_set'))!r}, compensate {compensate!r}",
+            expected="a power of two or its exponent, from 1 to 16, and a gain",
         )
     return Parameters(part.name, num_fft, frames, float(compensate), target.lower())
 

@@ -31,13 +31,28 @@ RULES: Rules = (
     (r"^mask_estimators\.(\d+)\.to_freqs\.(\d+)\.0\.", r"decoders.\1.bands.\2."),
     (r"^final_norm\.", "norm."),
 )
+MASKS = r"mask_estimators\.(\d+)"
 ROTARY = re.compile(r"layers\.\d+\.([01])\.layers\.\d+\.0\.rotary_embed\.freqs")
 NEWER = ("to_value_residual_mix", "to_pope", "hyper_conn", "num_residual")
 UNSUPPORTED = {"stft_normalized": False, "linear_transformer_depth": 0}
 
 
+DESCRIBED = {
+    "dim": "dim",
+    "depth": "depth",
+    "heads": "heads",
+    "dim_head": "dim_head",
+    "num_bands": "num_bands",
+    "time_transformer_depth": "time_depth",
+    "freq_transformer_depth": "freq_depth",
+}
+"""What a settings file says and the weights show: where they differ, it is the file of another model."""
+
+
 class RoformerReader:
     """How the RoFormers read what others have published."""
+
+    parameters = frozenset({"n_fft", "hop_length"})
 
     def recognizes(self, checkpoint: Checkpoint) -> bool:
         """Whether the one file holds a RoFormer of the kind that the community trains."""
@@ -54,7 +69,8 @@ class RoformerReader:
         """Make settings and weights of a checkpoint.
 
         Raises:
-            ModelError: If there is no settings file: no tensor depends on the hop length.
+            ModelError: If nothing says the hop length, on which no tensor depends, or what is estimated, or
+                the settings file is that of another model.
         """
         part = checkpoint.only
         training = TrainingFile.of(checkpoint)
@@ -64,28 +80,62 @@ class RoformerReader:
                 raise ModelError(
                     f"cannot import '{part.name}'", found=f"{key} {model[key]}", expected=f"{key} {expected}"
                 )
-        hop = training.whole("model", "stft_hop_length") or training.whole("audio", "hop_length")
+        shapes = _shapes(part)
+        _check_described(training, shapes)
+        hop = (
+            checkpoint.given.get("hop_length")
+            or training.whole("model", "stft_hop_length")
+            or training.whole("audio", "hop_length")
+        )
         if hop is None:
             raise ModelError(
                 f"the hop length of '{part.name}' is unknown",
                 found="no settings file",
-                expected="stft_hop_length",
-                advice="Give the YAML file of the model with --config.",
+                expected="--hop-length, which is 441 or 512 in all known models",
+                advice="Or give the YAML file of the model with --config.",
             )
-        values = _shapes(part) | training.engine() | {"hop_length": hop}
-        num_fft = training.whole("model", "stft_n_fft") or training.whole("audio", "n_fft", 2048)
+        values = shapes | training.engine() | {"hop_length": hop}
+        num_fft = (
+            checkpoint.given.get("n_fft")
+            or training.whole("model", "stft_n_fft")
+            or training.whole("audio", "n_fft", _num_fft(shapes))
+        )
         values["num_fft"] = num_fft
         values["window_size"] = training.whole("model", "stft_win_length", num_fft)
         # Where the file is silent, what the package has done since 2025-09 and other programs always did.
         values["zero_dc"] = bool(model.get("zero_dc", True))
         values["summed_blocks"] = bool(model.get("skip_connection", False))
         values["targets"] = targets or training.targets
+        if not values["targets"]:
+            raise ModelError(
+                f"'{part.name}' does not say what it separates",
+                found=f"{count_indices(part.tensors, MASKS)} targets",
+                advice="Name them with --targets, in the order of its outputs, such as --targets vocals.",
+            )
         kind = BSRoformerConfig if "final_norm.gamma" in part.tensors else MelBandRoformerConfig
+        del values["is_split"]
         if kind is MelBandRoformerConfig:
             del values["band_sizes"]
         else:
             del values["num_bands"]
         return Conversion(parse_settings(kind, values, source=part.name), _weights(part))
+
+
+def _check_described(training: TrainingFile, shapes: dict[str, Any]) -> None:
+    for theirs, ours in DESCRIBED.items():
+        said = training.whole("model", theirs)
+        if said is not None and said != shapes[ours]:
+            raise ModelError(
+                f"'{training.name}' is of another model",
+                found=f"{theirs} {said}",
+                expected=f"{shapes[ours]}, as the weights have",
+                advice="Give the YAML file that was published with these weights.",
+            )
+
+
+def _num_fft(shapes: dict[str, Any]) -> int:
+    """The transform whose bins the bands of BS-RoFormer share out; those of Mel-Band RoFormer overlap."""
+    return max(64, 2 * (sum(shapes["band_sizes"]) - 1)) if shapes["is_split"] else 2048
 
 
 def _shapes(part: CheckpointPart) -> dict[str, Any]:
@@ -101,6 +151,7 @@ def _shapes(part: CheckpointPart) -> dict[str, Any]:
     return {
         "num_channels": channels,
         "num_bands": num_bands,
+        "is_split": "final_norm.gamma" in names,
         "band_sizes": tuple(width // (2 * channels) for width in widths),
         "dim": names["band_split.to_features.0.1.weight"].shape[0],
         "depth": count_indices(names, r"layers\.(\d+)\."),
