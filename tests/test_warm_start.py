@@ -80,11 +80,6 @@ def test_in_the_second_make_a_recurrent_net_begins_as_the_plain_one():
     assert torch.allclose(after, wanted, atol=1e-6)
 
 
-def test_makes_do_not_mix():
-    with pytest.raises(ModelError, match="another make"):
-        warm_start(make(net_version=2), trained())
-
-
 @pytest.mark.parametrize("net", ["SpectrogramNetSimple", "SpectrogramNetLSTM"])
 def test_the_steeper_its_activations_the_more_a_net_without_normalisation_begins_as_the_plain_one(
     net, monkeypatch

@@ -96,6 +96,13 @@ class AugmentConfig(ChangeConfig):
         le=1,
         description="Probability that a remix is compressed as a whole, with one gain for all stems.",
     )
+    lossy: float = Field(
+        default=0,
+        ge=0,
+        le=1,
+        description="Probability that the mixture of a chunk is coded as MP3 or Ogg Vorbis, at some 60 to "
+        "200 kbit/s; its targets are not.",
+    )
     time_shift: float = Field(
         default=0.5,
         ge=0,

@@ -11,6 +11,7 @@ from auralflow.config import AugmentConfig, ModelConfig
 from auralflow.datasets.augment import Change, draw_change
 from auralflow.datasets.chunks import read_chunk
 from auralflow.datasets.tracks import Track
+from auralflow.effects.coding import LossyCoding
 from auralflow.effects.dynamics import Compressor
 from auralflow.effects.voices import Production, draw_production, produce
 
@@ -72,12 +73,14 @@ class Moment:
         change: What is done to the mixture and all targets alike.
         stems: By source, by how many seconds it is shifted and what is done to it; empty if the mix is left
             as it is. Ignored for tracks whose sources are not all known.
+        coding: What the mixture is coded with, in the end.
     """
 
     places: tuple[Place, ...]
     keep_silence: bool
     change: Change
     stems: Mapping[str, tuple[float, Change]]
+    coding: LossyCoding | None = None
 
 
 @dataclass(frozen=True)
@@ -87,10 +90,12 @@ class Remix:
     Attributes:
         stems: Where the stem of each source comes from and what is done to it.
         master: What compresses the mix as a whole, in order.
+        coding: What the mixture is coded with, in the end.
     """
 
     stems: Mapping[str, StemDraw]
     master: tuple[Compressor, ...] = ()
+    coding: LossyCoding | None = None
 
 
 class Pool:

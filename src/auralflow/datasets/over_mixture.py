@@ -26,6 +26,7 @@ from auralflow.datasets.draws import (
     read_stem_draw,
 )
 from auralflow.effects.augmentations import Gain
+from auralflow.effects.coding import LossyCoding
 from auralflow.errors import DatasetError
 
 __all__ = ["VOICE_LEVELS", "OverMixture", "Overlay"]
@@ -46,6 +47,7 @@ class Overlay:
         change: What is done to the recording, and to all its known stems alike.
         voice: Where the voice comes from and what is done to it; None: there is none.
         level: Level of the voice relative to the recording in dB.
+        coding: What the mixture is coded with, in the end.
     """
 
     places: tuple[Place, ...]
@@ -53,6 +55,7 @@ class Overlay:
     change: Change
     voice: StemDraw | None
     level: float
+    coding: LossyCoding | None = None
 
 
 class OverMixture:

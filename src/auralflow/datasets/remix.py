@@ -8,8 +8,10 @@ Shape letters: ``S`` source, ``C`` channel, ``N`` sample.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
+import torch
 from torch.utils.data import Dataset
 
 from auralflow.audio import Audio
@@ -30,8 +32,9 @@ from auralflow.datasets.draws import (
 )
 from auralflow.datasets.over_mixture import Overlay, OverMixture
 from auralflow.datasets.tracks import Track, sources_of
+from auralflow.effects.coding import CODED_RATES, draw_coding
 from auralflow.effects.dynamics import master
-from auralflow.errors import DatasetError
+from auralflow.errors import DatasetError, SettingsError
 
 __all__ = ["Moment", "Place", "Remix", "StemDraw", "TrainingChunks"]
 
@@ -53,6 +56,7 @@ class TrainingChunks(Dataset[Chunk]):
 
     Raises:
         DatasetError: If the tracks allow no kind of chunk, or a target is known nowhere.
+        SettingsError: If ``lossy`` is on and no codec knows the model's sample rate.
     """
 
     def __init__(
@@ -78,6 +82,7 @@ class TrainingChunks(Dataset[Chunk]):
                 expected=f"the targets {', '.join(config.targets)}, with a mixture or all other stems",
             )
         self._check_targets(tracks)
+        self._check_coding()
         self.over = OverMixture.of(self.whole, self.pools, self.sources, config, self.augment)
         self.remix = self.augment.remix if self.whole else 1.0
         self.over_share = self.augment.over_mixture if self.over else 0.0
@@ -90,6 +95,16 @@ class TrainingChunks(Dataset[Chunk]):
         """Whether there are chunks whose targets are not all known."""
         used = self.whole if self.remix < 1 else self.over.recordings if self.over_share and self.over else ()
         return any(not track.knows(self.config.targets, self.sources) for track in used)
+
+    def _check_coding(self) -> None:
+        low, high = CODED_RATES
+        if self.augment.lossy and not low <= self.config.sample_rate <= high:
+            raise SettingsError(
+                f"--lossy {self.augment.lossy:g} cannot code this sample rate",
+                found=f"{self.config.sample_rate} Hz",
+                expected=f"{low} to {high} Hz",
+                advice="Leave --lossy out.",
+            )
 
     def _check_targets(self, tracks: Sequence[Track]) -> None:
         for target in self.config.targets:
@@ -116,6 +131,12 @@ class TrainingChunks(Dataset[Chunk]):
             An excerpt of one track, a voice over one, or the stems of a remix.
         """
         generator = np.random.default_rng((self.seed, position))
+        drawn = self._draw_kind(generator)
+        # Last, so that existing chunks do not change.
+        coded = generator.random() < self.augment.lossy
+        return replace(drawn, coding=draw_coding(generator)) if coded else drawn
+
+    def _draw_kind(self, generator: np.random.Generator) -> Moment | Overlay | Remix:
         if generator.random() >= self.remix:
             return self._draw_moment(generator)
         # Without such recordings nothing is drawn here, so that existing chunks do not change.
@@ -156,6 +177,14 @@ class TrainingChunks(Dataset[Chunk]):
         Raises:
             AuralflowError: If a file cannot be read.
         """
+        chunk = self._render_kind(draw)
+        if not draw.coding:
+            return chunk
+        # The targets stay as they were: the best that can be asked of an estimate.
+        coded = draw.coding.applied(chunk.mixture.numpy(), self.config.sample_rate)
+        return chunk._replace(mixture=torch.from_numpy(coded))
+
+    def _render_kind(self, draw: Moment | Overlay | Remix) -> Chunk:
         if isinstance(draw, Moment):
             return self._render_moment(draw)
         if isinstance(draw, Overlay):
