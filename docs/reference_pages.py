@@ -156,8 +156,9 @@ def bounds(kind: type[Settings], field: str) -> str:
 
 def row(name: str, field: FieldInfo, limits: str) -> str:
     """One setting as a row of a table."""
+    default = "required" if field.is_required() else shown(field.default)
     return (
-        f"| `{name}` | {type_name(field.annotation)} | {shown(field.default)} | {limits} "
+        f"| `{name}` | {type_name(field.annotation)} | {default} | {limits} "
         f"| {with_choices(field.description or '', field.annotation)} |"
     )
 

@@ -18,6 +18,7 @@ from auralflow.cli.console import cannot_print, error_line, help_console, note, 
 from auralflow.cli.data_command import data
 from auralflow.cli.doctor_command import doctor
 from auralflow.cli.download_command import download
+from auralflow.cli.ensemble_command import ensemble
 from auralflow.cli.evaluate_command import evaluate
 from auralflow.cli.export_command import export
 from auralflow.cli.help import DATA, MODELS, OPTIONS, PROGRAM, SONGS, add_command
@@ -71,6 +72,7 @@ app.command(
 )
 add_command(app, train, group=MODELS)
 add_command(app, evaluate, group=MODELS)
+add_command(app, ensemble, group=MODELS)
 add_command(app, export, group=MODELS)
 add_command(app, synth, group=DATA)
 app.command(data)

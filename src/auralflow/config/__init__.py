@@ -28,6 +28,7 @@ from auralflow.config.data import (
     SynthConfig,
 )
 from auralflow.config.doctor import DoctorConfig
+from auralflow.config.ensemble import METHOD_ALIASES, EnsembleOptions, Method
 from auralflow.config.evaluation import EvaluateConfig, ScoreConfig
 from auralflow.config.import_model import ImportModelConfig
 from auralflow.config.keywords import EngineKeywords
@@ -40,6 +41,7 @@ from auralflow.config.training import LossConfig, TrainConfig
 __all__ = [
     "DEFAULT_FAMILY",
     "FORMAT_VERSION",
+    "METHOD_ALIASES",
     "SOURCES",
     "AppConfig",
     "AudioFormat",
@@ -50,6 +52,7 @@ __all__ = [
     "DownloadConfig",
     "EngineConfig",
     "EngineKeywords",
+    "EnsembleOptions",
     "EvaluateConfig",
     "ImportConfig",
     "ImportModelConfig",
@@ -57,6 +60,7 @@ __all__ = [
     "LinkedWeights",
     "ListConfig",
     "LossConfig",
+    "Method",
     "ModelConfig",
     "PlotConfig",
     "PrepareConfig",

@@ -9,6 +9,7 @@ Example:
     2.0
 """
 
+from auralflow.evaluation.fitting import FittedWeights, fit_weights
 from auralflow.evaluation.museval import read_museval, write_museval
 from auralflow.evaluation.results import BOUNDS, Comparison
 from auralflow.evaluation.run import compare, evaluate
@@ -22,6 +23,7 @@ __all__ = [
     "DEFINITIONS",
     "METRICS",
     "Comparison",
+    "FittedWeights",
     "IdealMask",
     "MixtureAsEstimate",
     "ModelSystem",
@@ -34,6 +36,7 @@ __all__ = [
     "TrackScores",
     "compare",
     "evaluate",
+    "fit_weights",
     "paired_difference",
     "read_museval",
     "save_report",

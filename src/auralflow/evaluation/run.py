@@ -61,7 +61,7 @@ def evaluate(
         AudioError: If a track cannot be read.
     """
     dataset = Path(dataset)
-    plan = _Plan.of(dataset, subset, separator.targets)
+    plan = Plan.of(dataset, subset, separator.targets)
     system = ModelSystem(separator, "model")
     tracks = [
         score_track(
@@ -83,7 +83,7 @@ def metric_device(device: torch.device) -> torch.device:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class Plan:
     """The tracks of a subset that can be scored."""
 
     tracks: Sequence[Track]
@@ -91,7 +91,7 @@ class _Plan:
     skipped: Mapping[str, str]
 
     @classmethod
-    def of(cls, dataset: Path, subset: Split, targets: Sequence[str]) -> "_Plan":
+    def of(cls, dataset: Path, subset: Split, targets: Sequence[str]) -> "Plan":
         found = index_split(dataset, subset)
         sources = sources_of(found, targets)
         tracks, skipped = [], {}
@@ -160,7 +160,7 @@ def compare(  # noqa: PLR0913 - each is a choice of its own
     folder = None if folder is None else Path(folder)
     stems = list(dict.fromkeys(targets or [name for system in systems for name in system.targets]))
     stems = [name for name in stems if name != ACCOMPANIMENT]
-    plan = _Plan.of(dataset, subset, stems)
+    plan = Plan.of(dataset, subset, stems)
     wanted = [*stems, *_left_over(systems, stems, plan.sources)]
     models = [system for system in systems if isinstance(system, ModelSystem)]
     place = device or metric_device(models[0].separator.model.device if models else torch.device("cpu"))
@@ -239,7 +239,7 @@ def _with_bounds(
 
 
 def _report(
-    name: str, wanted: Sequence[str], plan: _Plan, outcomes: Mapping[tuple[str, str], TrackScores | str]
+    name: str, wanted: Sequence[str], plan: Plan, outcomes: Mapping[tuple[str, str], TrackScores | str]
 ) -> Report:
     own = {track: outcome for (system, track), outcome in outcomes.items() if system == name}
     tracks = [outcome for outcome in own.values() if isinstance(outcome, TrackScores)]
@@ -253,7 +253,7 @@ def _report(
 class _Work:
     """What is done for one system and one track."""
 
-    plan: _Plan
+    plan: Plan
     wanted: Sequence[str]
     extras: Extras
     folder: Path | None

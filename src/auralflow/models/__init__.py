@@ -28,6 +28,7 @@ from auralflow.models.weights import Access, Place, fetch_weights, find_weights
 from auralflow.nets.families import create_model
 
 if TYPE_CHECKING:
+    from auralflow.models.ensembles import draft_ensemble
     from auralflow.models.export import export_onnx
     from auralflow.models.folder import create_model_folder, load_weights, read_model_config, save_weights
     from auralflow.models.importing import import_model
@@ -48,6 +49,7 @@ __all__ = [
     "TrainingRecord",
     "create_model",
     "create_model_folder",
+    "draft_ensemble",
     "export_onnx",
     "fetch_weights",
     "find_weights",
@@ -63,6 +65,7 @@ __all__ = [
 
 _LATER = {
     "create_model_folder": "auralflow.models.folder",
+    "draft_ensemble": "auralflow.models.ensembles",
     "import_model": "auralflow.models.importing",
     "export_onnx": "auralflow.models.export",
     "load": "auralflow.models.loading",

@@ -2,9 +2,10 @@
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,54 +20,114 @@ from auralflow.models.loading import OnProgress, find_model, is_pretrained
 from auralflow.models.origin import EnsembleCard, Licence, MemberOrigin, OriginCard
 from auralflow.models.registry import Registry, installed_registry
 from auralflow.models.weights import Access
-from auralflow.models.writing import ModelParts, check_free, write_model
+from auralflow.models.writing import ModelParts, write_model
+from auralflow.nets.door import SeparationModel
 from auralflow.nets.families import create_model, find_family
 from auralflow.storage import file_hash
 
-__all__ = ["Made", "make_ensemble"]
+__all__ = ["Draft", "draft_ensemble"]
 
 
-class Made(NamedTuple):
-    """An ensemble that was made.
+@dataclass(frozen=True)
+class Draft:
+    """An ensemble that is not written yet.
 
     Attributes:
         config: Its settings.
-        members: Names of its members, in their order.
-        previous: The folder that an earlier model was moved to, if there was one.
+        parts: Its members, in the order of the settings.
     """
 
     config: ModelConfig
-    members: tuple[str, ...]
-    previous: Path | None
+    parts: Sequence["_Part"]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the members."""
+        return tuple(part.origin.name for part in self.parts)
+
+    def table(self) -> dict[str, Sequence[float]]:
+        """What each member counts, by target."""
+        counts = [counts for _, counts in self._counted()]
+        return {target: [row.get(target, 0.0) for row in counts] for target in self.config.targets}
+
+    def load(self) -> SeparationModel:
+        """The ensemble itself, ready to separate."""
+        model = create_model(self.config)
+        # In float32, whatever the files hold.
+        model.load_state_dict(self._weights())
+        return model.eval()
+
+    def weighted(self, table: WeightTable) -> "Draft":
+        """The same with other weights.
+
+        Args:
+            table: What each member counts, for every target. A member that counts for none is left out.
+        """
+        counts = [
+            {target: row[index] for target, row in table.items() if row[index] > 0}
+            for index in range(len(self.parts))
+        ]
+        return _draft(self.config.targets, self.config, list(zip(self.parts, counts, strict=True)))
+
+    def write(self, folder: str | Path, *, link: bool = False, force: bool = False) -> Path | None:
+        """Write the ensemble to a model folder.
+
+        Args:
+            folder: The folder, made when missing.
+            link: Refer to the members' weights where they are, instead of copying them.
+            force: Replace the model of a folder that holds one. Its files move to ``previous-<time>/``.
+
+        Returns:
+            The folder that the earlier model was moved to, None when there was none.
+
+        Raises:
+            UsageError: If the folder already holds a model and ``force`` is off.
+            ModelError: If a member's weights are broken.
+        """
+        folder = Path(folder)
+        card = EnsembleCard(targets=self.config.targets, members=tuple(part.origin for part in self.parts))
+        content, weights = card.model_dump(mode="json"), self._weights()
+        if link:
+            linked = _draft(self.config.targets, self.config, self._counted(), linked=True).config
+            return write_model(folder, ModelParts(linked, None, content), force=force)
+        with tempfile.TemporaryDirectory(prefix="auralflow-") as scratch:
+            path = Path(scratch) / WEIGHTS_FILE
+            save_weights(weights, path)
+            return write_model(folder, ModelParts(self.config, path, content), force=force)
+
+    def _counted(self) -> "list[_Counted]":
+        members: Any = self.config
+        return [(part, member.weights) for part, member in zip(self.parts, members.members, strict=True)]
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {
+            f"models.{index}.{name}": tensor
+            for index, part in enumerate(self.parts)
+            for name, tensor in part.read().items()
+        }
 
 
-def make_ensemble(  # noqa: PLR0913 - they are the options of a command
+def draft_ensemble(
     models: Sequence[str | Path],
-    folder: str | Path,
     *,
     weights: WeightTable | None = None,
     method: str = "mean",
     targets: tuple[str, ...] = (),
-    link: bool = False,
-    force: bool = False,
     registry: Registry | None = None,
     access: Access | None = None,
     on_progress: OnProgress = lambda *_: None,
-) -> Made:
+) -> Draft:
     """Make an ensemble of models.
 
-    A model that is an ensemble itself is taken apart. Given alone, it is made anew of the same members.
+    A model that is an ensemble itself is taken apart. Given alone, its members are those of the new one.
 
     Args:
         models: Model folders and pretrained names.
-        folder: Folder of the ensemble.
         weights: What each model counts for a target. Default: all the same.
         method: How estimates become one: ``mean``, ``median``, ``mean_magnitude``, ``median_magnitude``,
             ``min_magnitude`` or ``max_magnitude``.
         targets: What it estimates. Default: all that any of the models does. For a target that a model
             lacks, the model is left out.
-        link: Refer to the models' weights where they are, instead of copying them.
-        force: Replace the model of a folder that holds one. Its files move to ``previous-<time>/``.
         registry: The pretrained models. Default: those that are installed.
         access: Where pretrained weights may come from. Default: what the environment says.
         on_progress: Called with the bytes that have come, and how many there are.
@@ -74,20 +135,17 @@ def make_ensemble(  # noqa: PLR0913 - they are the options of a command
     Raises:
         NotFoundError: If there is no such model, or none has such a target.
         ModelError: If a model's files are broken.
-        UsageError: If the models have no target in common, the weights do not fit them, or the folder already
-            holds a model and ``force`` is off.
+        UsageError: If the models have no target in common, or the weights do not fit them.
     """
-    folder = Path(folder)
-    check_free(folder, None, force=force)
     registry = registry or installed_registry()
     entries = [_entry(model, registry, access, on_progress) for model in models]
     weights = dict(weights or {})
     taken_apart = len(entries) == 1
     if taken_apart:
         parts = entries[0].parts
-        if "" not in weights:
-            weights = {t: [part.counts.get(t, 0.0) for part in parts] for t in entries[0].targets} | weights
         targets = targets or entries[0].targets
+        if "" not in weights:
+            weights = {t: [part.counts.get(t, 0.0) for part in parts] for t in targets} | weights
         entries = [_Entry(part.origin.name, [part.counting_one()]) for part in parts]
     if len(entries) < 2:
         raise UsageError(
@@ -103,43 +161,26 @@ def make_ensemble(  # noqa: PLR0913 - they are the options of a command
         (part, {target: row[index] for target, row in rows.items() if row[index] > 0})
         for index, part in enumerate(part for entry in entries for part in entry.parts)
     ]
+    return _draft(chosen, method, members)
+
+
+_Counted = tuple["_Part", Mapping[str, float]]
+
+
+def _draft(
+    targets: tuple[str, ...], like: ModelConfig | str, members: Sequence[_Counted], *, linked: bool = False
+) -> Draft:
+    """An ensemble of the members that count for a target, by the method of another or by a named one."""
     members = [(part, counts) for part, counts in members if counts]
     values = {
-        "targets": chosen,
-        "method": method,
+        "targets": targets,
+        "method": getattr(like, "method", like),
         "members": [
-            {"model": part.config, "weights": counts, "link": part.link if link else None}
+            {"model": part.config, "weights": dict(counts), "link": part.link if linked else None}
             for part, counts in members
         ],
     }
-    config = parse_settings(_settings(), values)
-    kept = [part for part, _ in members]
-    card = EnsembleCard(targets=chosen, members=tuple(part.origin for part in kept))
-    previous = _write(folder, config, kept, card, copied=not link, force=force)
-    return Made(config, tuple(part.origin.name for part in kept), previous)
-
-
-def _write(
-    folder: Path,
-    config: ModelConfig,
-    parts: Sequence["_Part"],
-    card: EnsembleCard,
-    *,
-    copied: bool,
-    force: bool,
-) -> Path | None:
-    content = card.model_dump(mode="json")
-    weights = {
-        f"models.{index}.{name}": tensor
-        for index, part in enumerate(parts)
-        for name, tensor in part.read().items()
-    }
-    if not copied:
-        return write_model(folder, ModelParts(config, None, content), force=force)
-    with tempfile.TemporaryDirectory(prefix="auralflow-") as scratch:
-        path = Path(scratch) / WEIGHTS_FILE
-        save_weights(weights, path)
-        return write_model(folder, ModelParts(config, path, content), force=force)
+    return Draft(parse_settings(_settings(), values), [part for part, _ in members])
 
 
 def _settings() -> type[ModelConfig]:
@@ -202,7 +243,7 @@ def _entry(model: str | Path, registry: Registry, access: Access | None, on_prog
     pretrained = is_pretrained(model, registry)
     place = str(model) if pretrained else str(Path(model).absolute())
     name = str(model) if pretrained else Path(place).name
-    origins = _origins(model, registry if pretrained else None)
+    origins = _origins(model, name, registry if pretrained else None)
 
     def part(
         config: ModelConfig, path: Path, counts: Mapping[str, float], link: LinkedWeights | None, inner: str
@@ -210,8 +251,7 @@ def _entry(model: str | Path, registry: Registry, access: Access | None, on_prog
         if not path.is_file():
             read_weights(path)  # says so
         link = link or LinkedWeights(model=place, part=inner, sha256=file_hash(path))
-        licence, credit = origins(len(parts))
-        origin = MemberOrigin(name=name, net=config.net, sha256=link.sha256, licence=licence, credit=credit)
+        origin = origins(len(parts)).model_copy(update={"net": config.net, "sha256": link.sha256})
         return _Part(config, path, link, origin, counts)
 
     parts: list[_Part] = []
@@ -226,23 +266,27 @@ def _entry(model: str | Path, registry: Registry, access: Access | None, on_prog
     return _Entry(name, parts, whole.method)
 
 
-def _origins(model: str | Path, registry: Registry | None) -> Callable[[int], tuple[Licence, str]]:
-    """Licence and credit of a model's parts, as far as its card says."""
-    try:
+def _origins(model: str | Path, name: str, registry: Registry | None) -> Callable[[int], MemberOrigin]:
+    """Name, licence and credit of a model's parts, as far as its card says."""
+    licence, credit = Licence(), ""
+    origin = MemberOrigin(name=name, net="?", sha256="0" * 64)
+    # What a card does not say, and a folder without one.
+    with suppress(AuralflowError):
         if registry:
-            card = registry.public_card(str(model)) or registry.card(str(model))
-            return lambda _: (licence_of(card), getattr(card, "credit", ""))
-        values = read_settings(Path(model) / CARD_FILE)
-        if values.get("kind") == "ensemble":
-            members = parse_settings(EnsembleCard, values).members
-            return lambda index: (members[index].licence, members[index].credit)
-        if values.get("kind") == "imported":
-            known = parse_settings(OriginCard, values)
-            return lambda _: (known.licence, known.credit)
-        own = licence_of(ModelCard.read(Path(model) / CARD_FILE))
-    except AuralflowError:
-        own = Licence()
-    return lambda _: (own, "")
+            card = registry.public_card(name) or registry.card(name)
+            licence, credit = licence_of(card), getattr(card, "credit", "")
+        else:
+            values = read_settings(Path(model) / CARD_FILE)
+            if values.get("kind") == "ensemble":
+                members = dict(enumerate(parse_settings(EnsembleCard, values).members))
+                return lambda index: members.get(index, origin)
+            if values.get("kind") == "imported":
+                known = parse_settings(OriginCard, values)
+                licence, credit = known.licence, known.credit
+            else:
+                licence = licence_of(ModelCard.read(Path(model) / CARD_FILE))
+    known_origin = origin.model_copy(update={"licence": licence, "credit": credit})
+    return lambda _: known_origin
 
 
 def _check_targets(entries: Sequence[_Entry], chosen: Sequence[str], *, alone: bool) -> None:

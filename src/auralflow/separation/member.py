@@ -78,6 +78,10 @@ class Member:
         passes = self._shifted(inside, channels, levels.get(own))
         yield from resample_stream(passes, own, rate, len(self.targets) * channels)
 
+    def apart(self, blocks: Iterable[Audio], channels: int, levels: Levels) -> Iterator[list[Audio]]:
+        """The same as the stream of the only member that there is."""
+        return ([part] for part in self.stream(blocks, channels, levels))
+
     def _shifted(self, blocks: Iterable[Audio], channels: int, level: Level | None) -> Iterator[Audio]:
         """Blocks ``[K, n]`` to targets ``[S * K, n]``, averaged over passes with shifted chunks."""
         if self.shifts == 1:

@@ -310,6 +310,29 @@ class Separator:
             silence = np.zeros((len(self.run.targets), *rest.shape), dtype=np.float32)
             yield self._finished(rest, silence)
 
+    def stream_apart(
+        self, blocks: Iterable[Audio], sample_rate: int, channels: int, levels: Levels | None = None
+    ) -> Iterator[list[Audio]]:
+        """Separate a signal as `stream` does, and yield what each member makes of it by itself.
+
+        Args:
+            blocks: The signal as consecutive pieces ``[K, n]`` of any length.
+            sample_rate: In hertz.
+            channels: Number of channels ``K``.
+            levels: What `measure` said of the whole song.
+
+        Yields:
+            ``[S, K, n]`` of each of `members`, with its own targets.
+        """
+        rate = self.model.config.sample_rate
+        same = (block.astype(np.float32, copy=False) for block in blocks)
+        inside = resample_stream(same, sample_rate, rate, channels)
+        rows = [len(member.targets) * channels for member in self.members]
+        joined = (np.concatenate(parts) for parts in self.run.apart(inside, channels, levels or {}))
+        for flat in resample_stream(joined, rate, sample_rate, sum(rows)):
+            parts = np.split(flat, np.cumsum(rows)[:-1])
+            yield [part.reshape(-1, channels, part.shape[-1]) for part in parts]
+
     def _finished(self, original: Audio, targets: Audio) -> SeparatedBlock:
         if self.settings.consistent:
             # What the model's rate cannot hold, and what rounding leaves, is shared out evenly.

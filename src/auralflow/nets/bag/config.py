@@ -5,22 +5,10 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
-from auralflow.config import LinkedWeights, ModelConfig, Settings, parse_settings
+from auralflow.config import LinkedWeights, Method, ModelConfig, Settings, parse_settings
 from auralflow.nets.families import parse_model_config
 
-__all__ = ["ALIASES", "MAX_MEMBERS", "EnsembleConfig", "MemberConfig", "Method"]
-
-Method = Literal["mean", "median", "mean_magnitude", "median_magnitude", "min_magnitude", "max_magnitude"]
-
-ALIASES: Mapping[str, Method] = {
-    "avg_wave": "mean",
-    "avg_fft": "mean",
-    "median_wave": "median",
-    "median_fft": "median_magnitude",
-    "min_fft": "min_magnitude",
-    "max_fft": "max_magnitude",
-}
-"""What other programs call the methods. A transform is linear: the mean of spectra is that of waveforms."""
+__all__ = ["MAX_MEMBERS", "EnsembleConfig", "MemberConfig"]
 
 MAX_MEMBERS = 16
 

@@ -1,0 +1,107 @@
+"""``auralflow ensemble``."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from auralflow.cli.console import file_progress, note, result_line, results
+from auralflow.cli.parameters import Flatten, switch
+from auralflow.config import EnsembleOptions
+from auralflow.errors import UsageError
+
+if TYPE_CHECKING:
+    from auralflow.models.ensembles import Draft
+
+__all__ = ["ensemble"]
+
+
+def ensemble(
+    *models: Path,
+    link: Annotated[
+        bool, switch("Refer to the models' weights by name or path and SHA-256, instead of copying them.")
+    ] = False,
+    force: Annotated[
+        bool,
+        switch("Replace a model in that folder; it moves to a folder previous-TIME."),
+    ] = False,
+    options: Annotated[EnsembleOptions, Flatten] = EnsembleOptions(),  # noqa: B008 - frozen
+) -> None:
+    """Make one model of several, whose estimates are combined.
+
+    Each is run as it is run alone, in one pass over the song. For a target that a model lacks, it is
+    left out. An ensemble that is given alone is made again of its members, with other weights.
+
+    Parameters
+    ----------
+    models
+        Folders of models, or names of pretrained ones.
+
+    Examples
+    --------
+    auralflow ensemble htdemucs_ft scnet-large --save both
+    auralflow ensemble model_a model_b --weights 1,1 --weights vocals=3,1
+    auralflow ensemble model_a model_b --fit dataset  # finds the weights
+    """
+    from auralflow.cli.pretrained import download_progress, note_hidden_name
+    from auralflow.models.ensemble_weights import parse_weights
+    from auralflow.models.ensembles import draft_ensemble
+    from auralflow.models.writing import check_free
+
+    if options.fit and options.method != "mean":
+        raise UsageError("--fit finds the weights of a mean", found=f"--method {options.method}")
+    check_free(options.save, None, force=force)
+    for model in models:
+        note_hidden_name(model)
+    with download_progress("members") as on_progress:
+        draft = draft_ensemble(
+            models,
+            weights=parse_weights(options.weights),
+            method=options.method,
+            targets=options.targets,
+            on_progress=on_progress,
+        )
+    if options.fit:
+        draft = _fitted(draft, options.fit, options)
+    previous = draft.write(options.save, link=link, force=force)
+    if previous:
+        note(f"the earlier model was moved to {previous}")
+    _show(draft)
+    result_line(f"wrote {options.save}: {options.method} of {len(draft.parts)} models")
+
+
+def _fitted(draft: "Draft", dataset: Path, options: EnsembleOptions) -> "Draft":
+    """The ensemble with the weights that leave the least error, and a line for each target."""
+    from auralflow.evaluation import fit_weights
+    from auralflow.separation import Separator
+
+    separator = Separator(draft.load())
+    with file_progress() as progress:
+        task = progress.add_task("", total=1.0)
+        found = fit_weights(
+            separator,
+            dataset,
+            subset=options.subset,
+            on_progress=lambda name, share: progress.update(task, description=name, completed=share),
+        )
+    table = draft.table()
+    for fitted in found:
+        table[fitted.target] = fitted.weights
+        result_line(
+            f"{fitted.target}: {_in_words(fitted.weights)}, {fitted.gain_db:.2f} dB less error than with "
+            f"equal weights, on {fitted.num_tracks} tracks"
+        )
+    for target in table.keys() - {fitted.target for fitted in found}:
+        note(f"no track has a stem of {target}: its weights stay as they are")
+    return draft.weighted(table)
+
+
+def _in_words(weights: Sequence[float]) -> str:
+    return ",".join(f"{weight:.3g}" for weight in weights)
+
+
+def _show(draft: "Draft") -> None:
+    """Which models count how much for each target."""
+    table = draft.table()
+    for index, name in enumerate(draft.names):
+        counted = [f"{target} {row[index]:.3g}" for target, row in table.items() if row[index]]
+        results.print(f"  {name}: {', '.join(counted)}", highlight=False)
