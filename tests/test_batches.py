@@ -72,7 +72,7 @@ def test_a_song_that_raises_anything_stops_no_other(
     assert told["b.wav"]["error"].startswith(f"cannot separate '{songs / 'b.wav'}': found ")
     assert "\n" not in told["b.wav"]["error"]
     assert "Traceback" not in captured.err
-    assert "1 of 3 songs failed" in captured.err
+    assert "; 1 failed, listed in " in captured.err
     assert not (tmp_path / "separated_audio/b").exists()
 
 
@@ -188,14 +188,14 @@ def test_a_song_of_the_page_that_raises_anything_is_one_line_there(songs, tmp_pa
 
 
 def test_anything_else_ends_a_command_in_one_line(model_folder, songs, tmp_path, capsys, monkeypatch):
-    def find_songs(paths):
+    def find_songs(paths, **_):
         raise PermissionError(13, "Permission denied", "/closed")
 
     monkeypatch.setattr("auralflow.separation.find_songs", find_songs)
     command = ["separate", str(model_folder()), str(songs), "--save", str(tmp_path)]
     assert main(command) == 1
     assert capsys.readouterr().err == "error: cannot use '/closed': found 'Permission denied'\n"
-    monkeypatch.setattr("auralflow.separation.find_songs", lambda _: 1 / 0)
+    monkeypatch.setattr("auralflow.separation.find_songs", lambda *_, **__: 1 / 0)
     assert main(command) == 1
     expected = "error: the command failed: found ZeroDivisionError: division by zero. --verbose shows where"
     assert capsys.readouterr().err.startswith(expected)

@@ -132,7 +132,10 @@ def separate(tmp_path, model_folder, dataset):
 def test_results_go_to_stdout_and_the_rest_to_stderr(separate, tmp_path):
     done = run(*separate)
     assert done.returncode == 0
-    assert done.stdout.splitlines() == [str(tmp_path / "out/separated_audio/e")]
+    *stems, last = done.stdout.splitlines()
+    folder = tmp_path / "out/separated_audio/e"
+    assert stems == [str(folder / f"{name}.wav") for name in ("original", "vocals", "drums")]
+    assert re.fullmatch(r"1 song, \S+ s of audio in .+, .+x real time", last)
     # No terminal: no bar, and nothing to say.
     assert done.stderr == ""
 
@@ -140,7 +143,7 @@ def test_results_go_to_stdout_and_the_rest_to_stderr(separate, tmp_path):
 def test_verbose_tells_more_on_stderr_only_wherever_it_stands(separate):
     done = run("--verbose", *separate)
     assert "SpectrogramNetSimple for vocals, drums on cpu with 1 threads" in done.stderr
-    assert len(done.stdout.splitlines()) == 1
+    assert len(done.stdout.splitlines()) == 4
     assert "auralflow.cli.main: auralflow" in run(*separate, "--force", "--verbose").stderr
 
 

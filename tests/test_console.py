@@ -109,7 +109,7 @@ def test_names_of_songs_are_shown_whole_in_one_line_each(model_folder, songs, ca
     if columns == "300":
         for name in NAMES:
             assert f"d[/bad]/{one_line(name)}" in captured.err
-    assert "4 of 8 songs failed" in captured.err
+    assert "error: 4 of 8 songs" in captured.err
 
 
 def test_json_keeps_the_exact_names(model_folder, songs, capsys):

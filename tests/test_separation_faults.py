@@ -45,13 +45,14 @@ def _check_one_failed(model, songs, save, capsys, *words):
     error = by_status["failed"]["error"]
     assert "\n" not in error
     assert all(word in error for word in words), error
-    assert "1 of 2 songs failed" in captured.err
+    assert f"; 1 failed, listed in {save / 'separated_audio/failed.txt'}" in captured.err
     assert (save / "separated_audio/good/vocals.wav").is_file()
     assert not list(save.rglob("*.part"))
     assert {path.name for path in (save / "separated_audio").iterdir()} <= {
         "good",
         ".auralflow-journal.jsonl",
         ".auralflow-journal.lock",
+        "failed.txt",
     }
 
 

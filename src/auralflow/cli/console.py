@@ -5,25 +5,33 @@ terminals and obeys ``NO_COLOR``, ``FORCE_COLOR`` and ``TERM=dumb``. Everything 
 `PlainConsole`: names are text, and one message is one line.
 """
 
+import copy
 import json
 import logging
 import os
+import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TaskProgressColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from auralflow.cli.plain import PlainColumn, PlainConsole, one_line
+from auralflow.errors import UsageError
 
 __all__ = [
     "batch_progress",
@@ -32,6 +40,7 @@ __all__ = [
     "error_line",
     "file_progress",
     "help_console",
+    "is_quiet",
     "note",
     "print_json",
     "progress_console",
@@ -39,10 +48,14 @@ __all__ = [
     "results",
     "set_messages",
     "show_settings",
+    "song_progress",
+    "stage",
     "stderr",
 ]
 
 LOGGER = logging.getLogger("auralflow")
+MESSAGES = logging.getLogger("auralflow.messages")
+"""For the log file: what is printed without it."""
 
 IS_FIRST_PROCESS = os.environ.get("RANK", "0") == "0"
 """Of several processes of one training, which torchrun numbers, only the first one talks."""
@@ -62,45 +75,109 @@ class ConsoleHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a record: what the user should know as any other message, details with time and module."""
+        if record.name == MESSAGES.name:
+            return
         text = one_line(record.getMessage())
         if record.levelno >= logging.WARNING:
             stderr.print(f"{record.levelname.lower()}: {text}")
         else:
             progress_console.print(f"{time.strftime('%H:%M:%S')} {record.name}: {text}", style="dim")
-        if record.exc_info and LOGGER.isEnabledFor(logging.INFO):
+        if record.exc_info and self.level <= logging.INFO:
             lines = traceback.format_exception(*record.exc_info)
             progress_console.print("".join(lines).rstrip(), style="dim")
 
 
-def set_messages(*, quiet: bool = False, verbose: bool = False) -> None:
+class LogFile(logging.FileHandler):
+    """Everything that is printed or logged, a line each with its time, in a file that is only added to."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            super().__init__(path, encoding="utf-8", errors="backslashreplace")
+        except OSError as error:
+            raise UsageError(
+                f"cannot write the log to '{path}'",
+                found=f"'{error.strerror}'",
+                advice="Choose another --log-file.",
+            ) from None
+        self.setLevel(logging.INFO)
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, its message in one line."""
+        record = copy.copy(record)
+        record.msg, record.args = one_line(record.getMessage()), None
+        super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
+        """Go on without a log whose disk is full: the work is wanted all the same."""
+        LOGGER.removeHandler(self)
+        error_line(f"cannot write the log to '{self.baseFilename}': {sys.exc_info()[1]}")
+
+
+def set_messages(*, quiet: bool = False, verbose: bool = False, log_file: Path | None = None) -> None:
     """Choose how much is told beside results and errors.
 
     Args:
         quiet: No notes, no progress, no warnings.
         verbose: Also what the library logs.
+        log_file: A file for everything, with time stamps.
+
+    Raises:
+        UsageError: If that file cannot be written to.
     """
     results.restore(quiet=not IS_FIRST_PROCESS)
     help_console.restore()
     stderr.restore()
     progress_console.restore(quiet=quiet or not IS_FIRST_PROCESS)
-    LOGGER.setLevel(logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING)
-    if not any(isinstance(handler, ConsoleHandler) for handler in LOGGER.handlers):
-        LOGGER.addHandler(ConsoleHandler())
+    for handler in [handler for handler in LOGGER.handlers if isinstance(handler, ConsoleHandler | LogFile)]:
+        LOGGER.removeHandler(handler)
+        handler.close()
+    shown = ConsoleHandler(logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING)
+    LOGGER.addHandler(shown)
+    if log_file is not None:
+        LOGGER.addHandler(LogFile(log_file))
+    LOGGER.setLevel(shown.level if log_file is None else min(shown.level, logging.INFO))
+
+
+def is_quiet() -> bool:
+    """Whether only errors are wanted."""
+    return progress_console.quiet
 
 
 def result_line(text: str) -> None:
     """Print a result in one line; a bar that moves on the same terminal needs its own console for that."""
+    MESSAGES.info(text)
     both = results.is_terminal and _can_move()
     (progress_console if both else results).print(one_line(text))
 
 
 def note(text: str) -> None:
     """Say something in one line that is no result."""
+    MESSAGES.info("note: %s", text)
     progress_console.print(f"note: {one_line(text)}")
+
+
+@contextmanager
+def stage(text: str) -> Iterator[Callable[[], None]]:
+    """Say what is going on while nothing else moves: on a terminal, and in the log.
+
+    Args:
+        text: What is going on, as in "loading the model".
+
+    Yields:
+        A function that takes the line away, before something else moves there.
+    """
+    LOGGER.info("%s", text)
+    if not _can_move():
+        yield lambda: None
+        return
+    with progress_console.status(one_line(text), spinner="line") as status:
+        yield status.stop
 
 
 def error_line(text: str) -> None:
     """Say in one line what went wrong."""
+    MESSAGES.error(text)
     stderr.print(f"error: {one_line(text)}")
 
 
@@ -150,6 +227,46 @@ def batch_progress() -> Progress:
         TimeRemainingColumn(),
         console=progress_console,
         transient=True,
+        disable=not _can_move(),
+    )
+
+
+class TimesColumn(ProgressColumn):
+    """How much is done, and the time that has gone and is still to come: "19 %, 0:08 gone, 0:40 to go"."""
+
+    def render(self, task: Task) -> Text:
+        """The numbers, in a width that does not change while they do."""
+        parts = [f"{task.percentage:.0f} %", f"{clock(task.elapsed or 0)} gone"]
+        if task.time_remaining is not None and task.completed:
+            parts.append(f"{clock(task.time_remaining)} to go")
+        return Text(", ".join(parts).ljust(_TIMES_WIDTH))
+
+
+_TIMES_WIDTH = len("19 %, 0:08 gone, 0:40 to go")
+
+
+def clock(seconds: float) -> str:
+    """A time as a clock shows it.
+
+    Example:
+        >>> clock(8), clock(3725)
+        ('0:08', '1:02:05')
+    """
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+def song_progress() -> Progress:
+    """A line over songs: "12/63 song.flac 19 %, 0:08 gone, 0:40 to go"; long names are cut to fit in it."""
+    return Progress(
+        PlainColumn("{task.fields[done]}/{task.total:.0f}"),
+        PlainColumn("{task.description}", Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+        BarColumn(bar_width=12),
+        TimesColumn(Column(no_wrap=True)),
+        console=progress_console,
+        transient=True,
+        expand=True,
         disable=not _can_move(),
     )
 

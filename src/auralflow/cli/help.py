@@ -43,13 +43,14 @@ SETTING_GROUPS: Mapping[str, Mapping[str, str]] = {
     },
     "StemConfig": {
         "Part of the song": "start duration",
-        "Files": "residual original format subtype bitrate clip",
+        "Files": "layout name residual original format subtype bitrate clip",
     },
     "EngineConfig": {
         "Quality": "overlap chunk shifts wiener phase consistent",
         "Computing": "batch_size device precision backend",
     },
     "SeparateConfig": {
+        "Songs": "from_file shard only_failed accept_failed",
         "Computing": "jobs executor address",
     },
     "EvaluateConfig": {
@@ -149,6 +150,9 @@ def _grouped(kind: type[Settings]) -> type[Settings]:
         look: dict[str, Any] = {}
         if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("hidden"):
             look["show"] = False
+        extra = field.json_schema_extra
+        if isinstance(extra, dict) and isinstance(own := extra.get("parameter"), dict):
+            look |= own
         if title := titles.get(name):
             look["group"] = Group(title, sort_key=10 + order.index(title))
         if field.default is False or field.default == ():

@@ -6,6 +6,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Group, Parameter, UnknownOptionError
@@ -38,6 +39,11 @@ __all__ = ["app", "main"]
 logger = logging.getLogger(__name__)
 MESSAGES = Group("Messages", sort_key=100)
 FORMER_NAMES = {"--engine": "--executor"}
+LOG_FILE = Parameter(
+    name="--log-file",
+    help="Add everything that is printed or logged to this file, with time stamps.",
+    group=MESSAGES,
+)
 VERBOSE = Parameter(name=("--verbose", "-v"))
 QUIET = Parameter(name=("--quiet", "-q"))
 
@@ -91,11 +97,12 @@ def _run(
     quiet: Annotated[
         bool, QUIET, switch("Only results and errors: no notes, no progress.", group=MESSAGES)
     ] = False,
+    log_file: Annotated[Path | None, LOG_FILE] = None,
 ) -> Any:
     """Take the options that all commands have, then run the command."""
     if verbose and quiet:
         raise UsageError("--verbose and --quiet exclude each other")
-    set_messages(verbose=verbose, quiet=quiet)
+    set_messages(verbose=verbose, quiet=quiet, log_file=log_file)
     logger.info("auralflow %s, Python %s, %s", __version__, platform.python_version(), platform.platform())
     try:
         return _call(app, _with_names_of_today(tokens))

@@ -16,6 +16,7 @@ from typing import Any, TextIO
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import Task, TextColumn
 from rich.segment import Segment
+from rich.table import Column
 from rich.text import Text
 
 __all__ = ["PlainColumn", "PlainConsole", "one_line", "visible"]
@@ -128,10 +129,11 @@ class PlainColumn(TextColumn):
 
     Args:
         words: What to show, with fields of ``task`` in braces.
+        place: The column of the table, where it is not as wide as its words.
     """
 
-    def __init__(self, words: str) -> None:
-        super().__init__(words, markup=False)
+    def __init__(self, words: str, place: Column | None = None) -> None:
+        super().__init__(words, markup=False, table_column=place)
 
     def render(self, task: Task) -> Text:
         """The words as text."""

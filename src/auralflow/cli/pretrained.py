@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auralflow.cli.console import file_progress, note
+from auralflow.cli.console import file_progress, note, stage
 
 if TYPE_CHECKING:
     from auralflow.nets.door import SeparationModel
@@ -22,12 +22,21 @@ def note_hidden_name(model: str | Path) -> None:
 
 
 @contextmanager
-def download_progress(name: str) -> Iterator[Callable[[int, int], None]]:
-    """Yield what a download tells its progress to; a bar appears with the first byte."""
+def download_progress(
+    name: str, before: Callable[[], None] = lambda: None
+) -> Iterator[Callable[[int, int], None]]:
+    """Yield what a download reports its progress to; a bar appears with the first byte.
+
+    Args:
+        name: What is downloaded.
+        before: Called before the bar appears.
+    """
     progress = file_progress()
     task = progress.add_task(f"downloading {name}", total=None)
 
     def show(done: int, total: int) -> None:
+        if not progress.live.is_started:
+            before()
         progress.start()
         progress.update(task, completed=done, total=total)
 
@@ -41,8 +50,9 @@ def download_progress(name: str) -> Iterator[Callable[[int, int], None]]:
 
 def open_model(model: str | Path, *, trust_code: bool | str = False) -> "SeparationModel":
     """Load a model of a folder or of a pretrained name, which is downloaded where it must be."""
-    from auralflow.models import load
+    with stage(f"loading the model {model}") as hide:
+        from auralflow.models import load
 
-    note_hidden_name(model)
-    with download_progress(str(model)) as on_progress:
-        return load(model, on_progress=on_progress, trust_code=trust_code)
+        note_hidden_name(model)
+        with download_progress(str(model), hide) as on_progress:
+            return load(model, on_progress=on_progress, trust_code=trust_code)

@@ -1,12 +1,13 @@
 """``auralflow separate``."""
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from auralflow.cli.console import error_line, file_progress, note, print_json, result_line, stderr
+from auralflow.cli.console import error_line, note, print_json, result_line, stage, stderr
 from auralflow.cli.parameters import FamilyName, Flatten, TrustCode, switch
-from auralflow.cli.plain import one_line
+from auralflow.cli.separating import Output, Show, spoken
 from auralflow.config import SOURCES, SeparateConfig
 from auralflow.errors import AuralflowError, ExitCode, NotFoundError, UsageError
 
@@ -25,11 +26,14 @@ def separate(
             "--two-stems vocals."
         ),
     ] = False,
-    force: Annotated[bool, switch("Do again what is done, and replace files of other origin.")] = False,
-    dry_run: Annotated[
-        bool, switch("Only tell what would be done, how long it takes and whether the disk can hold it.")
+    force: Annotated[
+        bool, switch("Separate songs again that are finished, and replace files of other origin.")
     ] = False,
-    json: Annotated[bool, switch("Print the result as JSON.")] = False,
+    dry_run: Annotated[
+        bool, switch("Only show what would be done, how long it takes and whether the disk can hold it.")
+    ] = False,
+    json: Annotated[bool, switch("Print the result as JSON, at the end.")] = False,
+    json_lines: Annotated[bool, switch("Print a line of JSON for each song, as soon as it is done.")] = False,
     family: FamilyName = None,
     trust_code: TrustCode = False,
     options: Annotated[SeparateConfig, Flatten] = SeparateConfig(),  # noqa: B008 - frozen
@@ -53,33 +57,57 @@ def separate(
     auralflow separate my_model music --save stems    # a folder; again: goes on
     auralflow separate my_model song.wav --targets vocals --residual
     auralflow separate my_model music --dry-run       # how long, how much disk
+    auralflow separate my_model music --only-failed   # once more, what failed
+    auralflow separate song.mp3 --format m4a --bitrate 256 --layout flat
     """
+    output = _output(json=json, json_lines=json_lines, dry_run=dry_run)
     if instrumental:
         options = _with_instrumental(options)
+    _check_targets(paths, options)
+    with stage("starting"):
+        from auralflow.audio.encoding import check_subtype
+        from auralflow.cli.pretrained import open_model
+
+        model, named = _model_and_songs(paths, is_listed=options.from_file is not None)
+        check_subtype(options.format, options.subtype)
+    with stage("looking for songs"):
+        songs = _find(options, named)
+    if not songs:
+        note("there is nothing to do: no song " + ("failed" if options.only_failed else "is in this share"))
+        if json:
+            print_json({"songs": [], "failed": 0})
+        return ExitCode.DONE
+    if named == paths:
+        note(f"separating with {model}, which is part of auralflow; for better ones see: auralflow models")
+    loaded = open_model(model, trust_code=family or trust_code)
+    with stage("preparing the model"):
+        from auralflow.separation import Separator
+
+        separator = Separator(loaded, options)
+    if dry_run:
+        return _plan(separator, songs, options, force=force, json=json)
+    try:
+        return _run(separator, songs, options, force=force, output=output)
+    except KeyboardInterrupt:
+        stderr.print("stopped; what is finished is kept, and the same command goes on from there")
+        return ExitCode.INTERRUPTED
+
+
+def _output(*, json: bool, json_lines: bool, dry_run: bool) -> Output:
+    if json and json_lines:
+        raise UsageError("--json and --json-lines exclude each other")
+    if dry_run and json_lines:
+        raise UsageError("--json-lines is for a run", advice="Use --dry-run --json.")
+    return "json" if json else "json-lines" if json_lines else "text"
+
+
+def _check_targets(paths: tuple[Path, ...], options: SeparateConfig) -> None:
     for path in paths:
         if str(path) in SOURCES and options.targets and not path.exists():
             raise UsageError(
                 f"no such file or folder: '{path}'",
                 advice=f"Several targets are one word: --targets {','.join((*options.targets, str(path)))}.",
             )
-    model, named = _model_and_songs(paths)
-
-    from auralflow.audio.encoding import check_subtype
-    from auralflow.cli.pretrained import open_model
-    from auralflow.separation import Separator, find_songs
-
-    check_subtype(options.format, options.subtype)
-    songs = find_songs(named)
-    if named == paths:
-        note(f"separating with {model}, which is part of auralflow; for better ones see: auralflow models")
-    separator = Separator(open_model(model, trust_code=family or trust_code), options)
-    if dry_run:
-        return _plan(separator, songs, options, force=force, json=json)
-    try:
-        return _run(separator, songs, options, force=force, json=json)
-    except KeyboardInterrupt:
-        stderr.print("stopped; what is finished is kept, and the same command goes on from there")
-        return ExitCode.INTERRUPTED
 
 
 def _with_instrumental(options: SeparateConfig) -> SeparateConfig:
@@ -95,7 +123,7 @@ def _with_instrumental(options: SeparateConfig) -> SeparateConfig:
     return options.model_copy(update={"two_stems": "vocals"})
 
 
-def _model_and_songs(paths: tuple[Path, ...]) -> tuple[str, tuple[Path, ...]]:
+def _model_and_songs(paths: tuple[Path, ...], *, is_listed: bool = False) -> tuple[str, tuple[Path, ...]]:
     """The model, which is the first word if that means one, and what is to be separated."""
     from auralflow.cli.pretrained import note_hidden_name
     from auralflow.models.loading import DEFAULT_MODEL, is_model
@@ -104,13 +132,13 @@ def _model_and_songs(paths: tuple[Path, ...]) -> tuple[str, tuple[Path, ...]]:
         model, songs = str(paths[0]), paths[1:]
     else:
         model, songs = DEFAULT_MODEL, paths
-    if not songs:
+    if not songs and not is_listed:
         raise UsageError(
             "no song was given",
             found=f"'{model}' alone, which is a model" if paths else "",
             expected="auralflow separate [MODEL] SONG-OR-FOLDER ..., as in: auralflow separate song.mp3",
         )
-    if songs == paths:
+    if songs and songs == paths:
         _check_first(songs)
         note_hidden_name(songs[0])
     return model, songs
@@ -130,33 +158,47 @@ def _check_first(songs: tuple[Path, ...]) -> None:
         )
 
 
+def _find(options: SeparateConfig, named: "Sequence[Path]") -> "list[Song]":
+    """The songs that are to be separated."""
+    from auralflow.separation import find_songs
+    from auralflow.separation.lists import FailedSongs, paths_in, share_of
+    from auralflow.separation.songs import OUTPUT_FOLDER
+
+    listed = [] if options.from_file is None else paths_in(_list_of(options.from_file))
+    songs = find_songs(named, listed=listed, flat=options.layout == "flat")
+    if options.share:
+        songs = share_of(songs, options.share)
+    if options.only_failed:
+        songs = FailedSongs(options.save / OUTPUT_FOLDER).chosen(songs)
+    return songs
+
+
+def _list_of(name: str) -> bytes:
+    if name == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(name).read_bytes()
+    except OSError as error:
+        raise NotFoundError(
+            f"cannot read the list '{name}'",
+            found=f"'{error.strerror}'",
+            expected="a file, or - for standard input",
+        ) from None
+
+
 def _run(
-    separator: "Separator", songs: "Sequence[Song]", options: SeparateConfig, *, force: bool, json: bool
+    separator: "Separator", songs: "Sequence[Song]", options: SeparateConfig, *, force: bool, output: Output
 ) -> int:
     from auralflow.separation.folder import output_folder
+    from auralflow.separation.lists import FailedSongs
+    from auralflow.separation.naming import stem_names
 
-    output_folder(options.save)
-    outcomes: list[Outcome] = []
-    under_way: dict[str, float] = {}
-    with file_progress() as progress:
-        task = progress.add_task(f"{len(songs)} songs", total=len(songs))
-
-        def show(song: "Song", share: float) -> None:
-            under_way[str(song.path)] = share
-            progress.update(
-                task, completed=len(outcomes) + sum(under_way.values()), description=song.path.name
-            )
-
-        for outcome in _outcomes(separator, songs, options, force, show):
-            outcomes.append(outcome)
-            under_way.pop(str(outcome.song.path), None)
-            progress.update(task, completed=len(outcomes) + sum(under_way.values()))
-            if not json and outcome.error is None:
-                result_line(_line(outcome))
-    failures = [(outcome.song, outcome.error) for outcome in outcomes if outcome.error]
-    if json:
-        print_json({"songs": [outcome.to_json() for outcome in outcomes], "failed": len(failures)})
-    return _show_failures(failures, len(songs))
+    failed = FailedSongs(output_folder(options.save))
+    show = Show(songs, options, failed, output, stem_names(separator.targets, options))
+    with show:
+        for outcome in _outcomes(separator, songs, options, force, show.under_way):
+            show.ended(outcome)
+    return show.finish()
 
 
 def _outcomes(
@@ -164,7 +206,7 @@ def _outcomes(
     songs: "Sequence[Song]",
     options: SeparateConfig,
     force: bool,
-    show: "Callable[[Song, float], None]",
+    on_progress: "Callable[[Song, float], None]",
 ) -> "Iterator[Outcome]":
     if options.executor == "ray":
         from auralflow.separation.cluster import separate_on_ray
@@ -177,33 +219,13 @@ def _outcomes(
             options,
             force=force,
             address=options.address,
+            on_progress=on_progress,
         )
     from auralflow.separation import separate_files
 
     return separate_files(
-        separator, songs, options.save, options, force=force, jobs=options.jobs, on_progress=show
+        separator, songs, options.save, options, force=force, jobs=options.jobs, on_progress=on_progress
     )
-
-
-def _line(outcome: "Outcome") -> str:
-    """A finished song in one line: where its stems are, and what should be known about them."""
-    remarks = []
-    if outcome.status == "kept":
-        remarks.append("kept from an earlier run")
-    if others := _other_files(outcome):
-        remarks.append(f"from another run: {', '.join(others)}")
-    gain = outcome.report.get("gain_db", 0.0)
-    if gain:
-        remarks.append(f"all files lowered by {-gain:.2f} dB, for one would have clipped")
-    return f"{outcome.folder}" + (f" ({'; '.join(remarks)})" if remarks else "")
-
-
-def _other_files(outcome: "Outcome") -> list[str]:
-    """Audio that lies beside a song's stems and is none of them: of other targets, or in another format."""
-    from auralflow.audio import is_audio
-
-    own = outcome.report.get("files", ())
-    return sorted(path.name for path in outcome.folder.iterdir() if is_audio(path) and path.name not in own)
 
 
 def _plan(
@@ -211,14 +233,19 @@ def _plan(
 ) -> int:
     from auralflow.separation import plan_files
 
-    plan = plan_files(separator, songs, options.save, options, force=force)
+    with stage("measuring the speed"):
+        plan = plan_files(separator, songs, options.save, options, force=force)
     if json:
         print_json(plan.to_json())
     else:
         for planned in plan.songs:
             result_line(f"{planned.action}: {planned.song.path}")
         result_line(_summary(plan))
-    code = _show_failures([(song.song, song.error) for song in plan.songs if song.error], len(songs))
+    failures = [song.error for song in plan.songs if song.error]
+    for error in failures:
+        error_line(str(error))
+    if failures:
+        error_line(f"{len(failures)} of {len(songs)} songs would fail")
     if not plan.fits:
         raise AuralflowError(
             f"the disk of '{options.save}' cannot hold the stems",
@@ -226,27 +253,12 @@ def _plan(
             expected=f"{plan.bytes / 1e9:.2f} GB",
             advice="Free some space, choose another --save, or another --format.",
         )
-    return code
+    return ExitCode.FAILED if failures and not options.accept_failed else ExitCode.DONE
 
 
 def _summary(plan: "Plan") -> str:
     count = sum(song.action == "separate" for song in plan.songs)
     return (
-        f"{count} of {len(plan.songs)} songs to separate: about {plan.seconds:.0f} s at {plan.speed:.1f} "
-        f"times real time, and up to {plan.bytes / 1e6:.0f} MB of {plan.bytes_free / 1e6:.0f} MB free"
+        f"{count} of {len(plan.songs)} songs to separate: about {spoken(plan.seconds)} at {plan.speed:.1f}x "
+        f"real time, and up to {plan.bytes / 1e6:.0f} MB of {plan.bytes_free / 1e6:.0f} MB free"
     )
-
-
-def _show_failures(failures: "Sequence[tuple[Song, AuralflowError | None]]", total: int) -> int:
-    if not failures:
-        return ExitCode.DONE
-    from rich.table import Table
-
-    table = Table(title="failed", title_justify="left")
-    table.add_column("song", overflow="fold")
-    table.add_column("why", overflow="fold")
-    for song, error in failures:
-        table.add_row(one_line(str(song.path)), one_line(str(error)))
-    stderr.print(table)
-    error_line(f"{len(failures)} of {total} songs failed")
-    return ExitCode.FAILED

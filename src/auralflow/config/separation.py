@@ -1,5 +1,7 @@
 """Settings of a separation."""
 
+import re
+import string
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -101,11 +103,41 @@ class EngineConfig(Settings):
         return split_words(value)
 
 
+_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
+"""What a name may not hold on one system or another."""
+
+
+def _check_pattern(pattern: str) -> None:
+    """Refuse a pattern that is none, gives all stems of a song one name, or leads to another folder."""
+    try:
+        parts = list(string.Formatter().parse(pattern))
+    except ValueError as error:
+        raise ValueError(f"not a pattern: {error}") from None
+    fields = [(field, form, conversion) for _, field, form, conversion in parts if field is not None]
+    if any(field not in (("track", "", None), ("stem", "", None)) for field in fields):
+        raise ValueError("only {track} and {stem} may stand in braces")
+    if ("stem", "", None) not in fields:
+        raise ValueError("{stem} is missing: all stems of a song would have one name")
+    text = "".join(literal for literal, *_ in parts)
+    if _FORBIDDEN.search(text) or pattern.startswith(".") or len(text) > 100:
+        raise ValueError("must be part of a file's name: no slash and the like, no dot in front")
+
+
 class StemConfig(Settings):
     """What is written of a song."""
 
     residual: bool = Field(
         default=False, description="Write the residual too: the original minus the targets."
+    )
+    layout: Literal["tree", "flat"] = Field(
+        default="tree",
+        description="Write a folder for each song, in the tree of the folders they come from, or all files "
+        "into one folder.",
+    )
+    name: str | None = Field(
+        default=None,
+        description="Name files by this pattern of {track} and {stem}. Default: {stem}, or {track} - {stem} "
+        "with --layout flat.",
     )
     original: bool = Field(default=True, description="Write the original too, as it was separated.")
     start: float = Field(default=0, ge=0, description="Leave out the first seconds.")
@@ -137,6 +169,24 @@ class StemConfig(Settings):
     def _without_unit(cls, bitrate: Any) -> Any:
         return bitrate.lower().removesuffix("k") if isinstance(bitrate, str) else bitrate
 
+    @property
+    def name_pattern(self) -> str:
+        """The pattern of the files' names, without their ending."""
+        return self.name or ("{track} - {stem}" if self.layout == "flat" else "{stem}")
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, name: str | None) -> str | None:
+        if name is not None:
+            _check_pattern(name)
+        return name
+
+    @model_validator(mode="after")
+    def _check_layout(self) -> Self:
+        if self.layout == "flat" and "{track}" not in self.name_pattern:
+            raise ValueError("--layout flat needs {track} in --name: all files lie in one folder")
+        return self
+
     @model_validator(mode="after")
     def _check_bitrate(self) -> Self:
         known = FORMATS[self.format].bitrates
@@ -156,7 +206,7 @@ class StemConfig(Settings):
         """
         values = self.model_dump(mode="json", include=set(StemConfig.model_fields))
         # What was finished before there was a setting stays finished.
-        later = {"original": True, "bitrate": None}
+        later = {"original": True, "bitrate": None, "layout": "tree", "name": None}
         return {name: value for name, value in values.items() if name not in later or value != later[name]}
 
     @model_validator(mode="after")
@@ -169,7 +219,25 @@ class StemConfig(Settings):
 class SeparateConfig(StemConfig, EngineConfig):
     """Settings of `auralflow separate`."""
 
-    save: Path = Field(default=Path(), description="Folder in which separated_audio/ is made.")
+    save: Path = Field(
+        default=Path(),
+        description="Write to separated_audio/ in this folder.",
+        json_schema_extra={"parameter": {"alias": "-o"}},
+    )
+    from_file: str | None = Field(
+        default=None,
+        description="Separate the songs that this file lists, too: one a line, or separated by NUL. - reads "
+        "standard input.",
+        json_schema_extra={"parameter": {"allow_leading_hyphen": True}},
+    )
+    shard: str | None = Field(
+        default=None,
+        description="Separate one share of the songs, as in 3/10: for machines without a common disk.",
+    )
+    only_failed: bool = Field(
+        default=False, description="Separate only the songs that failed.txt in the output folder lists."
+    )
+    accept_failed: bool = Field(default=False, description="Exit with 0 although songs failed.")
     jobs: int = Field(default=1, ge=1, le=256, description="Songs that are separated at the same time.")
     executor: Literal["local", "ray"] = Field(
         default="local",
@@ -186,6 +254,23 @@ class SeparateConfig(StemConfig, EngineConfig):
         if isinstance(values, dict) and "engine" in values and "executor" not in values:
             return {("executor" if name == "engine" else name): value for name, value in values.items()}
         return values
+
+    @field_validator("shard")
+    @classmethod
+    def _check_shard(cls, shard: str | None) -> str | None:
+        if shard is not None:
+            match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", shard)
+            if not match or not 1 <= int(match[1]) <= int(match[2]):
+                raise ValueError("must be a share and their number, from 1/10 to 10/10")
+        return shard
+
+    @property
+    def share(self) -> tuple[int, int] | None:
+        """Number of the share of the songs, and how many shares there are; None for all songs."""
+        if self.shard is None:
+            return None
+        number, count = self.shard.split("/")
+        return int(number), int(count)
 
     @model_validator(mode="after")
     def _check_residual(self) -> Self:

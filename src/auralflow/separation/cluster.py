@@ -7,10 +7,11 @@ do with its song, so that a task whose machine died is simply given to another.
 
 import importlib
 import logging
+import math
 import secrets
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,8 +24,10 @@ from auralflow.config import EngineConfig, StemConfig
 from auralflow.errors import AuralflowError, UsageError
 from auralflow.nets.door import SeparationModel
 from auralflow.separation.folder import output_folder
+from auralflow.separation.naming import check_names
 from auralflow.separation.songs import Song
 from auralflow.separation.stream import Separator
+from auralflow.separation.two_stems import pair_of
 from auralflow.separation.work import Outcome, Worker
 
 __all__ = ["separate_on_ray"]
@@ -35,6 +38,8 @@ logger = logging.getLogger(__name__)
 _AHEAD = 2
 _RETRIES = 5
 _PATIENCE = 0.2
+# Seconds between two reports of how far a song is.
+_REPORT_EVERY = 0.5
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,7 @@ def separate_on_ray(
     *,
     force: bool = False,
     address: str | None = None,
+    on_progress: Callable[[Song, float], None] = lambda *_: None,
 ) -> Iterator[Outcome]:
     """Separate songs on a Ray cluster.
 
@@ -69,16 +75,20 @@ def separate_on_ray(
         songs: The songs.
         save: Folder in which ``separated_audio`` is made.
         options: What to write.
-        force: Do again what is done.
+        force: Separate songs again that are finished.
         address: Address of the cluster. Default: one on this machine alone, for as long as this lasts.
+        on_progress: Called with a song under way and the fraction of it that is done, as its worker reports.
 
     Yields:
         The outcome of each song, in the order in which they end.
 
     Raises:
-        UsageError: If the extra ``ray`` is not installed, or there is no cluster at the address.
+        UsageError: If the extra ``ray`` is not installed, there is no cluster at the address, or the files of
+            two songs would have one name.
         AudioError: If the output folder cannot be written to.
     """
+    pair = pair_of(settings.two_stems, model.targets).names if settings.two_stems else None
+    check_names([song.name for song in songs], pair or settings.targets or model.targets, options)
     output = output_folder(Path(save)).absolute()
     with _cluster(address) as ray:
         resources = ray.cluster_resources()
@@ -89,14 +99,19 @@ def separate_on_ray(
             settings = settings.model_copy(update={"precision": "float32"})
         order = _Order(secrets.token_hex(8), settings, output, options, force)
         # In a list, so that a task fetches the model only when its process does not have it yet.
-        shared = [ray.put((model.cpu(), order))]
+        reports = ray.remote(num_cpus=0)(_Reports).remote()
+        shared = [ray.put((model.cpu(), order, reports))]
         left = deque(replace(song, path=song.path.absolute()) for song in songs)
         running: dict[Any, Song] = {}
         while left or running:
             while left and len(running) < _AHEAD * (gpus or int(resources.get("CPU", 1))):
                 song = left.popleft()
                 running[task.remote(shared, order.run, song)] = song
-            (done,), _ = ray.wait(list(running), num_returns=1)
+            finished, _ = ray.wait(list(running), num_returns=1, timeout=_REPORT_EVERY)
+            _pass_on(ray, reports, running.values(), on_progress)
+            if not finished:
+                continue
+            (done,) = finished
             song = running.pop(done)
             outcome = _outcome(ray, done, song, output)
             if outcome.status == "busy":
@@ -117,7 +132,35 @@ def _outcome(ray: ModuleType, task: Any, song: Song, output: Path) -> Outcome:
     return outcome
 
 
-_workers: dict[str, Worker] = {}
+class _Reports:
+    """What the tasks report of their songs, in a process of the cluster."""
+
+    def __init__(self) -> None:
+        self._fractions: dict[str, float] = {}
+
+    def put(self, path: str, fraction: float) -> None:
+        self._fractions[path] = fraction
+
+    def take(self) -> dict[str, float]:
+        taken, self._fractions = self._fractions, {}
+        return taken
+
+
+def _pass_on(
+    ray: ModuleType, reports: Any, songs: Iterable[Song], on_progress: Callable[[Song, float], None]
+) -> None:
+    try:
+        fractions = ray.get(reports.take.remote())
+    except ray.exceptions.RayError:
+        # Its machine died; the songs are given to others, and only the bar stands still.
+        logger.info("the cluster reports no progress any more", exc_info=True)
+        return
+    for song in songs:
+        if str(song.path) in fractions:
+            on_progress(song, fractions[str(song.path)])
+
+
+_workers: dict[str, tuple[Worker, Any]] = {}
 """The worker of the run that this process of the cluster takes part in."""
 
 
@@ -125,12 +168,23 @@ def _separate(shared: list[Any], run: str, song: Song) -> Outcome:
     """One task, in a process of the cluster."""
     if run not in _workers:
         ray = _require_ray()
-        model, order = ray.get(shared[0])
+        model, order, reports = ray.get(shared[0])
         torch.set_num_threads(1)
         _workers.clear()
         separator = Separator(model, order.settings)
-        _workers[run] = Worker(separator, order.output, order.options, force=order.force)
-    return _workers[run].run(song)
+        worker = Worker(separator, order.output, order.options, force=order.force)
+        _workers[run] = worker, reports
+    worker, reports = _workers[run]
+    last = -math.inf
+
+    def report(fraction: float) -> None:
+        nonlocal last
+        if time.monotonic() - last > _REPORT_EVERY:
+            last = time.monotonic()
+            reports.put.remote(str(song.path), fraction)
+
+    report(0.0)
+    return worker.run(song, report)
 
 
 def _require_ray() -> ModuleType:

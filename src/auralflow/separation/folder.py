@@ -11,6 +11,7 @@ from typing import Any
 from auralflow.config import StemConfig, parse_settings
 from auralflow.errors import AudioError
 from auralflow.machine import shared_cores
+from auralflow.separation.naming import check_names
 from auralflow.separation.songs import OUTPUT_FOLDER, Song
 from auralflow.separation.stream import Separator
 from auralflow.separation.work import Outcome, Worker
@@ -70,9 +71,9 @@ def separate_files(
         songs: The songs, as `find_songs` lists them.
         save: Folder in which ``separated_audio`` is made.
         options: What to write. Default: the defaults of `StemConfig`.
-        force: Do again what is done, and replace files that are not in the journal.
+        force: Separate songs again that are finished, and replace files that are not in the journal.
         jobs: Songs to be separated at the same time.
-        on_progress: Is told a song under way and the share of it that is done.
+        on_progress: Called with a song under way and the fraction of it that is done, at first 0.
         changes: Options by name, in place of those in ``options``.
 
     Yields:
@@ -80,14 +81,17 @@ def separate_files(
 
     Raises:
         AudioError: If the output folder cannot be written to.
+        UsageError: If the files of two songs would have one name.
     """
     save = Path(save)
     given = options.model_dump(include=set(StemConfig.model_fields)) if options else {}
     stopped = Event()
+    chosen = parse_settings(StemConfig, given | changes)
+    check_names([song.name for song in songs], separator.targets, chosen)
     worker = Worker(
         separator,
         output_folder(save),
-        parse_settings(StemConfig, given | changes),
+        chosen,
         force=force,
         should_stop=stopped.is_set,
     )
@@ -113,6 +117,7 @@ def separate_files(
 
 
 def _run(worker: Worker, on_progress: Callable[[Song, float], None], song: Song) -> Outcome:
+    on_progress(song, 0.0)
     return worker.run(song, partial(on_progress, song))
 
 

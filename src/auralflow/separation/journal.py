@@ -21,13 +21,15 @@ from auralflow.errors import AudioError
 from auralflow.separation.records import FileMark, Record
 from auralflow.storage import remove_lock_file
 
-__all__ = ["CLAIMS_FOLDER", "JOURNAL_FILE", "LOCK_FILE", "Journal"]
+__all__ = ["CLAIMS_FOLDER", "JOURNAL_FILE", "LOCK_FILE", "UNFINISHED_FOLDER", "Journal"]
 
 logger = logging.getLogger(__name__)
 
 JOURNAL_FILE = ".auralflow-journal.jsonl"
 LOCK_FILE = ".auralflow-journal.lock"
 CLAIMS_FOLDER = ".auralflow-claims"
+UNFINISHED_FOLDER = ".auralflow-unfinished"
+"""Where files are written that then go to a folder which other songs share."""
 
 
 class Journal:
@@ -91,9 +93,10 @@ class Journal:
     def finished(self, name: str, key: str) -> Record | None:
         """The record of a song that was finished with this key and whose files are still what they were."""
         record = self._finished.get((name, key))
-        if record and all(mark.holds(self.folder / name / file) for file, mark in record.files.items()):
-            return record
-        return None
+        if record is None:
+            return None
+        folder = self.folder if record.flat else self.folder / name
+        return record if all(mark.holds(folder / file) for file, mark in record.files.items()) else None
 
     def all_finished(self) -> dict[tuple[str, str], Record]:
         """The last record of each name and key that was finished, as far as the journal has been read."""
@@ -168,13 +171,23 @@ class Journal:
 
     def close(self) -> None:
         """Tidy up, if no other process is at work."""
-        # Not empty, or never made: both are fine.
-        with suppress(OSError):
-            (self.folder / CLAIMS_FOLDER).rmdir()
+        for name in (CLAIMS_FOLDER, UNFINISHED_FOLDER):
+            # Not empty, or never made: both are fine.
+            with suppress(OSError):
+                (self.folder / name).rmdir()
+
+    def unfinished(self, name: str) -> Path:
+        """The folder for what is being written of a song, in a layout where its files get another one.
+
+        Args:
+            name: Name of the song, which is claimed.
+        """
+        return self.folder / UNFINISHED_FOLDER / _digest(name)
 
     def _check_kinds(self) -> None:
         """Refuse a pipe, which would be waited for, a device, which may never end, and a link out of here."""
         wanted = {JOURNAL_FILE: stat.S_ISREG, LOCK_FILE: stat.S_ISREG, CLAIMS_FOLDER: stat.S_ISDIR}
+        wanted[UNFINISHED_FOLDER] = stat.S_ISDIR
         for name, is_wanted in wanted.items():
             path = self.folder / name
             with suppress(FileNotFoundError):
@@ -183,7 +196,7 @@ class Journal:
                     raise AudioError(
                         f"cannot use '{path}'",
                         found="a link" if stat.S_ISLNK(mode) else "something else",
-                        expected=f"a {'folder' if name == CLAIMS_FOLDER else 'regular file'}",
+                        expected=f"a {'folder' if is_wanted is stat.S_ISDIR else 'regular file'}",
                         advice="Remove it, or choose another --save.",
                     )
 
@@ -191,4 +204,8 @@ class Journal:
         self._check_kinds()
         claims = self.folder / CLAIMS_FOLDER
         claims.mkdir(parents=True, exist_ok=True)
-        return claims / f"{hashlib.sha256(os.fsencode(name)).hexdigest()[:32]}.lock"
+        return claims / f"{_digest(name)}.lock"
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(os.fsencode(name)).hexdigest()[:32]

@@ -11,6 +11,7 @@ import numpy as np
 
 from auralflow.config import StemConfig
 from auralflow.errors import AuralflowError
+from auralflow.separation.naming import check_names
 from auralflow.separation.songs import OUTPUT_FOLDER, Song
 from auralflow.separation.stream import Separator
 from auralflow.separation.work import Worker, bytes_needed, failure_of
@@ -123,9 +124,13 @@ def plan_files(
         songs: The songs.
         save: The folder that the stems would go to.
         options: What would be written.
-        force: Whether what is done would be done again.
+        force: Whether songs that are finished would be separated again.
+
+    Raises:
+        UsageError: If the files of two songs would have one name.
     """
     save = Path(save)
+    check_names([song.name for song in songs], separator.targets, options)
     worker = Worker(separator, save / OUTPUT_FOLDER, options, force=force)
     planned = [_planned(worker, song) for song in songs]
     existing = next(folder for folder in (save.absolute(), *save.absolute().parents) if folder.exists())

@@ -98,6 +98,8 @@ class Record:
         files: How the output files are known again, by name; only of "finished", and then never empty.
         report: What was reported; only of "finished".
         error: Why it failed; only of "failed".
+        flat: Whether the files lie in the journal's own folder, beside those of other songs.
+        elapsed: Seconds that it took; only of "finished".
 
     Raises:
         ValidationError: If a value is of another kind.
@@ -111,6 +113,8 @@ class Record:
     files: dict[_FileName, FileMark]
     report: dict[str, Any]
     error: Annotated[str, PlainValidator(str)] = ""
+    flat: bool = False
+    elapsed: float = 0.0
 
     @model_validator(mode="after")
     def _check_finished(self) -> Self:
@@ -125,7 +129,14 @@ class Record:
         own = {"event": self.event, "name": self.name, "key": self.key, "source": self.source}
         own |= {"error": self.error} if self.error else {}
         files = {name: mark.to_json() for name, mark in self.files.items()}
-        return own | {"content": self.content.to_json(), "files": files, "report": dict(self.report)}
+        later = ({"flat": True} if self.flat else {}) | self._throughput()
+        return own | {"content": self.content.to_json(), "files": files, "report": dict(self.report)} | later
+
+    def _throughput(self) -> dict[str, Any]:
+        if self.event != "finished" or self.elapsed <= 0:
+            return {}
+        speed = self.report["seconds"] / self.elapsed
+        return {"elapsed": round(self.elapsed, 3), "times_real_time": round(speed, 2)}
 
     @classmethod
     def from_line(cls, line: bytes) -> "Record | None":

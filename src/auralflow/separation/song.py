@@ -21,12 +21,13 @@ from auralflow.audio.encoding import Encoding, choose_encoding
 from auralflow.audio.formats import FORMATS
 from auralflow.config import StemConfig, parse_settings
 from auralflow.errors import AudioError, CancelledError
+from auralflow.separation.naming import file_names
 from auralflow.separation.pipeline import prefetch
 from auralflow.separation.spool import Spool
-from auralflow.separation.stems import ORIGINAL, RESIDUAL, StemMaker
+from auralflow.separation.stems import StemMaker
 from auralflow.separation.stream import SeparatedBlock, Separator
 
-__all__ = ["SongReport", "file_names", "range_of", "separate_file"]
+__all__ = ["SongReport", "range_of", "separate_file"]
 
 
 @dataclass(frozen=True)
@@ -61,17 +62,6 @@ class SongReport:
         return asdict(self) | {"files": list(self.files)}
 
 
-def file_names(targets: tuple[str, ...], options: StemConfig) -> list[str]:
-    """Names of a song's files, the original first, if it is wanted.
-
-    Example:
-        >>> file_names(("vocals",), StemConfig(residual=True))
-        ['original.wav', 'vocals.wav', 'residual.wav']
-    """
-    names = [*([ORIGINAL] if options.original else []), *targets, *([RESIDUAL] if options.residual else [])]
-    return [f"{name}.{options.format}" for name in names]
-
-
 def range_of(info: AudioInfo, options: StemConfig) -> tuple[int, int]:
     """First sample and number of samples of the part that is to be separated.
 
@@ -102,6 +92,7 @@ def separate_file(
     folder: str | Path,
     options: StemConfig | None = None,
     *,
+    track: str | None = None,
     on_progress: Callable[[float], None] = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
     before_naming: Callable[[], None] = lambda: None,
@@ -118,7 +109,8 @@ def separate_file(
         path: The audio file.
         folder: The folder for the stems, made when missing.
         options: What to write. Default: the defaults of `StemConfig`.
-        on_progress: Is told the share that is done, 0 to 1.
+        track: What names call the song. Default: the file's own name.
+        on_progress: Called with the fraction done, 0 to 1.
         should_stop: Is asked after each block whether to stop.
         before_naming: Called when the files are complete and before they get their names; if it raises,
             they get none.
@@ -143,6 +135,7 @@ def separate_file(
         options,
         choose_encoding(info, options.format, options.subtype, options.bitrate),
         before_naming,
+        path.stem if track is None else track,
     )
     if job.frames == 0 and not FORMATS[options.format].holds_nothing:
         raise AudioError(f"'{path}' holds no samples", expected=f"at least one for {job.encoding.format}")
@@ -163,6 +156,7 @@ class _Job:
     options: StemConfig
     encoding: Encoding
     before_naming: Callable[[], None]
+    track: str
 
     def __post_init__(self) -> None:
         self.start, self.frames = range_of(self.info, self.options)
@@ -219,7 +213,7 @@ class _Job:
 
     def write(self, blocks: Iterator[SeparatedBlock], maker: StemMaker) -> SongReport:
         """Write the files as the blocks come."""
-        names = file_names(self.separator.targets, self.options)
+        names = file_names(self.separator.targets, self.options, self.track)
         tags = read_tags(self.info.path)
         rate, channels = self.info.sample_rate, self.info.channels
         file_rate = maker.encoding.sample_rate or rate

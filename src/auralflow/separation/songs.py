@@ -8,14 +8,14 @@ from pathlib import Path
 
 from auralflow.audio import is_audio
 from auralflow.errors import AudioError, NotFoundError
+from auralflow.separation.naming import LONGEST_NAME
 
-__all__ = ["OUTPUT_FOLDER", "Song", "find_songs", "numbered"]
+__all__ = ["FAILED_FILE", "OUTPUT_FOLDER", "Song", "find_songs", "numbered"]
 
 OUTPUT_FOLDER = "separated_audio"
+FAILED_FILE = "failed.txt"
+"""The list of songs that failed, in the output folder."""
 MIXTURE = "mixture"
-
-# The longest name that common file systems take, in bytes.
-_LONGEST_NAME = 255
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Song:
     fault: AudioError | None = None
 
 
-def find_songs(paths: Sequence[str | Path]) -> list[Song]:
+def find_songs(paths: Sequence[str | Path], *, listed: Sequence[Path] = (), flat: bool = False) -> list[Song]:
     """List the audio files under some paths.
 
     Folders are searched whole, and their tree is mirrored in the output. A folder with a ``mixture`` file, as
@@ -41,6 +41,9 @@ def find_songs(paths: Sequence[str | Path]) -> list[Song]:
 
     Args:
         paths: Files and folders. A file that is named is taken whatever its ending.
+        listed: Files and folders of a list: their whole paths are mirrored in the output, and one that does
+            not exist is a song that fails.
+        flat: Name songs without the folders that they lie in.
 
     Returns:
         The songs, each with a name of its own: where two would share one, their endings are added to it,
@@ -61,17 +64,33 @@ def find_songs(paths: Sequence[str | Path]) -> list[Song]:
             )
         else:
             raise NotFoundError(f"no such file or folder: '{path}'", expected="a song or a folder of songs")
+    for path in listed:
+        songs.extend(_listed(path))
     if not songs:
         raise NotFoundError(
             "there is nothing to separate",
-            found="no audio file in " + ", ".join(f"'{path}'" for path in paths),
+            found="no audio file in " + (", ".join(f"'{path}'" for path in paths) or "the list"),
             expected="wav, flac, ogg, mp3, m4a and the like",
         )
     unique: dict[str, Song] = {}
     for song in songs:
         # One that is named, and lies in a folder that is named too, is one song.
         unique.setdefault(os.path.abspath(song.path), song)  # noqa: PTH100 - links are not followed
-    return _with_own_names(list(unique.values()))
+    found = list(unique.values())
+    return _with_own_names([replace(song, name=Path(song.name.name)) for song in found] if flat else found)
+
+
+def _listed(path: Path) -> Iterator[Song]:
+    # Without what leads to the root or upwards, each has a place of its own whatever else is listed.
+    whole = Path(os.path.normpath(path))
+    parent = Path(*(part for part in whole.parent.parts if part not in (whole.anchor, os.pardir)))
+    if path.is_dir():
+        yield from _songs_in(path, parent / whole.name)
+    elif path.exists():
+        yield _song(path, parent)
+    else:
+        fault = AudioError(f"no such file or folder: '{path}'", expected="a song or a folder of songs")
+        yield Song(path, _song(path, parent).name, fault)
 
 
 def _song(path: Path, parent: Path) -> Song:
@@ -110,7 +129,7 @@ def numbered(name: Path, number: int) -> Path:
         'live/song (2)'
     """
     ending = f" ({number})"
-    room = _LONGEST_NAME - len(os.fsencode(ending))
+    room = LONGEST_NAME - len(os.fsencode(ending))
     # Half a character at the cut is dropped.
     return name.with_name(os.fsencode(name.name)[:room].decode(errors="ignore") + ending)
 
@@ -121,7 +140,7 @@ def _with_own_names(songs: Sequence[Song]) -> list[Song]:
         return os.fspath(name).casefold()
 
     shared = Counter(key(song.name) for song in songs)
-    taken: set[str] = set()
+    taken = {key(Path(FAILED_FILE))}
     result = []
     for song in songs:
         base = song.name if shared[key(song.name)] == 1 else song.name.with_name(song.path.name)

@@ -12,9 +12,7 @@ from auralflow.audio import Audio
 from auralflow.audio.encoding import Encoding
 from auralflow.separation.stream import SeparatedBlock
 
-__all__ = ["ORIGINAL", "RESIDUAL", "NullTest", "StemMaker"]
-
-ORIGINAL, RESIDUAL = "original", "residual"
+__all__ = ["NullTest", "StemMaker"]
 
 
 @dataclass

@@ -18,8 +18,9 @@ from auralflow.config import StemConfig
 from auralflow.errors import AudioError, AuralflowError, CancelledError, UnexpectedError
 from auralflow.nets.door import SeparationModel
 from auralflow.separation.journal import Journal
+from auralflow.separation.naming import file_names, stem_folder
 from auralflow.separation.records import FileMark, Record
-from auralflow.separation.song import file_names, range_of, separate_file
+from auralflow.separation.song import range_of, separate_file
 from auralflow.separation.songs import Song, numbered
 from auralflow.separation.stream import Separator
 from auralflow.storage import LEFTOVER, PART_SUFFIX
@@ -97,7 +98,7 @@ def bytes_needed(separator: Separator, path: Path, options: StemConfig) -> tuple
     encoding = choose_encoding(info, options.format, options.subtype)
     _, frames = range_of(info, options)
     samples = frames * info.channels
-    count = len(file_names(separator.targets, options))
+    count = len(file_names(separator.targets, options, path.stem))
     spooled = 0 if encoding.is_float else 8 + 4 * len(separator.targets)
     # A page for each file's header, tags and last block.
     return frames / info.sample_rate, round(
@@ -163,6 +164,10 @@ class Worker:
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
+    def folder(self, name: Path) -> Path:
+        """The folder with the files of a song."""
+        return stem_folder(self.output, name, self.options)
+
     def run(self, song: Song, on_progress: Callable[[float], None] = lambda _: None) -> Outcome:
         """Do what is left to do of a song.
 
@@ -174,7 +179,7 @@ class Worker:
         """
         started = time.monotonic()
         if song.fault:
-            return Outcome(song, self.output / song.name, "failed", error=song.fault)
+            return Outcome(song, self.folder(song.name), "failed", error=song.fault)
         try:
             # Before its hash is computed, which would wait at a named pipe and never end at a device.
             check_readable(song.path)
@@ -187,7 +192,7 @@ class Worker:
             # Outcomes are kept to the end, and with its traceback each would hold the audio it failed at.
             failure.__cause__ = failure.__context__ = failure.__traceback__ = None
             return Outcome(
-                song, self.output / song.name, "failed", elapsed=time.monotonic() - started, error=failure
+                song, self.folder(song.name), "failed", elapsed=time.monotonic() - started, error=failure
             )
 
     def _run(self, song: Song, on_progress: Callable[[float], None]) -> Outcome:
@@ -195,7 +200,7 @@ class Worker:
         while True:
             with self.journal.claim(name.as_posix()) as granted:
                 if not granted:
-                    return Outcome(song, self.output / name, "busy")
+                    return Outcome(song, self.folder(name), "busy")
                 self.journal.refresh()
                 content = self.journal.mark(song.path.absolute())
                 if not self._is_taken(name, song, content):
@@ -214,33 +219,48 @@ class Worker:
 
     def _run_claimed(self, song: Song, content: FileMark, on_progress: Callable[[float], None]) -> Outcome:
         started = time.monotonic()
-        name, key, folder = song.name.as_posix(), self.key(content), self.output / song.name
+        name, key, folder = song.name.as_posix(), self.key(content), self.folder(song.name)
         done = self.journal.finished(name, key)
         if done and done is not self._outdated.get((name, key)):
             return Outcome(song, folder, "kept", done.report["seconds"], 0.0, dict(done.report))
         self._check_folder(song, folder)
-        record = Record("started", name, key, str(song.path.absolute()), content, {}, {})
+        flat = folder == self.output
+        # Beside files of other songs nobody could tell what a dead process left of this one.
+        workshop = self.journal.unfinished(name) if flat else folder
+        if flat:
+            shutil.rmtree(workshop, ignore_errors=True)
+        record = Record("started", name, key, str(song.path.absolute()), content, {}, {}, flat=flat)
         self.journal.add(record)
         try:
             report = separate_file(
                 self.separator,
                 song.path,
-                folder,
+                workshop,
                 self.options,
+                track=song.name.name,
                 on_progress=on_progress,
                 should_stop=self.should_stop,
                 before_naming=partial(_check_unchanged, song, content),
             )
-            files = {file: FileMark.of(folder / file) for file in report.files}
-            self.journal.add(replace(record, event="finished", files=files, report=report.to_json()))
+            files = {file: FileMark.of(workshop / file) for file in report.files}
+            if flat:
+                for file in report.files:
+                    (workshop / file).replace(folder / file)
+                workshop.rmdir()
+            elapsed = time.monotonic() - started
+            finished = replace(
+                record, event="finished", files=files, report=report.to_json(), elapsed=elapsed
+            )
+            self.journal.add(finished)
         except Exception as error:
             # A full disk may not even take this line, and the folder stays if there is something in it.
             with suppress(OSError):
                 self.journal.add(replace(record, event="failed", error=str(failure_of(song, error))))
+            if flat:
+                shutil.rmtree(workshop, ignore_errors=True)
             with suppress(OSError):
-                folder.rmdir()
+                workshop.rmdir()
             raise
-        elapsed = time.monotonic() - started
         return Outcome(song, folder, "separated", report.seconds, elapsed, report.to_json())
 
     def _check_folder(self, song: Song, folder: Path) -> None:
@@ -252,7 +272,7 @@ class Worker:
                 expected=f"a folder in '{self.output}'",
                 advice="Remove the link, or choose another --save.",
             )
-        names = file_names(self.separator.targets, self.options)
+        names = file_names(self.separator.targets, self.options, song.name.name)
         foreign = [name for name in names if (folder / name).exists()]
         if foreign and not self.force and self.journal.latest(song.name.as_posix()) is None:
             raise AudioError(
@@ -261,9 +281,10 @@ class Worker:
                 expected="none, or the results of an earlier run",
                 advice="Choose another --save, or replace them with --force.",
             )
-        for part in folder.glob(f".*{PART_SUFFIX}"):
-            if LEFTOVER.fullmatch(part.name):
-                part.unlink(missing_ok=True)
+        if folder != self.output:
+            for part in folder.glob(f".*{PART_SUFFIX}"):
+                if LEFTOVER.fullmatch(part.name):
+                    part.unlink(missing_ok=True)
         _, needed = bytes_needed(self.separator, song.path, self.options)
         free = shutil.disk_usage(self.output).free
         if needed > free:
