@@ -127,7 +127,7 @@ def test_tables_go_from_floor_to_ceiling_and_name_their_counts():
     assert [str(row[0]) for row in table.rows] == ["mixture", "mine", "ideal ratio mask"]
     assert str(table.rows[1][1]) == "+4.0 [+3.0…+5.0]; mean +4.0"
     assert str(table.rows[1][2]) == "-"
-    assert "2 tracks" in table.note
+    assert "songs, 2 tracks: median over 2 tracks" in table.note
 
 
 def test_pairs_are_of_systems_and_not_of_bounds():

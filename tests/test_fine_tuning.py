@@ -108,7 +108,13 @@ def test_the_default_learning_rate_from_trained_weights_is_a_tenth(dataset, mode
 
 def record(epoch, targets):
     scores = dict.fromkeys(targets, -12.34)
-    values = {"lr": 0.00025, "seconds": 4000.0, "improved": True, "mixture_si_sdr": scores}
+    values = {
+        "lr": 0.00025,
+        "seconds": 4000.0,
+        "improved": True,
+        "mixture_si_sdr": scores,
+        "leak": {"vocals": -20.5},
+    }
     return EpochRecord(epoch, -0.001234, 1234.5, scores, scores, **values)
 
 
@@ -128,9 +134,11 @@ def test_an_epoch_is_one_row_that_fits_a_terminal(targets, capsys, monkeypatch):
         progress.on_epoch_end(TrainingState(epoch=epoch), record(epoch, targets))
     lines = capsys.readouterr().err.splitlines()
     assert max(map(len, lines)) <= 80
-    assert [line.split()[0] for line in lines[2:]] == ["epoch", "floor", "1/2", "2/2"]
-    head, row = lines[2].split(), lines[4].split()
+    assert [line.split()[0] for line in lines[3:]] == ["epoch", "floor", "1/2", "2/2"]
+    head, row = lines[3].split(), lines[5].split()
     assert "mean" in head
+    assert "leak" in head
+    assert "-20.5" in row
     assert row.count("-12.3") >= 1
     assert not progress.progress.tasks[0].visible
     assert "3/2" not in progress.progress.tasks[0].description

@@ -39,7 +39,11 @@ def show_comparison(comparison: Comparison, *, details: bool) -> None:
     tables = [table for table in summary_tables(comparison) if METRICS[table.metric].shown]
     tables += [table for table in pair_tables(comparison) if METRICS[table.metric].shown]
     # Of a single track all has been said.
-    tables += [track_table(report, "si_sdr_improvement") for report in comparison.systems if several]
+    tables += [
+        track_table(report, "si_sdr_improvement", note=comparison.where)
+        for report in comparison.systems
+        if several
+    ]
     for content in tables:
         results.print()
         _show(content)

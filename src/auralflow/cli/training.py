@@ -9,6 +9,7 @@ from rich.progress import TaskID
 
 from auralflow.cli.console import batch_progress, decibels, progress_console
 from auralflow.cli.plain import one_line
+from auralflow.datasets.draws import VOICE
 from auralflow.trainer import Callback, EpochRecord, TrainingState
 
 __all__ = ["ProgressCallback"]
@@ -84,7 +85,9 @@ class ProgressCallback(Callback):
     def on_epoch_end(self, state: TrainingState, record: EpochRecord) -> None:
         """Print the row, and the head of the table before the first."""
         if not self.columns:
-            self.columns = _columns(tuple(record.si_sdr_improvement), progress_console.width)
+            leaks = record.leak.get(VOICE) is not None
+            targets = tuple(record.si_sdr_improvement)
+            self.columns = _columns(targets, progress_console.width, leaks=leaks)
             progress_console.print("\n".join(_head(self.columns, record)))
         progress_console.print(_row(self.columns, record, self.max_epochs))
         if state.skipped > self.skipped:
@@ -104,7 +107,7 @@ class ProgressCallback(Callback):
             progress_console.print(f"  saved {one_line(str(path))}")
 
 
-def _columns(targets: Sequence[str], width: int) -> list[_Column]:
+def _columns(targets: Sequence[str], width: int, *, leaks: bool) -> list[_Column]:
     """What fits into a line: learning rate, time and SNR give way first, then the single targets."""
     columns = [
         _Column("epoch", 8),
@@ -113,6 +116,7 @@ def _columns(targets: Sequence[str], width: int) -> list[_Column]:
         *(_Column(one_line(target), max(5, len(one_line(target))), 4) for target in targets),
         _Column("mean", 5),
         _Column("SNR", 5, 3),
+        *([_Column("leak", 5)] if leaks else []),
         _Column("lr", 7, 1),
         _Column("time", 6, 2),
     ]
@@ -126,6 +130,8 @@ def _columns(targets: Sequence[str], width: int) -> list[_Column]:
 def _head(columns: Sequence[_Column], record: EpochRecord) -> Iterator[str]:
     yield "Losses, then SI-SDR improvement over the mixture and SNR on validation, in dB."
     yield "floor: SI-SDR of the mixture itself; *: best weights so far"
+    if any(column.title == "leak" for column in columns):
+        yield "leak: what is called vocals where there are none, in dB of the mixture"
     yield " ".join(f"{column.title:>{column.width}}" for column in columns)
     cells = {one_line(target): decibels(level) for target, level in record.mixture_si_sdr.items()}
     yield _line(columns, {"epoch": "floor", **cells})
@@ -139,6 +145,7 @@ def _row(columns: Sequence[_Column], record: EpochRecord, max_epochs: int) -> st
         **{one_line(target): decibels(gain) for target, gain in record.si_sdr_improvement.items()},
         "mean": decibels(record.mean_improvement),
         "SNR": decibels(record.mean_snr),
+        "leak": decibels(record.leak.get(VOICE)),
         "lr": f"{record.lr:.2g}",
         "time": _duration(record.seconds),
     }

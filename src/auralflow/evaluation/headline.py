@@ -6,7 +6,6 @@ museval, in which most results on MUSDB18 are published.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -100,7 +99,7 @@ def _percent(value: float | None) -> str:
 
 def _note(comparison: Comparison, *, has_oracle: bool) -> str:
     several = max((len(report.tracks) for report in comparison.reports), default=0) > 1
-    parts = [f"{where(comparison)}."]
+    parts = [f"{comparison.where}."]
     if comparison.has(IMPROVEMENT.name):
         parts.append(
             "SI-SDR improvement: SI-SDR of the estimate minus that of the mixture"
@@ -116,21 +115,6 @@ def _note(comparison: Comparison, *, has_oracle: bool) -> str:
             + (", then over tracks." if several else ".")
         )
     return " ".join(parts)
-
-
-def where(comparison: Comparison) -> str:
-    """Data set, part of it and number of tracks.
-
-    Example:
-        >>> where(Comparison([Report([], (), {}, "model")], {"dataset": "data/songs", "subset": "test"}))
-        'songs, test, 0 tracks'
-    """
-    about = dict(comparison.about)
-    names = {track.track for report in comparison.reports for track in report.tracks}
-    place = Path(str(about.get("dataset", ""))).name
-    return ", ".join(
-        part for part in (place, str(about.get("subset", "")), counted(len(names), "track")) if part
-    )
 
 
 def verdict(comparison: Comparison) -> str:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from auralflow.audio import Audio
 from auralflow.evaluation.examples import Example
-from auralflow.evaluation.headline import headline, verdict, where
+from auralflow.evaluation.headline import headline, verdict
 from auralflow.evaluation.page_style import STYLE
 from auralflow.evaluation.results import BOUNDS, Comparison
 from auralflow.evaluation.scores import Report
@@ -70,7 +70,7 @@ def report_page(comparison: Comparison, examples: Sequence[Example] = ()) -> str
     ]
     shown = [section for section in sections if section[2]]
     links = "".join(f'<li><a href="#{name}">{title}</a></li>' for name, title, _ in shown)
-    parts = [HEAD.replace("{style}", STYLE), f"<h1>Evaluation: {html.escape(where(comparison))}</h1>"]
+    parts = [HEAD.replace("{style}", STYLE), f"<h1>Evaluation: {html.escape(comparison.where)}</h1>"]
     sentence = verdict(comparison)
     if sentence:
         parts.append(f'<p class="verdict">{html.escape(sentence)}</p>')
@@ -234,7 +234,8 @@ def _player(name: str, audio: Audio, sample_rate: int) -> str:
 
 def _tracks(comparison: Comparison) -> Iterator[str]:
     for report in comparison.systems:
-        yield _table(track_table(report, "si_sdr_improvement" if _improves(report) else "framewise_sdr"))
+        metric = "si_sdr_improvement" if _improves(report) else "framewise_sdr"
+        yield _table(track_table(report, metric, note=comparison.where))
 
 
 def _improves(report: Report) -> bool:

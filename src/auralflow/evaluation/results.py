@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from auralflow.evaluation.scores import DEFINITIONS, Report
@@ -30,6 +31,20 @@ class Comparison:
     def systems(self) -> list[Report]:
         """The reports of what is no bound."""
         return [report for report in self.reports if report.name not in BOUNDS]
+
+    @property
+    def where(self) -> str:
+        """Data set, part of it and number of tracks.
+
+        Example:
+            >>> Comparison([Report([], (), {}, "model")], {"dataset": "data/songs", "subset": "test"}).where
+            'songs, test, 0 tracks'
+        """
+        about = dict(self.about)
+        count = len({track.track for report in self.reports for track in report.tracks})
+        place = Path(str(about.get("dataset", ""))).name
+        tracks = f"{count} track{'s' * (count != 1)}"
+        return ", ".join(part for part in (place, str(about.get("subset", "")), tracks) if part)
 
     @property
     def targets(self) -> list[str]:

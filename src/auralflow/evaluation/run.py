@@ -50,7 +50,7 @@ def evaluate(
         separator: The separator.
         dataset: A MUSDB-shaped dataset.
         subset: ``"train"``, ``"valid"`` or ``"test"``.
-        on_progress: Is told the track under way and the share of it that is done.
+        on_progress: Called with the name of the track under way and the fraction of it that is done.
 
     Returns:
         The scores of the model's own targets.
@@ -132,7 +132,7 @@ def compare(  # noqa: PLR0913 - each is a choice of its own
 ) -> Comparison:
     """Score several systems, and the bounds, on the same tracks.
 
-    A track that fails for a system is told in its report and stops nothing.
+    A track that fails for a system is recorded in its report and stops nothing.
 
     Args:
         systems: Models and folders of stems.
@@ -145,8 +145,8 @@ def compare(  # noqa: PLR0913 - each is a choice of its own
         folder: Where the scores of each track are kept as soon as they are known. A run that finds them there
             does not compute them again, unless the system, the track or what is asked for has changed.
         device: Where scores are computed. Default: where the first model is.
-        on_progress: Is told what is under way, and the share of all that is done; from several threads when
-            there are several jobs.
+        on_progress: Called with what is under way and the fraction of everything that is done; from several
+            threads when there are several jobs.
 
     Returns:
         A report for each system.

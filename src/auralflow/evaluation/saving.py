@@ -41,7 +41,7 @@ def save_report(
     write_text(files[2], _lines(comparison))
     write_json(files[3], report_json(comparison))
     for report in comparison.reports:
-        # Bounds have fixed names; a system called the same would be told from them by nobody.
+        # Bounds have fixed names, with which no system may be confused.
         name = report.name.replace(" ", "_") if report.name in BOUNDS else _file_name(report.name)
         write_museval(report, folder / "museval" / name, subset=subset)
     return files

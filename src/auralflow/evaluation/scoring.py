@@ -77,7 +77,7 @@ def score_track(
             and ``"residual"`` (the mixture minus all stems among the targets).
         extras: Scores on request.
         device: Where to compute. Default: the CPU.
-        on_progress: Is told the share that is done, 0 to 1.
+        on_progress: Called with the fraction done, 0 to 1.
 
     Returns:
         The scores of those targets that the system has, or implies, an estimate of.

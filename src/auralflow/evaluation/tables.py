@@ -87,12 +87,12 @@ def summary_tables(comparison: Comparison) -> Iterator[Table]:
         ]
         counts = sorted({s.count for name in summaries for s in summaries[name].values() if s.count})
         tracks = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else str(counts[0])
-        over = "1 track" if tracks == "1" else f"median over {tracks} tracks [95 % interval]; mean"
+        over = "" if tracks == "1" else f": median over {tracks} tracks [95 % interval]; mean"
         yield Table(
             metric.heading,
             ["system", *comparison.targets],
             rows,
-            f"{over}. {metric.title}: {metric.definition}",
+            f"{comparison.where}{over}. {metric.title}: {metric.definition}",
             metric.name,
         )
 
@@ -138,7 +138,8 @@ def pair_tables(comparison: Comparison) -> Iterator[Table]:
                 f"Difference: {metric.heading}",
                 ["pair", *comparison.targets],
                 rows,
-                "mean difference on the same tracks [95 % interval]; tracks won and lost by the first",
+                f"{comparison.where}: mean difference on the same tracks [95 % interval]; tracks won and "
+                f"lost by the first. {metric.title}: {metric.definition}",
                 metric.name,
             )
 
@@ -152,7 +153,7 @@ def _pair_cell(pair: PairedDifference, metric: Metric) -> Cell:
     return Cell(decibels(found.mean, signed=signed), interval, f"won {pair.wins}, lost {pair.losses}")
 
 
-def track_table(report: Report, metric: str) -> Table:
+def track_table(report: Report, metric: str, *, note: str = "") -> Table:
     """A row for each track and a column for each target; where there is no score, why."""
     rows = []
     for track in report.tracks:
@@ -163,4 +164,4 @@ def track_table(report: Report, metric: str) -> Table:
             reason = track.reasons.get(target, "-") if score else "unknown"
             cells.append(Cell(reason if value is None else decibels(value, signed=METRICS[metric].signed)))
         rows.append([Cell(track.track), *cells])
-    return Table(f"{report.name}: {METRICS[metric].heading}", ["track", *report.targets], rows, metric=metric)
+    return Table(f"{report.name}: {METRICS[metric].heading}", ["track", *report.targets], rows, note, metric)
