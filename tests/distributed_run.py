@@ -13,6 +13,7 @@ from torch import nn
 
 from auralflow.config import TrainConfig
 from auralflow.datasets import (
+    Chunk,
     EpochSampler,
     TrainingChunks,
     ValidationChunks,
@@ -74,7 +75,7 @@ class Recorder(torch.utils.data.Dataset):
         self.chunks = chunks
         self.path = path
 
-    def __getitem__(self, position: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def __getitem__(self, position: int) -> Chunk:
         with self.path.open("a") as file:
             file.write(f"{position}\n")
         return self.chunks[position]

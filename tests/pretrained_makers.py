@@ -119,6 +119,8 @@ class Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
+    server: Server
+
     def do_GET(self) -> None:
         server = self.server
         word = server.plan[min(len(server.paths), len(server.plan) - 1)]

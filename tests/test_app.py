@@ -224,7 +224,7 @@ def test_a_song_is_measured_in_its_turn_and_not_before(workspace, song, monkeypa
         measured.append(limits)
         return real(path, **limits)
 
-    real = intake.probe
+    real = intake.probe  # type: ignore[attr-defined]
     monkeypatch.setattr(intake, "probe", probe)
     works = studio(workspace, concurrency=1, max_duration=7)
     first, second = works.run(order(song)), works.run(order(song))

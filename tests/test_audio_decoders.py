@@ -174,7 +174,7 @@ def test_streams_left_in_the_midst_take_their_children_along(song):
     streams = [stream_audio(song, block=1000) for _ in range(3)]
     pids = [next(stream) is not None and child.pid for stream in streams for child in decoders._pool.busy]
     for stream in streams:
-        stream.close()
+        stream.close()  # type: ignore[attr-defined]
     assert not decoders.pids()
     _wait_for(lambda: not any(_is_alive(pid) for pid in pids))
 

@@ -219,7 +219,7 @@ def test_a_run_that_was_stopped_and_goes_on_gives_equal_bytes(separator, tmp_pat
     assert [outcome.status for outcome in whole] == ["separated"] * 3
     run = separate_files(separator, songs, tmp_path / "parts", **options)
     next(run)
-    run.close()
+    run.close()  # type: ignore[attr-defined]
     again = list(separate_files(separator, songs, tmp_path / "parts", **options))
     assert [outcome.status for outcome in again] == ["kept", "separated", "separated"]
     assert outputs(tmp_path / "whole") == outputs(tmp_path / "parts")

@@ -231,7 +231,7 @@ def test_variable_mp3_without_a_frame_count_is_read_to_its_end(tmp_path):
 def test_a_valid_file_without_samples_gives_an_empty_array(tmp_path, form):
     soundfile.write(tmp_path / "a", np.zeros((0, 3)), RATE, format=form)
     audio, rate = read_audio(tmp_path / "a")
-    assert (audio.shape, audio.dtype, rate) == ((3, 0), np.float32, RATE)
+    assert (audio.shape, audio.dtype, rate) == ((3, 0), np.dtype(np.float32), RATE)
     assert list(stream_audio(tmp_path / "a")) == []
     assert probe(tmp_path / "a").frames == 0
 

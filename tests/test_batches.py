@@ -41,7 +41,7 @@ def songs(tmp_path):
 @pytest.fixture
 def surprise(monkeypatch):
     """Let the separation of b.wav raise something."""
-    real = work.separate_file
+    real = work.separate_file  # type: ignore[attr-defined]
 
     def install(error):
         def separate_file(separator, path, *arguments, **options):
@@ -118,7 +118,7 @@ def test_ctrl_c_is_no_fault_of_a_song(model_folder, songs, tmp_path, capsys, sur
 
 
 def test_a_dry_run_tells_of_any_fault_as_the_run_would(model_folder, songs, tmp_path, capsys, monkeypatch):
-    real = work.probe
+    real = work.probe  # type: ignore[attr-defined]
 
     def probe(path, **options):
         if path.name == "b.wav":
@@ -150,7 +150,7 @@ def test_a_worker_of_a_cluster_that_raises_anything_is_one_failed_song(tmp_path)
 def test_a_track_that_raises_anything_stops_no_other(model_folder, tmp_path, capsys, monkeypatch):
     for name in "abc":
         write_track(tmp_path / "data/test" / name, seconds=1)
-    real = run.score_track
+    real = run.score_track  # type: ignore[attr-defined]
 
     def score_track(system, track, *arguments, **options):
         if track.name == "b":

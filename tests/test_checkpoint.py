@@ -73,11 +73,12 @@ def test_every_flipped_bit_is_found_or_harmless(tmp_path):
 
 def test_a_checkpoint_of_an_earlier_version_has_no_digest_and_is_checked_all_the_same(tmp_path):
     path = tmp_path / "last"
-    content = {"state": {"step": 3}, "weights": torch.arange(500, dtype=torch.float32) + 3}
+    weights = torch.arange(500, dtype=torch.float32) + 3
+    content = {"state": {"step": 3}, "weights": weights}
     torch.save({"format_version": 1, "purpose": PURPOSE, "content": content}, path)
     assert is_equal(read_checkpoint(path, purpose=PURPOSE), 3)
     # The last byte of the tensor, wherever it lies.
-    flip(path, path.read_bytes().rindex(content["weights"].numpy().tobytes()) + 1999)
+    flip(path, path.read_bytes().rindex(weights.numpy().tobytes()) + 1999)
     with pytest.raises(ModelError, match="cannot read the checkpoint"):
         read_checkpoint(path, purpose=PURPOSE)
 

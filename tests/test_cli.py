@@ -156,13 +156,13 @@ def shown_options(net):
 def test_each_net_has_its_own_options_and_ours_those_of_the_reference():
     own = {"save", "display", "force", *SOURCES, "targets", "net_version"}
     assert shown_options("SpectrogramNetSimple") - own == REFERENCE_OPTIONS - RECURRENT
-    for net in ("SpectrogramNetLSTM", "SpectrogramNetVAE"):
-        assert shown_options(net) - own == REFERENCE_OPTIONS
+    for name in ("SpectrogramNetLSTM", "SpectrogramNetVAE"):
+        assert shown_options(name) - own == REFERENCE_OPTIONS
     for family, net in all_nets():
         fields = {
-            name
-            for name, field in net.settings.model_fields.items()
-            if name not in NOT_OPTIONS and len(get_args(field.annotation)) != 1
+            option
+            for option, field in net.settings.model_fields.items()
+            if option not in NOT_OPTIONS and len(get_args(field.annotation)) != 1
         }
         assert shown_options(net.name) - own | {"net_version"} == fields | {"net_version"}, family.name
 

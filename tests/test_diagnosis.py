@@ -8,13 +8,14 @@ import pytest
 import torch
 
 from auralflow import diagnosis
+from auralflow.audio import read_audio
 from auralflow.audio.formats import STEM_FORMATS
 from auralflow.cli import main
 from auralflow.config import DoctorConfig
 from auralflow.diagnosis import calibration, check_devices, check_folders, check_formats, check_packages
 from auralflow.diagnosis import formats as formats_module
 from auralflow.diagnosis.machine import check_threads
-from auralflow.errors import UsageError
+from auralflow.errors import AuralflowError, UsageError
 
 
 def named(checks, name):
@@ -69,7 +70,7 @@ def test_minutes_of_opus_are_read(monkeypatch):
 
 def test_every_format_is_written_and_read_and_another_signal_is_noticed(monkeypatch):
     assert {check.name for check in check_formats() if check.found == "written and read"} == set(STEM_FORMATS)
-    real = formats_module.read_audio
+    real = read_audio
 
     def swapped(path):
         audio, rate = real(path)
@@ -83,11 +84,11 @@ def test_every_format_is_written_and_read_and_another_signal_is_noticed(monkeypa
 
 
 def test_a_decoder_that_fails_is_a_problem_of_its_format_alone(monkeypatch):
-    real = formats_module.read_audio
+    real = read_audio
 
     def broken(path):
         if path.suffix == ".mp3":
-            raise formats_module.AuralflowError("no decoder")
+            raise AuralflowError("no decoder")
         return real(path)
 
     monkeypatch.setattr(formats_module, "read_audio", broken)

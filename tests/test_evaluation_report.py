@@ -242,7 +242,7 @@ class Nothing:
         return self.targets
 
     def stream(self, track, *_):
-        for _ in range(track.num_samples // 100):
+        for _number in range(track.num_samples // 100):
             yield np.ones((1, 1, 100), np.float32)
 
 

@@ -24,7 +24,7 @@ from auralflow.nets.door import Estimate, SeparationModel, Traits
 from auralflow.nets.families import FAMILIES, all_nets, create_model, find_family, parse_model_config
 from auralflow.nets.unet import NETS, RecurrentNetConfig, SpectrogramNetConfig
 from auralflow.separation import Separator, separate_file
-from auralflow.separation.journal import FileMark
+from auralflow.separation.records import FileMark
 from auralflow.separation.work import Worker, fingerprint
 from auralflow.trainer import Trainer, train
 from auralflow.trainer.objective import compute_loss

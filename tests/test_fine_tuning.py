@@ -49,6 +49,8 @@ def test_a_start_that_no_epoch_improves_on_stays_the_best(dataset, model_folder,
 class StopAfter(Callback):
     """Asks for a stop after the validation of one epoch, or within the next one."""
 
+    trainer: Trainer
+
     def __init__(self, epoch, *, within):
         self.epoch, self.within = epoch, within
 

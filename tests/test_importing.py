@@ -201,9 +201,9 @@ def test_an_import_that_was_killed_is_completed_by_the_same_command(
 
     with monkeypatch.context() as patch:
         if last == "weights":
-            patch.setattr(writing_module.shutil, "copyfile", killed)
+            patch.setattr("shutil.copyfile", killed)
         else:
-            patch.setattr(writing_module, "write_json", killed_at(writing_module.write_json))
+            patch.setattr(writing_module, "write_json", killed_at(write_json))
         with pytest.raises(KeyboardInterrupt):
             import_model([path], folder, targets=TARGETS)
     assert not (folder / "model.json").exists()

@@ -9,7 +9,7 @@ from auralflow.config import SOURCES
 from auralflow.errors import ModelError
 from auralflow.models.folder import count_parameters
 from auralflow.nets.families import create_model, parse_model_config, settings_of_net
-from auralflow.nets.unet import NETS
+from auralflow.nets.unet import NETS, SpectrogramNetConfig
 from auralflow.nets.unet.blocks import BinAffine, Mask, kl_divergence
 from auralflow.nets.unet.nets import create_net
 
@@ -217,6 +217,7 @@ def test_kl_divergence_of_any_log_variance_is_finite_and_pulls_it_back(value):
 
 def test_a_file_that_says_no_make_is_of_the_first_and_writes_itself_as_before():
     config = parse_model_config({"net": "SpectrogramNetSimple"})
+    assert isinstance(config, SpectrogramNetConfig)
     assert config.net_version == 1
     assert "net_version" not in config.model_dump()
     second = parse_model_config({"net": "SpectrogramNetSimple", "net_version": 2})

@@ -310,7 +310,7 @@ def test_a_file_without_weights_says_so(tmp_path, content):
 
 
 def test_settings_that_repeat_themselves_are_bounded(tmp_path):
-    layer = [1, 2]
+    layer: list[object] = [1, 2]
     for _ in range(40):
         layer = [layer, layer]
     path = tmp_path / "model.ckpt"

@@ -49,7 +49,7 @@ def test_every_command_is_shown_in_an_example_and_no_other():
     assert shown == {name for name in app if not name.startswith("-")}
 
 
-SMALL = {
+SMALL: dict[str, dict[str, float]] = {
     # The reference sizes, made small enough for a test; every option stays as it stands in the README.
     "config": {"--num-hidden-channels": 2, "--hidden-size": 8, "--sample-length": 0.5, "--num-fft": 256}
     | {"--window-size": 256, "--hop-length": 128, "--sample-rate": RATE},

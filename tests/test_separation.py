@@ -142,7 +142,7 @@ def test_duration_takes_the_first_seconds_of_every_file_written(tmp_path):
 
 def test_progress_rises_to_one(tmp_path):
     write_audio(tmp_path / "song.wav", noise(1, 90000), RATE)
-    shares = []
+    shares: list[float] = []
     separator = Separator(constant_model(1.0), device="cpu", batch_size=1)
     separate_file(separator, tmp_path / "song.wav", tmp_path, on_progress=shares.append)
     assert shares == sorted(shares)

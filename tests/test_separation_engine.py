@@ -198,7 +198,7 @@ def test_empty_signal_gives_empty_targets(separator):
 
 
 def test_progress_rises_to_one(separator):
-    shares = []
+    shares: list[float] = []
     separator.separate(noise(2, 4 * RATE), RATE, on_progress=shares.append)
     assert shares == sorted(shares)
     assert len(shares) > 2
@@ -263,7 +263,7 @@ def test_prefetch_passes_items_and_errors_on_in_their_place():
         yield 2
         raise AudioError("broken")
 
-    seen = []
+    seen: list[int] = []
     with pytest.raises(AudioError, match="broken"):
         seen.extend(iter_into(seen, prefetch(items())))
     assert seen == [1, 2]
@@ -287,7 +287,7 @@ def test_prefetch_closes_what_it_reads_when_it_is_closed():
 
     stream = prefetch(items())
     next(stream)
-    stream.close()
+    stream.close()  # type: ignore[attr-defined]
     assert closed.is_set()
 
 

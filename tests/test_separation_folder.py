@@ -177,7 +177,7 @@ def test_several_jobs_give_the_same_files(separator, library, tmp_path):
 def test_jobs_stop_when_nobody_listens_any_more(separator, library, tmp_path):
     outcomes = separate_files(separator, find_songs([library]), tmp_path, jobs=2)
     next(outcomes)
-    outcomes.close()
+    outcomes.close()  # type: ignore[attr-defined]
     assert len(list(tmp_path.rglob("original.wav"))) < 6
     assert not list(tmp_path.rglob("*.part"))
     assert set(_statuses(separator, library, tmp_path).values()) == {"kept", "separated"}

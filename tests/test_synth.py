@@ -251,7 +251,7 @@ def test_interrupted_dataset_resumes_and_equals_an_uninterrupted_one(tmp_path, m
             raise OSError("disk full")
         real(*arguments, **options)
 
-    monkeypatch.setattr(folders.soundfile, "write", failing)
+    monkeypatch.setattr("auralflow.synth.folders.soundfile.write", failing)
     with pytest.raises(OSError, match="disk full"):
         write_small(tmp_path / "resumed")
     assert len(tracks_of(tmp_path / "resumed")) == 1

@@ -1,6 +1,7 @@
 """Songs from MIDI files: notes at their times, players in their stems, broken files told, splits apart."""
 
 from itertools import pairwise
+from typing import Any
 
 import mido
 import numpy as np
@@ -274,7 +275,8 @@ def test_a_song_that_is_too_short_is_repeated(tmp_path):
     arrangement = arrange(song, 60.0, 50, np.random.default_rng(0))
     parts = (*arrangement.bass, *arrangement.other)
     notes = [note for part in parts for note in part.notes]
-    seconds = {int(event.start) for event in (*arrangement.drums, *notes, *arrangement.vocals)}
+    events: tuple[Any, ...] = (*arrangement.drums, *notes, *arrangement.vocals)
+    seconds = {int(event.start) for event in events}
     assert seconds >= set(range(1, 59))
 
 

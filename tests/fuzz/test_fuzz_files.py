@@ -48,7 +48,7 @@ class Campaign:
 
     def __init__(self, kind):
         self.kind = kind
-        self.counts = Counter()
+        self.counts: Counter[str] = Counter()
         self.faults = {}
 
     def rounds(self, count=FILES):
