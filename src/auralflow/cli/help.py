@@ -30,7 +30,8 @@ SETTING_GROUPS: Mapping[str, Mapping[str, str]] = {
         "Recurrent stack": "recurrent_depth hidden_size input_axis",
     },
     "TrainConfig": {
-        "Length of the training": "max_epochs stop_patience max_plateaus min_delta select checkpoint_minutes",
+        "Length of the training": "max_epochs stop_patience max_plateaus min_delta select max_leak "
+        "checkpoint_minutes",
         "Loss": " ".join((*LossConfig.model_fields, "kl_weight")),
         "Optimisation": "batch_size lr lr_lstm weight_decay warmup_steps ema_decay use_amp scale_grad "
         "init_scale clip_grad max_grad_norm",
