@@ -5,11 +5,12 @@
 Nets of the published sizes with random weights, the same stereo noise at 44.1 kHz for both sides, equal
 chunks and overlap. CPU time is that of the whole process, in rounds that take the two in turn; what counts is
 the median of the rounds' ratios, which other programs on the machine disturb least. The largest nets get one
-or two chunks without overlap, for a song would take an hour: the table says how many seconds.
+chunk of a second or a few, without overlap, for a song would take an hour: the table says how many seconds.
 
 The share of the peak is what the net must compute, counted in its layers as they are published, by CPU second
 of this package, over the fastest convolution or matrix product of this very run. A song of 3 minutes, by the
-model's own chunks and overlap, is reckoned from the CPU time of a chunk; two cores take half as long.
+model's own chunks and overlap, is reckoned from the CPU time of a chunk and what is to be computed for both;
+two cores take half as long.
 
 ``--memory`` measures in processes of their own, one song each, the peak of the whole process and what
 separating took on top of the model. This package streams its song, as it does with files. ``--json`` adds
@@ -65,6 +66,7 @@ class Row:
         published_overlap: The same for a song of 3 minutes. Default: the net's own.
         wiener: Iterations of the Wiener filter.
         seconds: Length of the song that is timed.
+        chunk: Samples of a chunk in that, where the published chunks would take minutes.
         memory: Lengths of the songs whose memory is measured.
         cards: Public models of this size.
     """
@@ -77,14 +79,16 @@ class Row:
     published_overlap: float | None = None
     wiener: int | None = None
     seconds: float = 60
+    chunk: int | None = None
     memory: tuple[float, ...] = (60, 240)
     cards: tuple[str, ...] = ()
 
-    def model(self) -> SeparationModel:
-        """The net with random weights."""
+    def model(self, *, published: bool = False) -> SeparationModel:
+        """The net with random weights, with chunks as they are timed or as they are published."""
         torch.manual_seed(0)
         _, found = find_net(self.net)
-        config = found.settings(**{**found.presets, "net": self.net, **self.settings})
+        length = {"sample_length": self.chunk / RATE} if self.chunk and not published else {}
+        config = found.settings(**{**found.presets, "net": self.net, **self.settings, **length})
         return create_model(config).eval()
 
     def ours(self, threads: int) -> Side:
@@ -107,8 +111,6 @@ class Row:
 UMX = {"targets": SOURCES}
 SIX = (*SOURCES, "guitar", "piano")
 FOUR = ("drums", "bass", "other", "vocals")
-EIGHT_SECONDS = 352800
-ELEVEN_SECONDS = 485100
 SCNET_LARGE = {"dims": [4, 64, 128, 256], "band_SR": [0.225, 0.372, 0.403]}
 SCNET_XL_IHF = {
     "dims": [4, 64, 128, 256],
@@ -153,7 +155,7 @@ ROWS = {
         "HTDemucs, 4 stems, beside demucs",
         "HTDemucs",
         lambda _: peers.demucs("HTDemucs", FOUR, overlap=0.25, bottom_channels=512, **peers.HTDEMUCS),
-        seconds=23.4,
+        seconds=11.7,
         cards=("htdemucs",),
     ),
     "htdemucs_6s": Row(
@@ -161,15 +163,17 @@ ROWS = {
         "HTDemucs",
         lambda _: peers.demucs("HTDemucs", SIX, overlap=0.25, **peers.HTDEMUCS),
         {"targets": SIX, "transformer_channels": 0},
-        seconds=23.4,
+        seconds=11.7,
         cards=("htdemucs_6s",),
     ),
     "hdemucs_mmi": Row(
         "Hybrid Demucs, 4 stems, beside demucs",
         "HDemucs",
-        lambda _: peers.demucs("HDemucs", FOUR, overlap=0, channels=48, segment=44),
+        lambda _: peers.demucs("HDemucs", FOUR, overlap=0, channels=48, segment=11),
         overlap=0,
-        seconds=44,
+        published_overlap=0.25,
+        seconds=11,
+        chunk=11 * RATE,
         memory=(60, 180),
         cards=("hdemucs_mmi",),
     ),
@@ -178,48 +182,48 @@ ROWS = {
         "MDXNet",
         lambda threads: peers.mdxnet(threads, num_fft=7680),
         {"num_fft": 7680},
-        seconds=23,
+        seconds=4,
         memory=(30, 90),
         cards=("mdxnet-kim-vocal-2", "mdxnet-voc-ft", "mdxnet-inst-hq-3"),
     ),
     "scnet": Row(
         "SCNet (small), beside msst",
         "SCNet",
-        lambda _: peers.msst("scnet", FOUR, chunk=ELEVEN_SECONDS, num_overlap=1, sources=list(FOUR)),
+        lambda _: peers.msst("scnet", FOUR, chunk=4 * RATE, num_overlap=1, sources=list(FOUR)),
         overlap=0,
-        seconds=22,
+        seconds=4,
+        chunk=4 * RATE,
         memory=(22, 88),
     ),
     "scnet-large": Row(
         "SCNet large, beside msst",
         "SCNetLarge",
-        lambda _: peers.msst(
-            "scnet", FOUR, chunk=ELEVEN_SECONDS, num_overlap=1, sources=list(FOUR), **SCNET_LARGE
-        ),
+        lambda _: peers.msst("scnet", FOUR, chunk=2 * RATE, num_overlap=1, sources=list(FOUR), **SCNET_LARGE),
         overlap=0,
-        seconds=11,
+        seconds=2,
+        chunk=2 * RATE,
         memory=(22, 44),
         cards=("scnet-large",),
     ),
     "scnet-xl-ihf": Row(
         "SCNet XL IHF, beside msst",
         "SCNetXLIHF",
-        lambda _: peers.msst(
-            "scnet", FOUR, chunk=ELEVEN_SECONDS, num_overlap=1, sources=list(FOUR), **SCNET_XL_IHF
-        ),
+        lambda _: peers.msst("scnet", FOUR, chunk=RATE, num_overlap=1, sources=list(FOUR), **SCNET_XL_IHF),
         overlap=0,
-        seconds=11,
+        seconds=1,
+        chunk=RATE,
         memory=(22, 44),
         cards=("scnet-xl-ihf",),
     ),
     "mdx23c": Row(
         "MDX23C, 2 stems, beside msst",
         "MDX23C",
-        lambda _: peers.msst("mdx23c", ("vocals", "instrumental"), chunk=261120, num_overlap=1),
+        lambda _: peers.msst("mdx23c", ("vocals", "instrumental"), chunk=63 * 1024, num_overlap=1),
         {"targets": ("vocals", "instrumental")},
         overlap=0,
         published_overlap=0.875,
-        seconds=261120 / RATE,
+        seconds=63 * 1024 / RATE,
+        chunk=63 * 1024,
         memory=(12, 24),
         cards=("mdx23c-instvoc-hq",),
     ),
@@ -229,7 +233,7 @@ ROWS = {
         lambda _: peers.msst(
             "mel_band_roformer",
             ("vocals",),
-            chunk=EIGHT_SECONDS,
+            chunk=RATE,
             num_overlap=1,
             dim=384,
             depth=6,
@@ -237,7 +241,8 @@ ROWS = {
             **peers.ROFORMER,
         ),
         overlap=0,
-        seconds=8,
+        seconds=1,
+        chunk=RATE,
         memory=(16, 32),
         cards=("melband-roformer-kim",),
     ),
@@ -247,7 +252,7 @@ ROWS = {
         lambda _: peers.msst(
             "bs_roformer",
             ("vocals",),
-            chunk=EIGHT_SECONDS,
+            chunk=RATE,
             num_overlap=1,
             dim=512,
             depth=12,
@@ -256,7 +261,8 @@ ROWS = {
         ),
         {"dim": 512, "depth": 12, "mask_hidden": 2048},
         overlap=0,
-        seconds=8,
+        seconds=1,
+        chunk=RATE,
         memory=(16, 32),
         cards=("bs-roformer-viperx",),
     ),
@@ -285,7 +291,7 @@ def peaks() -> dict[str, float]:
     return found
 
 
-def gflop_per_chunk(row: Row) -> float:
+def gflop_per_chunk(row: Row, *, published: bool = False) -> float:
     """What the net must compute for a chunk, counted without computing it."""
     recurrent = 0
 
@@ -298,7 +304,7 @@ def gflop_per_chunk(row: Row) -> float:
             recurrent += directions * steps * 2 * 4 * width * (inputs + width)
 
     with torch.device("meta"):
-        model = row.model()
+        model = row.model(published=published)
         audio = torch.zeros(1, 2, model.chunking().read_length)
     for module in model.modules():
         if isinstance(module, torch.nn.LSTM):
@@ -351,10 +357,12 @@ def time_row(row: Row, rounds: int, threads: int, peak: float, *, alone: bool) -
         found |= {"ratio": statistics.median(ratios), "low": min(ratios), "high": max(ratios)}
     with torch.device("meta"):
         model = row.model()
-    chunks = chunks_of(model.chunking(overlap=row.overlap), row.seconds)
-    found["share_of_peak"] = chunks * gflop_per_chunk(row) / found["ours_cpu"] / peak
-    song = chunks_of(model.chunking(overlap=row.published_overlap), SONG_SECONDS) / chunks
-    found["song_cpu"] = song * found["ours_cpu"]
+        published = row.model(published=True)
+    gflop = chunks_of(model.chunking(overlap=row.overlap), row.seconds) * gflop_per_chunk(row)
+    found["share_of_peak"] = gflop / found["ours_cpu"] / peak
+    song_chunks = chunks_of(published.chunking(overlap=row.published_overlap), SONG_SECONDS)
+    song_gflop = song_chunks * gflop_per_chunk(row, published=True)
+    found["song_cpu"] = found["ours_cpu"] * song_gflop / gflop
     return found
 
 

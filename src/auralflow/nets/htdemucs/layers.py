@@ -148,7 +148,13 @@ class ResidualBranch(nn.Module):
         if features.ndim == 4:
             rows = features.transpose(1, 2).flatten(0, 1)
         for block in self.blocks:
-            rows = rows + block(rows)
+            *layers, gain = block.children()
+            assert isinstance(gain, LayerScale)
+            branch = rows
+            for layer in layers:
+                branch = layer(branch)
+            # Scaled and added at once: the features of the outer layers do not fit in any cache.
+            rows = torch.addcmul(rows, gain.scale[:, None], branch)
         if features.ndim == 4:
             rows = rows.unflatten(0, (features.shape[0], -1)).transpose(1, 2)
         return rows
