@@ -178,8 +178,15 @@ def test_evaluate_writes_a_report_with_sounds_that_are_the_stems(songs, model, t
     shown = capsys.readouterr().out
     for name in ("mixture", "model", "ratio", "accomp"):
         assert name in shown
-    page = Page((tmp_path / "report" / "report.html").read_text(encoding="utf-8"))
+    html = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    page = Page(html)
     assert not page.open
+    places = [html.index(part) for part in ('class="verdict"', "<nav", 'id="scores"', "<audio", "<img")]
+    assert places == sorted(places)
+    # Every entry of the contents leads somewhere, and every picture is folded.
+    assert all(f'id="{value[1:]}"' in html for value in page.loads if value.startswith("#"))
+    assert all("<details>" in part[-500:] for part in html.split("<img")[:-1])
+    assert "prefers-color-scheme: dark" in html
     assert "a <b>&" in "".join(page.text)
     # Two tracks, each with the mixture and truth, estimate and error of four targets.
     assert len(page.audio) == 2 * (1 + 4 * 3)

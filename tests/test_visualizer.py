@@ -128,6 +128,18 @@ def test_difference_says_nothing_of_what_nobody_hears():
     assert np.abs(image(figure).get_array()).max() == 0
 
 
+def test_a_comparison_on_a_mel_axis_is_labelled_in_hertz_at_the_right_places():
+    axes = comparison([("low", sine(500)), ("high", sine(2000))], RATE, mel=True).axes
+    assert axes[0].get_ylabel() == "Hz (mel)"
+    for picture, frequency in zip(axes[:2], ("500", "2000"), strict=True):
+        loudest = picture.images[0].get_array().mean(axis=1).argmax()
+        labels = {
+            label.get_text(): place
+            for label, place in zip(picture.get_yticklabels(), picture.get_yticks(), strict=True)
+        }
+        assert abs(labels[frequency] - loudest) <= 1
+
+
 def test_comparison_shares_one_colour_bar():
     figure = comparison([("mixture", sine(440)), ("error", sine(880))], RATE)
     assert len(figure.axes) == 3
