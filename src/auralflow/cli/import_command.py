@@ -34,7 +34,7 @@ def import_files(
     auralflow import 2stems.tar.gz --save spleeter
     auralflow import vocals.pth drums.pth bass.pth other.pth --save umx
     auralflow import model.ckpt --config model.yaml --save my_model
-    auralflow import net.onnx --n-fft 6144 --stem vocals --save my_model   # an unlisted MDX-Net
+    auralflow import net.onnx --n-fft 6144 --stem vocals --save mdx  # unlisted
     """
     from auralflow.models.importing import import_model
 
