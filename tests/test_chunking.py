@@ -18,6 +18,15 @@ POLICIES = {
     "context": Chunking(length=40, step=40, window="rectangle", context=13),
     "demucs": Chunking(length=40, step=30, window="triangle", every_step=True, last="centre"),
     "hdemucs": Chunking(length=41, step=30, window="triangle", every_step=True, last="short"),
+    "time demucs": Chunking(
+        length=41,
+        step=30,
+        window="triangle",
+        context=12,
+        fit=lambda size: 17 * -(-size // 17) + 6,
+        every_step=True,
+        last="short",
+    ),
     "msst": Chunking(
         length=40,
         step=10,

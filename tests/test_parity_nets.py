@@ -168,3 +168,25 @@ def test_hdemucs(hybrid_old):
     # Long enough for the recurrence to read it in several spans.
     audio = audio_like_music(6 * 44100 + 77)
     assert distance(model(audio).audio, theirs(audio)) < 1e-5
+
+
+@pytest.mark.parametrize(
+    "kwargs",
+    [
+        # The third version; its depth is less here, its deepest layers are those of the published one.
+        {"depth": 5, "channels": 8, "dconv_lstm": 3, "dconv_attn": 4, "norm_starts": 3},
+        # The second version.
+        {"depth": 4, "channels": 8, "dconv_mode": 0, "gelu": False, "lstm_layers": 2},
+        {"depth": 3, "channels": 8, "dconv_mode": 3, "resample": False, "normalize": False, "context": 2},
+    ],
+    ids=["third", "second", "both-branches"],
+)
+def test_demucs_in_the_time_domain(kwargs):
+    kwargs = {"sources": SOURCES, "segment": 2} | kwargs
+    theirs = reference("demucs.demucs", "Demucs")(**kwargs).eval()
+    excite(theirs, 7)
+    model = converted("htdemucs", checkpoint_of(theirs, class_name="demucs.demucs.Demucs", kwargs=kwargs))
+    for num_samples in (60001, 4096, 11):
+        audio = audio_like_music(num_samples)
+        assert distance(model(audio).audio, theirs(audio)) < 1e-5
+        assert model.net.valid_length(num_samples) == theirs.valid_length(num_samples)

@@ -80,6 +80,16 @@ SMALL = {
         "sample_length": 0.6,
     },
     "HDemucs": {"num_hidden_channels": 4, "branch_compress": 2, "sample_length": 0.6},
+    "Demucs": {
+        "num_hidden_channels": 4,
+        "depth": 3,
+        "branch_compress": 2,
+        "norm_from": 2,
+        "recurrent_from": 2,
+        "attentive_from": 2,
+        "recurrence_depth": 1,
+        "sample_length": 0.5,
+    },
 }
 RATE = 8000
 

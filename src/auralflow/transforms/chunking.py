@@ -1,5 +1,6 @@
 """How a signal is split into chunks, and how their estimates become one signal again."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,6 +39,8 @@ class Chunking:
             longer than both; a shorter one is not padded.
         context: Samples on both sides of a chunk that the net reads and whose estimates are discarded: the
             song where there is one, else zeros.
+        fit: Number of samples that the net reads for a chunk of so many: half of the surplus lies on either
+            side of it, at most ``context``. Default: all of ``context``.
         every_step: Start a chunk at every multiple of ``step`` within the song, even where it covers nothing
             new.
         last: How a chunk that runs past the end is filled: with ``zeros``; with its mirror image where more
@@ -63,6 +66,7 @@ class Chunking:
     multiple: int = 0
     edges: Literal["zeros", "reflect"] = "zeros"
     context: int = 0
+    fit: Callable[[int], int] | None = None
     every_step: bool = False
     last: Literal["zeros", "reflect", "centre", "short"] = "zeros"
 
@@ -76,7 +80,14 @@ class Chunking:
     @property
     def read_length(self) -> int:
         """Samples that the net reads at once: the chunk and its context."""
-        return self.length + 2 * self.context
+        return self.reading(self.length)[1]
+
+    def reading(self, num_samples: int) -> tuple[int, int]:
+        """Samples before a chunk of ``num_samples`` that are read for it, and how many are read in all."""
+        if self.fit is None:
+            return self.context, num_samples + 2 * self.context
+        total = self.fit(num_samples)
+        return (total - num_samples) // 2, total
 
     @property
     def history(self) -> int:

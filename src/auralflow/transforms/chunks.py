@@ -159,6 +159,7 @@ def _batches(blocks: Iterable[Tensor], chunking: Chunking, batch_size: int) -> I
     held = 0  # samples from the next chunk's start on
     is_first = True
     span = length + (batch_size - 1) * step + context  # samples that a full batch reads from there on
+    lead, read_length = chunking.reading(length)
     # One sample more than that must have been read to know that the batch is not the last.
     for block in blocks:
         if not pending and history:
@@ -169,11 +170,10 @@ def _batches(blocks: Iterable[Tensor], chunking: Chunking, batch_size: int) -> I
             continue
         signal = torch.cat(list(pending), dim=-1)
         while held > span:
-            read = signal[..., history - context : history + span]
-            inputs = read.unfold(-1, chunking.read_length, step).movedim(-2, 0)
-            yield _Batch(
-                inputs, [length] * batch_size, [context] * batch_size, batch_size * step, is_first, False
-            )
+            stop = history - lead + (batch_size - 1) * step + read_length
+            inputs = signal[..., history - lead : stop].unfold(-1, read_length, step).movedim(-2, 0)
+            starts = [lead] * batch_size
+            yield _Batch(inputs, [length] * batch_size, starts, batch_size * step, is_first, False)
             is_first = False
             signal = signal[..., batch_size * step :]
             held -= batch_size * step
@@ -212,17 +212,19 @@ def _last_batches(
 
 def _one(signal: Tensor, position: int, size: int, chunking: Chunking) -> tuple[Tensor, int]:
     """The input of a chunk of ``size`` samples at ``position``, and where the chunk begins in it."""
-    start, context = position + chunking.history, chunking.context
+    start = position + chunking.history
     missing = chunking.length - size
+    if missing and chunking.last == "short":
+        lead, total = chunking.reading(size)
+        return _read(signal, start - lead, total), lead
+    lead, total = chunking.reading(chunking.length)
     if missing and chunking.last == "centre":
         start -= missing // 2
-        return _read(signal, start - context, chunking.read_length), context + missing // 2
-    if missing and chunking.last == "short":
-        return _read(signal, start - context, size + 2 * context), context
+        return _read(signal, start - lead, total), lead + missing // 2
     if missing and chunking.last == "reflect" and size > chunking.length // 2:
-        read = _read(signal, start - context, context + size)
-        return F.pad(F.pad(read, (0, missing), mode="reflect"), (0, context)), context
-    return _read(signal, start - context, chunking.read_length), context
+        read = _read(signal, start - lead, lead + size)
+        return F.pad(F.pad(read, (0, missing), mode="reflect"), (0, total - chunking.length - lead)), lead
+    return _read(signal, start - lead, total), lead
 
 
 def _read(signal: Tensor, start: int, size: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Settings of Hybrid Demucs, with a transformer and without."""
+"""Settings of Demucs: hybrid, with a transformer and without, and in the time domain alone."""
 
 from typing import Literal, Self
 
@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from auralflow.config import ModelConfig
 
-__all__ = ["DEMUCS_TARGETS", "HDemucsConfig", "HTDemucsConfig", "HybridDemucsConfig"]
+__all__ = ["DEMUCS_TARGETS", "DemucsConfig", "HDemucsConfig", "HTDemucsConfig", "HybridDemucsConfig"]
 
 DEMUCS_TARGETS = ("drums", "bass", "other", "vocals")
 
@@ -95,3 +95,56 @@ class HDemucsConfig(HybridDemucsConfig):
     branch_compress: float = Field(
         default=4, ge=1, le=64, description="How many times fewer channels the residual branches have inside."
     )
+
+
+class DemucsConfig(ModelConfig):
+    """Settings of a Demucs in the time domain alone; the defaults are those of its third version."""
+
+    family: Literal["htdemucs"] = Field(default="htdemucs", description="Family of nets.")
+    net: Literal["Demucs"] = Field(default="Demucs", description="Architecture.")
+    targets: tuple[str, ...] = Field(
+        default=DEMUCS_TARGETS, min_length=1, description="Sources to be estimated."
+    )
+    num_channels: int = Field(default=2, ge=1, le=8, description="Number of audio channels.")
+    sample_length: float = Field(default=40, gt=0, le=600, description="Length of an audio chunk in seconds.")
+    standardized: bool = Field(
+        default=True, description="Bring a song to mean 0 and standard deviation 1 before it is separated."
+    )
+    num_hidden_channels: int = Field(
+        default=64, ge=4, le=512, multiple_of=4, description="Feature channels of the first layer."
+    )
+    depth: int = Field(default=6, ge=1, le=8, description="Layers of encoder and decoder.")
+    doubled: bool = Field(default=True, description="Run the layers at twice the sample rate.")
+    levelled: bool = Field(
+        default=True, description="Bring each chunk to mean 0 and standard deviation 1 within the net."
+    )
+    activation: Literal["gelu", "relu"] = Field(default="gelu", description="Activation of the layers.")
+    context: int = Field(
+        default=1, ge=0, le=8, description="Steps on either side that the decoder mixes channels over."
+    )
+    recurrence_depth: int = Field(
+        default=0, ge=0, le=8, description="Layers of the LSTM between encoder and decoder; 0: none."
+    )
+    branches: Literal["none", "encoder", "both"] = Field(
+        default="encoder", description="Where there are residual branches."
+    )
+    branch_compress: float = Field(
+        default=4, ge=1, le=64, description="How many times fewer channels the residual branches have inside."
+    )
+    branch_depth: int = Field(default=2, ge=1, le=8, description="Convolutions of a residual branch.")
+    norm_from: int = Field(default=4, ge=0, le=8, description="First layer with norms.")
+    recurrent_from: int = Field(
+        default=4, ge=0, le=8, description="First layer with recurrence in its residual branch."
+    )
+    attentive_from: int = Field(
+        default=4, ge=0, le=8, description="First layer with attention in its residual branch."
+    )
+
+    @model_validator(mode="after")
+    def _check_branches(self) -> Self:
+        if self.branches != "none" and self.num_hidden_channels < self.branch_compress:
+            raise ValueError(
+                f"--branch-compress is {self.branch_compress:g}: at most --num-hidden-channels "
+                f"({self.num_hidden_channels})"
+            )
+        return self

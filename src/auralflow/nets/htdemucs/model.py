@@ -1,4 +1,4 @@
-"""Hybrid Demucs as a separator.
+"""Demucs as a separator.
 
 Shape letters: ``B`` batch, ``S`` source, ``C`` channel, ``N`` sample.
 """
@@ -7,15 +7,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from auralflow.nets.door import Chunking, Estimate, SeparationModel, Traits
-from auralflow.nets.htdemucs.config import HDemucsConfig, HTDemucsConfig
+from auralflow.nets.htdemucs.config import DemucsConfig, HDemucsConfig, HTDemucsConfig
 from auralflow.nets.htdemucs.net import HybridDemucs
+from auralflow.nets.htdemucs.time_net import TimeDemucs
 from auralflow.transforms import STFT
 
-__all__ = ["HybridDemucsModel"]
+__all__ = ["DemucsModel"]
+
+NUM_FFT = 4096
 
 
-class HybridDemucsModel(SeparationModel):
-    """A Hybrid Demucs. It estimates audio; filters work on the usual transform of that.
+class DemucsModel(SeparationModel):
+    """A Demucs, hybrid or in the time domain. It estimates audio; filters work on a transform of that.
 
     Args:
         config: Settings of the model.
@@ -26,22 +29,24 @@ class HybridDemucsModel(SeparationModel):
         ...     num_hidden_channels=4, branch_compress=2, transformer_depth=1, transformer_channels=16,
         ...     transformer_heads=2, sample_length=0.5,
         ... )
-        >>> model = HybridDemucsModel(config).eval()
+        >>> model = DemucsModel(config).eval()
         >>> list(model(torch.randn(1, 2, 10000)).audio.shape)
         [1, 4, 2, 10000]
     """
 
-    config: HTDemucsConfig | HDemucsConfig
+    config: HTDemucsConfig | HDemucsConfig | DemucsConfig
     transform: STFT
 
-    def __init__(self, config: HTDemucsConfig | HDemucsConfig) -> None:
+    def __init__(self, config: HTDemucsConfig | HDemucsConfig | DemucsConfig) -> None:
         super().__init__()
         self.config = config
         self.traits = Traits(standardized=config.standardized, bfloat16_error=-47, cpu_batch=1)
-        self.transform = STFT(config.num_fft, config.num_fft, config.num_fft // 4)
+        self.transform = STFT(NUM_FFT, NUM_FFT, NUM_FFT // 4)
         # A transformer knows the positions of its training chunks: it always gets as many.
         self.filled = isinstance(config, HTDemucsConfig)
-        self.net = HybridDemucs(config)
+        self.net: HybridDemucs | TimeDemucs = (
+            TimeDemucs(config) if isinstance(config, DemucsConfig) else HybridDemucs(config)
+        )
 
     def forward(self, mixture: Tensor) -> Estimate:
         """Estimate the targets of chunks of audio ``[B, C, N]``."""
@@ -50,11 +55,19 @@ class HybridDemucsModel(SeparationModel):
         return Estimate(mixture, self.transform, audio=audio)
 
     def chunking(self, *, length: int | None = None, overlap: float | None = None) -> Chunking:
-        """How to deal a song out: under a triangle; a transformer has the last chunk in its middle."""
+        """How to deal a song out: under a triangle; a transformer has the last chunk in its middle.
+
+        The time domain's layers read as much of the song around a chunk as makes their lengths come out.
+        """
         chosen = self.config.chunk_samples if length is None else length
         shared = self.config.overlap if overlap is None else overlap
+        fit, context = None, 0
+        if isinstance(self.net, TimeDemucs):
+            fit, context = self.net.valid_length, self.net.furthest_context
         return Chunking(
             length=chosen,
+            context=context,
+            fit=fit,
             step=max(1, int((1 - shared) * chosen)),
             window="triangle",
             every_step=True,

@@ -1,4 +1,4 @@
-"""Reads published checkpoints of Hybrid Demucs, with a transformer and without."""
+"""Reads published checkpoints of Demucs."""
 
 import re
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from auralflow.config import parse_settings
 from auralflow.errors import ModelError
 from auralflow.nets.checkpoint import Checkpoint, CheckpointPart, Conversion
 from auralflow.nets.htdemucs.config import DEMUCS_TARGETS, HDemucsConfig, HTDemucsConfig
+from auralflow.nets.htdemucs.time_reader import convert_time_demucs, is_time_demucs
 from auralflow.nets.renaming import Rules, count_indices, renamed
 
 __all__ = ["READER"]
@@ -64,15 +65,17 @@ ONLY = {
 BRANCHES = {1: "encoder", 3: "both"}
 
 
-class HybridDemucsReader:
-    """How Hybrid Demucs reads what others have published."""
+class DemucsReader:
+    """How Demucs reads what others have published."""
 
     def recognizes(self, checkpoint: Checkpoint) -> bool:
-        """Whether the one file holds a Hybrid Demucs."""
+        """Whether the one file holds a Demucs."""
         if len(checkpoint.parts) != 1:
             return False
         names = checkpoint.parts[0].tensors
-        return "tencoder.0.conv.weight" in names and "freq_emb.embedding.weight" in names
+        return is_time_demucs(checkpoint.only) or (
+            "tencoder.0.conv.weight" in names and "freq_emb.embedding.weight" in names
+        )
 
     def convert(self, checkpoint: Checkpoint, targets: tuple[str, ...] = ()) -> Conversion:
         """Make settings and weights of a checkpoint.
@@ -81,6 +84,8 @@ class HybridDemucsReader:
             ModelError: If it was made with arguments that cannot be rebuilt.
         """
         part = checkpoint.only
+        if is_time_demucs(part):
+            return convert_time_demucs(part, targets)
         kind = HTDemucsConfig if "crosstransformer.norm_in.weight" in part.tensors else HDemucsConfig
         values = _shapes(part) | _arguments(part)
         if targets:
@@ -153,4 +158,4 @@ def _arguments(part: CheckpointPart) -> dict[str, Any]:
     return values
 
 
-READER = HybridDemucsReader()
+READER = DemucsReader()
