@@ -182,7 +182,7 @@ def write_cut(path):
         (write_empty, UsageError, "'a song.wav' is empty"),
         (write_large, UsageError, "'a song.wav' is too large: found 0.2 MiB, expected at most 0.1 MiB"),
         (write_cut, AudioError, "'a song.wav' ends early"),
-        (lambda _: None, NotFoundError, "'a song.wav' is not here any more.*removed after 60 minutes"),
+        (lambda _: None, NotFoundError, "'a song.wav' is no longer here.*in the last 60 minutes"),
     ],
 )
 def test_a_bad_song_is_refused_in_one_line_that_calls_it_by_its_name(

@@ -2,6 +2,7 @@
 
 import asyncio
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 
 from auralflow.app import Order, Studio, Workspace, preview
 from auralflow.app.downloads import ALL, Downloads, possible_formats
-from auralflow.audio import AudioWriter
+from auralflow.app.page import SAMPLE
+from auralflow.audio import AudioWriter, probe, read_tags
 from auralflow.config import AppConfig
 from auralflow.errors import AudioError, NotFoundError
 from auralflow.separation.complement import write_complement
@@ -113,6 +115,15 @@ def test_a_full_disk_is_reported_and_leaves_no_archive(workspace, tmp_path, monk
     with pytest.raises(AudioError, match="cannot pack the stems: found No space left on device"):
         Downloads().file(song, ALL, "flac")
     assert not list(song.archive.parent.glob("*.flac.zip"))
+
+
+def test_the_sample_song_and_the_pictures_are_small_and_the_song_is_free():
+    assert probe(SAMPLE).seconds == 20
+    assert SAMPLE.stat().st_size < 400_000
+    assert read_tags(SAMPLE)["license"] == "CC0 1.0"
+    root = Path(__file__).parent.parent
+    for picture in ("docs/static/app-desktop.png", "docs/static/app-phone.png"):
+        assert (root / picture).stat().st_size < 150_000
 
 
 BITS = {"PCM_16": 16, "PCM_24": 24, "PCM_32": 32, "FLOAT": 16}

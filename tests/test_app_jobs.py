@@ -82,7 +82,7 @@ def test_a_name_that_is_not_known_exactly_reaches_nothing(order):
         name = jobs.start("me", order)
         finish(jobs.watch(name))
         for wrong in ("", "x", name[:-1], name + "x", name.swapcase(), f"../{name}", "*"):
-            with pytest.raises(NotFoundError, match="not here any more"):
+            with pytest.raises(NotFoundError, match="no longer here"):
                 next(jobs.watch(wrong))
             with pytest.raises(NotFoundError):
                 jobs.result(wrong)
@@ -107,7 +107,7 @@ def test_cancelling_ends_the_work_for_all_who_watch(order):
         next(first), next(second)
         assert jobs.cancel(name)
         for work in (first, second):
-            with pytest.raises(CancelledError, match=r"'song\.wav' was stopped"):
+            with pytest.raises(CancelledError, match=r"'song\.wav' was cancelled"):
                 finish(work)
         assert script.closed.is_set()
         assert not jobs.cancel(name)

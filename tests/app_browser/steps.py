@@ -15,7 +15,7 @@ def button(page, name):
 
 
 def opened(page):
-    """Wait until the page answers: its own program then has told whether its address names a job."""
+    """Wait until the page answers: its buttons are there only then."""
     button(page, "Separate").wait_for()
     return page
 

@@ -44,7 +44,7 @@ def test_on_a_phone_everything_that_counts_is_in_view_at_every_step(visit, files
     first, last = top_of(page, "#status")
     assert 0 <= first < last <= PHONE["height"]
     button(page, "Cancel").click()
-    expect_failure(page, "'long.wav' was stopped")
+    expect_failure(page, "'long.wav' was cancelled")
     assert not button(page, "Cancel").is_visible()
     assert button(page, "Separate").is_enabled()
     pick_again = button(page, "Choose another song")
@@ -65,7 +65,7 @@ def test_cancelling_leaves_nothing(visit, files, server):
     wait_for_progress(page)
     assert len(server.jobs - before) == 1
     button(page, "Cancel").click()
-    expect_failure(page, "stopped")
+    expect_failure(page, "cancelled")
     assert server.jobs <= before
     assert page.locator(".track").count() == 0
 
@@ -107,13 +107,14 @@ def test_a_reload_shows_the_song_again_and_so_does_its_address(visit, files, ser
     chosen(page, "song.flac")
     assert page.locator(".track h3").all_inner_texts() == ["Original", "Vocals", "Instrumental"]
     assert not button(page, "Cancel").is_visible()
+    choose(page, files / "song.wav")
     # Whoever is given the address sees it too, and nobody else.
     other = visit(page.url)
     ready(other)
     stranger = visit()
     assert stranger.locator(".track").count() == 0
     wrong = visit(page.url[:-1] + ("A" if page.url[-1] != "A" else "B"))
-    expect_failure(wrong, "This song is not here any more")
+    expect_failure(wrong, "This song is no longer here")
     assert wrong.locator(".track").count() == 0
     assert wrong.locator("#song").is_visible()
     assert wrong.url == server.address

@@ -37,8 +37,8 @@ def take_in(song: Path, folder: Path, settings: AppConfig) -> Path:
         size = song.stat().st_size
     except FileNotFoundError:
         raise NotFoundError(
-            f"'{song.name}' is not here any more",
-            expected=f"a song, which is removed after {settings.keep:g} minutes",
+            f"'{song.name}' is no longer here",
+            expected=f"a song that was sent in the last {settings.keep:g} minutes",
             advice="Choose it again.",
         ) from None
     if size > settings.max_size * 2**20:

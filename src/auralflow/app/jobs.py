@@ -146,7 +146,7 @@ class Jobs:
             job = self._jobs.get(name)
         if job is None:
             raise NotFoundError(
-                "this song is not here any more",
+                "this song is no longer here",
                 expected=f"one that was separated in the last {self.studio.settings.keep:g} minutes",
                 advice="Choose it again.",
             )
@@ -178,9 +178,9 @@ class Jobs:
                 result: Result = end.value
                 return result
             if job.stopped.is_set():
-                raise CancelledError(f"'{job.order.song.name}' was stopped before its end")
+                raise CancelledError(f"'{job.order.song.name}' was cancelled")
             if job.idle > self.studio.settings.patience:
-                raise CancelledError(f"'{job.order.song.name}' was given up: no page showed it any more")
+                raise CancelledError(f"'{job.order.song.name}' was given up: no page was showing it any more")
 
 
 class _Job:

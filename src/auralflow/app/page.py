@@ -106,7 +106,7 @@ def build_page(jobs: Jobs) -> "gradio.Blocks":
         follow = quiet | {"concurrency_limit": None}
         song.change(view.chosen, song, view.upload, **quiet)
         sample.click(lambda: str(SAMPLE), None, song, **quiet)
-        another.click(lambda: None, None, song, **quiet)
+        another.click(view.emptied, None, view.upload, **quiet)
         start.click(_separating(jobs, view), [song, model, targets], view.all, **follow)
         page.load(_resuming(jobs, view), address, view.all, js=_ADDRESSED, **follow)
         cancel.click(jobs.cancel, address, None, js=_ADDRESSED, queue=False, api_visibility="private")

@@ -77,7 +77,7 @@ def _answer(find: Callable[[], tuple[Path, str | None]]) -> "Response":
         return PlainTextResponse(f"{error}\n", status_code=_FAILED, headers=_HEADERS)
     if not path.exists():
         # The stems were removed a moment ago.
-        return PlainTextResponse("this song is not here any more\n", status_code=_NOT_FOUND, headers=_HEADERS)
+        return PlainTextResponse("this song is no longer here\n", status_code=_NOT_FOUND, headers=_HEADERS)
     headers = _HEADERS
     if name is not None:
         headers = _HEADERS | {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}

@@ -58,6 +58,12 @@ class View:
         """A song has been chosen, or was taken away again."""
         return self._folded(Path(song).name) if song else self._unfolded()
 
+    def emptied(self) -> Update:
+        """Another song is to be chosen. After a reload the browser holds none that could be taken away."""
+        import gradio as gr
+
+        return self._unfolded() | {self.song: gr.Audio(value=None, visible=True)}
+
     def begun(self, job: str, song: str) -> Update:
         """A job is being followed."""
         return self._folded(song) | {
