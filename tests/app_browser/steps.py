@@ -4,7 +4,7 @@ MIXER = "[...document.querySelectorAll('#mixer *')].find(node => node.mixer).mix
 """The program behind the players."""
 # A rate that makes short work of long songs.
 RATE, SECONDS, LONG = 16000, 12, 115
-PATIENCE = 60_000
+PATIENCE = 240_000
 """Milliseconds that anything may take on a busy machine."""
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 900}
