@@ -50,8 +50,19 @@ def _on_ray(songs, save, **options):
 
 def test_cluster_gives_the_files_of_this_process(cluster, songs, tmp_path):
     list(separate_files(Separator(small_model()), find_songs([songs]), tmp_path / "here", residual=True))
-    outcomes = list(_on_ray(songs, tmp_path / "there"))
+    heard = {}
+    outcomes = list(
+        _on_ray(
+            songs,
+            tmp_path / "there",
+            on_progress=lambda song, fraction: heard.setdefault(song.path.name, []).append(fraction),
+        )
+    )
     assert sorted(outcome.status for outcome in outcomes) == ["failed"] + ["separated"] * 8
+    # A short song may be done before anybody asks.
+    assert heard
+    assert all(0 <= fraction <= 1 for fractions in heard.values() for fraction in fractions)
+    assert all(fractions == sorted(fractions) for fractions in heard.values())
     assert outputs(tmp_path / "here") == outputs(tmp_path / "there")
     again = list(_on_ray(songs, tmp_path / "there"))
     assert sorted(outcome.status for outcome in again) == ["failed"] + ["kept"] * 8
