@@ -330,7 +330,7 @@ def test_display_and_silent(capsys, tmp_path, dataset, model_folder):
     assert code == 0
     assert "max_grad_norm" in out
     assert "saved" in err
-    assert "best validation loss" in out
+    assert "best: epoch " in out
 
 
 def test_resume_without_a_checkpoint_starts_from_the_beginning_and_says_so(capsys, dataset, model_folder):
