@@ -33,7 +33,9 @@ class Song:
     fault: AudioError | None = None
 
 
-def find_songs(paths: Sequence[str | Path], *, listed: Sequence[Path] = (), flat: bool = False) -> list[Song]:
+def find_songs(
+    paths: Sequence[str | Path], *, listed: Sequence[str | Path] = (), flat: bool = False
+) -> list[Song]:
     """List the audio files under some paths.
 
     Folders are searched whole, and their tree is mirrored in the output. A folder with a ``mixture`` file, as
@@ -64,7 +66,7 @@ def find_songs(paths: Sequence[str | Path], *, listed: Sequence[Path] = (), flat
             )
         else:
             raise NotFoundError(f"no such file or folder: '{path}'", expected="a song or a folder of songs")
-    for path in listed:
+    for path in map(Path, listed):
         songs.extend(_listed(path))
     if not songs:
         raise NotFoundError(
