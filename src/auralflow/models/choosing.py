@@ -72,7 +72,8 @@ def advice(task: Task, models: Sequence[NamedModel], speeds: Mapping[str, float]
         speeds: Seconds that a song takes. Default: as measured.
     """
     speeds = measured_speeds()[0] if speeds is None else speeds
-    fit = [model for model in models if task.is_served_by(model.card.targets)]
+    # Of two that take equally long, the better one.
+    fit = ranked(task, models)
     timed = [model for model in fit if model.card.name in speeds]
     fastest = min(timed, key=lambda model: speeds[model.card.name], default=None)
     permissive = [model for model in fit if model.licence.terms == "permissive"]
