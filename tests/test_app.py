@@ -387,7 +387,7 @@ def test_the_folder_of_a_killed_server_is_removed_by_the_next_and_that_of_a_livi
 
 def test_a_folder_that_cannot_be_written_to_is_a_usage_error(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match=r"cannot keep songs in .*--folder"):
+    with pytest.raises(UsageError, match=r"cannot keep songs in .*`folder`"):
         Workspace(keep=60, parent=tmp_path / "file")
 
 

@@ -297,5 +297,5 @@ def test_what_is_no_collection_is_refused(tmp_path):
         import_dataset(tmp_path / "nowhere", tmp_path / "data")
     with pytest.raises(NotFoundError, match="nothing to import"):
         import_dataset(tmp_path, tmp_path / "data")
-    with pytest.raises(UsageError, match="--mapping"):
+    with pytest.raises(UsageError, match="`mapping`"):
         import_dataset(tmp_path, tmp_path / "data", ImportConfig(layout="mapping"))

@@ -67,5 +67,5 @@ def test_only_the_mixture_is_coded_and_all_else_is_drawn_as_before(dataset, remi
 
 
 def test_a_rate_that_no_codec_has_is_refused(dataset):
-    with pytest.raises(SettingsError, match=r"--lossy 0\.5 cannot code this sample rate: found 4000 Hz"):
+    with pytest.raises(SettingsError, match=r"`lossy` 0\.5 cannot code this sample rate: found 4000 Hz"):
         TrainingChunks(index_split(dataset, "train"), tiny_config(sample_rate=4000), AugmentConfig(lossy=0.5))

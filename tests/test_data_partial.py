@@ -217,7 +217,7 @@ def test_voices_and_instrumental_recordings_alone_train_a_vocals_model(tmp_path)
 
 def test_a_voice_without_recordings_is_refused(tmp_path):
     write_track(tmp_path / "train" / "a")
-    with pytest.raises(DatasetError, match=r"--over-mixture 0\.5 .*no instrumental training track"):
+    with pytest.raises(DatasetError, match=r"`over_mixture` 0\.5 .*no instrumental training track"):
         TrainingChunks(index_split(tmp_path, "train"), CONFIG, AugmentConfig(over_mixture=0.5))
 
 

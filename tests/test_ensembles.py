@@ -251,7 +251,7 @@ def test_a_member_of_another_sample_rate_is_said_once(caplog):
 
 
 def test_an_option_that_a_member_cannot_follow_is_one_line():
-    with pytest.raises(UsageError, match=r"--chunk is 0\.6: found less than the model's own chunk"):
+    with pytest.raises(UsageError, match=r"`chunk` is 0\.6: found less than the model's own chunk"):
         Separator(Group(TARGETS, three(), WEIGHTS), chunk=0.6)
     with pytest.raises(NotFoundError, match="the model has no target 'piano'"):
         Separator(Group(TARGETS, three(), WEIGHTS), targets=("piano",))

@@ -74,4 +74,4 @@ def test_too_little_memory_is_one_line_that_says_what_to_lower(tmp_path, monkeyp
     err = " ".join(capsys.readouterr().err.replace("│", " ").split())
     assert "too little memory" in err
     assert "Traceback" not in err
-    assert "Lower --batch-size or --chunk" in str(UnexpectedError.of("cannot separate 'a.wav'", fault))
+    assert "Lower `batch_size` or `chunk`" in str(UnexpectedError.of("cannot separate 'a.wav'", fault))

@@ -142,7 +142,7 @@ def test_what_two_families_claim_is_asked_back(tmp_path, published, monkeypatch)
     monkeypatch.setattr(families, "FAMILIES", both)
     monkeypatch.setattr("auralflow.models.importing.FAMILIES", both)
     path, _ = published
-    with pytest.raises(ModelError, match=r"ambiguous: found what may be of unet or greedy.*--family unet"):
+    with pytest.raises(ModelError, match=r"ambiguous: found what may be of unet or greedy.*`family` unet"):
         import_model([path], tmp_path / "model", targets=TARGETS)
     assert import_model([path], tmp_path / "model", targets=TARGETS, family="unet").config.targets == TARGETS
 

@@ -147,7 +147,7 @@ def test_the_louder_sum_does_not_hide_a_known_target_from_snr():
 
 def test_a_free_order_of_partly_known_targets_is_refused():
     case = Case(SiSDRLoss(best_permutation=True))
-    with pytest.raises(SettingsError, match="--best-perm"):
+    with pytest.raises(SettingsError, match="`best_perm`"):
         case.loss(case.truth)
     assert torch.isfinite(case.loss(case.truth, case.truth, torch.ones(3, 4, dtype=torch.bool)))
 

@@ -129,7 +129,7 @@ def test_softmax_models_cannot_be_cut_down(model_folder):
 def test_a_folder_with_a_model_is_not_overwritten(tmp_path):
     create_model_folder(tmp_path, tiny_config())
     before = (tmp_path / MODEL_FILE).read_bytes()
-    with pytest.raises(UsageError, match=r"already holds a model \(model\.json\).*--force"):
+    with pytest.raises(UsageError, match=r"already holds a model \(model\.json\).*`force`"):
         create_model_folder(tmp_path, tiny_config(num_fft=512))
     assert (tmp_path / MODEL_FILE).read_bytes() == before
 

@@ -96,7 +96,7 @@ def test_no_samples_give_no_samples():
 def test_a_device_that_is_not_there_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     assert check_device("cuda:0").type == "cuda"
-    with pytest.raises(UsageError, match="--device is cuda:7: this machine has no such device"):
+    with pytest.raises(UsageError, match="`device` is cuda:7: this machine has no such device"):
         check_device("cuda:7")
 
 

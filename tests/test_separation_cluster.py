@@ -100,7 +100,7 @@ def _raylets():
     [{"address": "auto"}, {"executor": "ray", "jobs": 2}, {"engine": "ray", "jobs": 2}],
 )
 def test_settings_that_contradict_each_other_are_refused(values):
-    with pytest.raises(SettingsError, match="--executor"):
+    with pytest.raises(SettingsError, match="`executor`"):
         parse_settings(SeparateConfig, values)
 
 

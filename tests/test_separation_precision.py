@@ -131,7 +131,7 @@ def test_a_batch_that_does_not_fit_is_halved_for_good(error, caplog):
 
 def test_a_chunk_that_does_not_fit_says_what_to_lower_and_other_faults_stay():
     with pytest.raises(
-        UsageError, match=r"^out of memory: found not enough for one chunk\. Lower --chunk\.$"
+        UsageError, match=r"^out of memory: found not enough for one chunk\. Lower `chunk`\.$"
     ):
         Batches(Hungry(0), "Lower --chunk.")(torch.zeros(4, 1, 2))
 
@@ -143,7 +143,7 @@ def test_a_chunk_that_does_not_fit_says_what_to_lower_and_other_faults_stay():
 
 
 @pytest.mark.parametrize(
-    ("options", "advice"), [({"chunk": 2.0}, "Lower --chunk from 2 s, to 0.5 s"), ({}, "--jobs")]
+    ("options", "advice"), [({"chunk": 2.0}, "Lower `chunk` from 2 s, to 0.5 s"), ({}, "`jobs`")]
 )
 def test_a_separation_without_memory_fails_in_one_line(options, advice, monkeypatch):
     separator = Separator(small_model(), **options)

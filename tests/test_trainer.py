@@ -184,7 +184,7 @@ def test_bad_batches_are_skipped_counted_and_stop_the_run_after_a_row():
     state = trainer.fit([(mixture, targets), bad, (mixture, targets)], [(mixture, targets)])
     assert (state.skipped, state.step) == (1, 2)
     assert all(parameter.isfinite().all() for parameter in model.parameters())
-    with pytest.raises(TrainingError, match=r"not finite in 10 batches in a row.*Lower --lr"):
+    with pytest.raises(TrainingError, match=r"not finite in 10 batches in a row.*Lower `lr`"):
         Trainer(model, TrainConfig(max_epochs=1)).fit([bad] * 20, [(mixture, targets)])
 
 
@@ -374,7 +374,7 @@ def test_a_trained_folder_is_neither_overwritten_nor_lost(dataset, model_folder)
     prepare_folder(folder, dataset, QUICK, resume=False)
     train(folder, dataset, QUICK)
     weights = (folder / WEIGHTS_FILE).read_bytes()
-    with pytest.raises(UsageError, match=r"already holds a training .*--resume.*--force"):
+    with pytest.raises(UsageError, match=r"already holds a training .*`resume`.*`force`"):
         prepare_folder(folder, dataset, QUICK, resume=False)
     assert prepare_folder(folder, dataset, QUICK, resume=True).previous is None
     assert (folder / WEIGHTS_FILE).read_bytes() == weights
@@ -618,7 +618,7 @@ def test_running_out_of_memory_says_what_to_lower(monkeypatch):
     trainer = Trainer(model, TrainConfig())
     monkeypatch.setattr(trainer, "wrapped", torch.nn.Module())
     monkeypatch.setattr(trainer.wrapped, "forward", fail)
-    with pytest.raises(TrainingError, match=r"out of memory\. Lower --batch-size"):
+    with pytest.raises(TrainingError, match=r"out of memory\. Lower `batch_size`"):
         trainer.fit([tones(model.config)], [tones(model.config)])
 
 
@@ -703,7 +703,7 @@ def test_a_run_killed_again_and_again_ends_with_the_very_same_weights(dataset, m
 
 def test_a_device_that_is_not_there_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    with pytest.raises(UsageError, match="--device is cuda: this machine has no such device"):
+    with pytest.raises(UsageError, match="`device` is cuda: this machine has no such device"):
         Trainer(make_model(), TrainConfig(device="cuda"))
 
 

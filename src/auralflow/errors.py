@@ -13,13 +13,15 @@ The tree, with the exit code that each error leads to (`ExitCode`)::
     ├── CancelledError          1   the caller stopped the work
     └── UnexpectedError         1   whatever else went wrong with one item of a batch
 
-A message is one line that says what happened, what was found, what was expected and what to do.
+A message is one line that says what happened, what was found, what was expected and what to do. It names
+settings as fields, such as ``overlap``; the command line, which names them as options, translates them back.
 
 Example:
     >>> print(AudioError("cannot read 'a.wav'", found="text", expected="audio", advice="Check the file."))
     cannot read 'a.wav': found text, expected audio. Check the file.
 """
 
+import re
 from enum import IntEnum
 from typing import Self
 
@@ -71,6 +73,23 @@ class ExitCode(IntEnum):
         return code
 
 
+_VERBATIM = re.compile(r"((?:auralflow|pip|ray|torchrun) [a-z][^.;,]*|(?<!\w)'[^']*'(?!\w))")
+"""Commands to be typed, and names in quotes."""
+_OPTIONS = re.compile(r"(?<![\w-])--(?!verbose\b)([a-z][a-z0-9-]*)")
+
+
+def _with_fields(text: str) -> str:
+    """The text with options as the fields that they are in Python; commands and names stay as they are.
+
+    Example:
+        >>> print(_with_fields("--batch-size is 0. Lower it, or: auralflow train --resume"))
+        `batch_size` is 0. Lower it, or: auralflow train --resume
+    """
+    parts = _VERBATIM.split(text)
+    parts[::2] = [_OPTIONS.sub(lambda found: f"`{found[1].replace('-', '_')}`", part) for part in parts[::2]]
+    return "".join(parts)
+
+
 class AuralflowError(Exception):
     """Base of every error raised by auralflow.
 
@@ -91,7 +110,7 @@ class AuralflowError(Exception):
         if advice:
             message = f"{message}{'' if message.endswith(('.', '?', '!')) else '.'} {advice}"
         # One line, whatever a foreign library put into its own message.
-        super().__init__(" ".join(message.split()))
+        super().__init__(_with_fields(" ".join(message.split())))
 
 
 class UsageError(AuralflowError):

@@ -9,6 +9,7 @@ import copy
 import json
 import logging
 import os
+import re
 import sys
 import time
 import traceback
@@ -31,6 +32,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from auralflow.cli.plain import PlainColumn, PlainConsole, one_line
+from auralflow.config import option_name
 from auralflow.errors import UsageError
 
 __all__ = [
@@ -51,6 +53,7 @@ __all__ = [
     "song_progress",
     "stage",
     "stderr",
+    "with_options",
 ]
 
 LOGGER = logging.getLogger("auralflow")
@@ -175,8 +178,19 @@ def stage(text: str) -> Iterator[Callable[[], None]]:
         yield status.stop
 
 
+def with_options(text: str) -> str:
+    """The message of an error with its fields as the options that they are on the command line.
+
+    Example:
+        >>> print(with_options("`batch_size` is 0"))
+        --batch-size is 0
+    """
+    return re.sub(r"`([a-z][a-z0-9_]*)`", lambda found: option_name(found[1]), text)
+
+
 def error_line(text: str) -> None:
     """Say in one line what went wrong."""
+    text = with_options(text)
     MESSAGES.error(text)
     stderr.print(f"error: {one_line(text)}")
 
