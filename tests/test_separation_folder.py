@@ -424,7 +424,7 @@ def test_a_start_behind_the_end_is_an_error_and_leaves_what_is_there(separator, 
     before = outputs(tmp_path)
     [outcome] = separate_files(separator, find_songs([song]), tmp_path, SeparateConfig(start=1))
     assert outcome.status == "failed"
-    assert "more than the 1 s that --start leaves out" in str(outcome.error)
+    assert "more than the 1 s that `start` leaves out" in str(outcome.error)
     assert outputs(tmp_path) == before
     [planned] = plan_files(separator, find_songs([song]), tmp_path, SeparateConfig(start=2)).songs
     assert planned.error
