@@ -13,6 +13,7 @@ _ELSEWHERE = {
     "song.mp3.",
     "--out --output --output-path --output-dir --outdir": "--save chooses the folder.",
     "--mp3 --flac --output-format --codec": "--format chooses the format, as in --format mp3.",
+    "--mp3-bitrate --bit-rate": "--bitrate sets the kilobits per second, as in --bitrate 192.",
     "--float32 --int24": "--subtype chooses the depth, as in --subtype FLOAT.",
     "--clip-mode": "--clip says what happens when a stem exceeds full scale.",
     "--segment --segment-size --chunk-size": "--chunk chooses the seconds that the net sees at once.",
