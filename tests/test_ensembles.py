@@ -11,6 +11,7 @@ from parity import checkpoint_of, distance, excite, reference
 
 from auralflow.config import ModelConfig
 from auralflow.errors import ModelError, NotFoundError, SettingsError, UsageError
+from auralflow.models import import_model, load
 from auralflow.nets.bag import EnsembleConfig
 from auralflow.nets.bag.methods import SPECTRAL, combine
 from auralflow.nets.checkpoint import Checkpoint
@@ -74,7 +75,7 @@ def read(checkpoint):
 def test_a_bag_of_demucs_separates_a_whole_song_as_demucs_does(weights, segment):
     bag, checkpoint = bag_of_demucs(weights, segment)
     model = read(checkpoint)
-    mixture = torch.from_numpy(song(170000))
+    mixture = torch.from_numpy(song(140000))
     mono = mixture.mean(0)
     level, spread = mono.mean(), mono.std() + 1e-8
     apply_model = reference("demucs.apply", "apply_model")
@@ -348,3 +349,29 @@ def test_by_itself_an_ensemble_shows_its_members_the_same_chunk_and_can_be_cut_d
     mixed = EnsembleConfig(members=[member(("vocals",)), member(("vocals",), sample_rate=16000)])
     with pytest.raises(UsageError, match="found sample_rate 8000 and 16000"):
         create_model(mixed).separate(audio)
+
+
+def test_the_files_that_demucs_publishes_become_an_ensemble(tmp_path):
+    """A YAML file and pickles that name Demucs' classes, of which none is run."""
+    torch.manual_seed(0)
+    kwargs = {"sources": SOURCES, "channels": 4, "depth": 3, "dconv_comp": 2, "segment": Fraction(1)}
+    members = [reference("demucs.demucs", "Demucs")(**kwargs) for _ in range(2)]
+    names = ["0d19c1c6-0f06f20e.th", "7ecf8ec1-70f50cc9.th"]
+    for net, name in zip(members, names, strict=True):
+        state = {key: tensor.half() for key, tensor in net.state_dict().items()}
+        torch.save({"klass": type(net), "args": (), "kwargs": kwargs, "state": state}, tmp_path / name)
+    (tmp_path / "mdx.yaml").write_text(
+        "models: ['0d19c1c6', '7ecf8ec1']\nweights: [\n  [1., 1., 0., 0.],\n  [0., 1., 1., 1.],\n]\n"
+        "segment: 2"
+    )
+    files = [tmp_path / name for name in ("mdx.yaml", *names)]
+    imported = import_model(files, tmp_path / "mdx")
+    assert imported.config.targets == tuple(SOURCES)
+    model = load(tmp_path / "mdx")
+    assert model.ensemble.weights.tolist() == [[1, 1, 0, 0], [0, 1, 1, 1]]
+    assert [part.config.sample_length for part in model.models] == [2, 2]
+    # A member by itself, or without its YAML, is not taken for the whole.
+    with pytest.raises(ModelError, match="is ambiguous"):
+        import_model(files[:2], tmp_path / "part")
+    with pytest.raises(ModelError, match="cannot import"):
+        import_model(files[1:], tmp_path / "part")

@@ -393,7 +393,20 @@ def test_only_models_of_known_families_are_listed(monkeypatch):
 # Settings that a card knows and the weights do not.
 
 
-@pytest.mark.parametrize("name", [path.stem for path in CARDS if PublicCard.read(path).settings])
+WITH_SETTINGS = [card for card in map(PublicCard.read, CARDS) if card.settings]
+
+
+@pytest.mark.parametrize("name", [card.name for card in WITH_SETTINGS if card.family == "bag"])
+def test_the_settings_of_a_bag_name_its_files_and_weigh_each_of_its_targets(name):
+    card = installed_registry().public_card(name)
+    members = card.settings["models"]
+    assert [file.name.partition("-")[0] for file in card.files] == members
+    rows = card.settings.get("weights") or [[1.0] * len(card.targets)] * len(members)
+    assert [len(row) for row in rows] == [len(card.targets)] * len(members)
+    assert all(sum(column) > 0 for column in zip(*rows, strict=True))
+
+
+@pytest.mark.parametrize("name", [card.name for card in WITH_SETTINGS if card.family != "bag"])
 def test_the_settings_of_a_card_are_those_of_its_family(name):
     card = installed_registry().public_card(name)
     training = TrainingFile(card.settings, name)

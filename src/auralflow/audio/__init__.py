@@ -14,8 +14,9 @@ Example:
     ((2, 100), 44100)
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from auralflow.lazy import load_later
 
 if TYPE_CHECKING:
     from auralflow.audio.checks import Audio, SampleType, check_finite, check_readable
@@ -51,15 +52,7 @@ _MODULES = {
     "tags": "read_tags",
     "writing": "AudioWriter write_audio",
 }
-_PLACES = {name: module for module, names in _MODULES.items() for name in names.split()}
+_PLACES = {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names.split()}
 
-
-def __getattr__(name: str) -> Any:
-    # Imported on demand: settings read the table of formats, which must not load codecs.
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+# Imported on demand: settings read the table of formats, which must not load codecs.
+__getattr__, __dir__ = load_later(__name__, _PLACES, __all__)

@@ -22,8 +22,9 @@ Example:
     18.403
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from auralflow.lazy import load_later
 
 if TYPE_CHECKING:
     from auralflow.metrics.bss import BssScores, bss_eval
@@ -61,15 +62,7 @@ _MODULES = {
     "streaming": "RatioSums",
     "table": "METRICS Metric",
 }
-_PLACES = {name: module for module, names in _MODULES.items() for name in names.split()}
+_PLACES = {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names.split()}
 
-
-def __getattr__(name: str) -> Any:
-    # Imported on demand: all functions need torch, and the table of metrics must not load it.
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+# Imported on demand: all functions need torch, and the table of metrics must not load it.
+__getattr__, __dir__ = load_later(__name__, _PLACES, __all__)

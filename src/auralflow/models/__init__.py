@@ -9,9 +9,9 @@ Example:
     ('vocals', 'drums', 'bass', 'other')
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from auralflow.lazy import load_later
 from auralflow.models.card import (
     CARD_FILE,
     DataPart,
@@ -76,12 +76,4 @@ _LATER = {
 }
 """Where the names are that need torch."""
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LATER:
-        return getattr(importlib.import_module(_LATER[name]), name)
-    raise AttributeError(f"module 'auralflow.models' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__getattr__, __dir__ = load_later(__name__, _LATER, __all__)

@@ -6,9 +6,9 @@ Example:
     "U-Nets with masks, auralflow's own"
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from auralflow.lazy import load_later
 from auralflow.nets.families import FAMILIES, Family, Net, all_nets, create_model, find_family
 
 if TYPE_CHECKING:
@@ -28,12 +28,7 @@ __all__ = [
     "find_family",
 ]
 
+_LATER = ("Estimate", "Graph", "SeparationModel", "Traits", "WarmStart")
+"""What needs torch."""
 
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        return getattr(importlib.import_module("auralflow.nets.door"), name)
-    raise AttributeError(f"module 'auralflow.nets' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__getattr__, __dir__ = load_later(__name__, dict.fromkeys(_LATER, "auralflow.nets.door"), __all__)
