@@ -7,7 +7,7 @@ TOOLS = libfluidsynth3 fluid-soundfont-gm $(if $(BROWSERS),,chromium)
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo demo-train real test slow fuzz shuffle lint format bench readme figures docs package notebook tools clean
+.PHONY: demo demo-train real test coverage slow fuzz shuffle lint format bench readme figures docs package notebook tools clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -46,6 +46,10 @@ WORKERS ?= auto
 PARALLEL = --numprocesses $(WORKERS) --maxprocesses 8 --dist loadfile
 test: $(READY)
 	$(BIN)/python -m pytest $(PARALLEL)
+
+# The same, with the share of lines and branches that it reaches.
+coverage: $(READY)
+	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term
 
 slow: $(READY)
 	$(BIN)/python -m pytest -m slow
