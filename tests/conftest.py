@@ -2,8 +2,9 @@
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,6 +53,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             function._hypothesis_internal_use_settings = hypothesis_settings(
                 own, max_examples=own.max_examples * FUZZ_FACTOR
             )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable(report: object) -> Generator[None, Any, Any]:
+    """Let a report travel from a worker also when it quotes a name that is no text, as some tests use."""
+    return _as_text((yield))
+
+
+def _as_text(data: Any) -> Any:
+    if isinstance(data, str):
+        return data.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(data, dict):
+        return {_as_text(name): _as_text(value) for name, value in data.items()}
+    if isinstance(data, list | tuple):
+        return type(data)(map(_as_text, data))
+    return data
 
 
 class ConstantMask(nn.Module):
