@@ -42,7 +42,11 @@ hypothesis_settings.load_profile("ordinary")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the profile ``fuzz`` count also where a test names its own number of examples."""
+    """Skip what needs a GPU without one; let the profile ``fuzz`` multiply the examples of a test."""
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="no CUDA device"))
     profile = hypothesis_settings.default
     if profile.derandomize:
         return

@@ -331,7 +331,7 @@ def test_details_say_what_is_known_and_how(installed, capsys):
         "a toy, by the toymakers",
         "trained on: noise",
         installed.card.files[0].sha256,
-        "mean SI-SDR improvement",
+        "SI-SDR improvement: vocals",
     ):
         assert words in out
 

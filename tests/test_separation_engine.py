@@ -298,7 +298,6 @@ def test_average_of_streams_cut_in_different_places():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_gpu_equals_cpu():
     audio = noise(2, 5 * RATE)
     cpu = Separator(small_model(), device="cpu").separate(audio, RATE)

@@ -39,7 +39,7 @@ def resolved(speed_or_error, **options):
 
 
 def test_auto_takes_bfloat16_only_where_it_is_faster_and_the_model_loses_little(speedup, caplog):
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "auralflow")
     speedup(2.4)
     assert resolved(...) == "bfloat16"
     assert "precision bfloat16: bfloat16 runs at 2.4 times the speed of float32 on cpu" in caplog.text

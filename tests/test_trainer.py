@@ -708,7 +708,6 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("precise", [True, False])
 def test_training_on_a_gpu_learns_what_training_on_the_cpu_learns(precise):
     losses = {}

@@ -146,7 +146,9 @@ def _show(found: "list[NamedModel]", task: "Task | None") -> None:
         if scale.letter in scales:
             results.print(f"dB {scale.letter}: {scale.dataset}, {scale.metric}")
     results.print("Scores compare within a letter only; - is not stated, or not measured.")
-    results.print("CPU, GPU: seconds for a song of 3 minutes" + (f"; CPU: {processor}" if processor else ""))
+    results.print("CPU, GPU: seconds for a song of 3 minutes")
+    if processor:
+        results.print(f"CPU: {processor}")
     results.print("More: auralflow models --task karaoke, --details; docs/models.md")
 
 
