@@ -151,9 +151,8 @@ def copy_speeds() -> str:
     if not MEASURED.is_file():
         return SPEEDS.read_text(encoding="utf-8") if SPEEDS.is_file() else ""
     known = json.loads(MEASURED.read_text(encoding="utf-8"))
-    threads = known["machine"]["threads"]
     kept = {
-        "processor": f"{known['machine']['processor']}, {threads} thread{'s' if threads > 1 else ''} used",
+        "processor": f"{known['machine']['processor']}; CPU time / cores",
         "seconds_per_3_minutes": known["seconds_per_3_minutes"],
     }
     return json.dumps(kept, indent=2) + "\n"
