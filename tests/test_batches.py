@@ -3,6 +3,7 @@
 import gc
 import json
 import weakref
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ import soundfile
 from conftest import RATE, constant_model, write_track
 
 from auralflow.app import Order, Studio, Workspace
+from auralflow.app.jobs import Jobs
 from auralflow.app.page import _separating
+from auralflow.app.view import View
 from auralflow.cli import main
 from auralflow.config import AppConfig
 from auralflow.errors import AudioError, UnexpectedError
@@ -172,19 +175,23 @@ def test_a_song_of_the_page_that_raises_anything_is_one_line_there(songs, tmp_pa
         raise KeyError("rate")
 
     monkeypatch.setattr("auralflow.app.studio.separate_file", separate_file)
-    with Workspace(keep=60, parent=tmp_path / "kept") as workspace:
-        works = Studio({"mine": constant_model(0.5, num_channels=2)}, AppConfig(), workspace)
+    models = {"mine": constant_model(0.5, num_channels=2)}
+    with (
+        Workspace(keep=60, parent=tmp_path / "kept") as workspace,
+        Jobs(Studio(models, AppConfig(), workspace)) as jobs,
+    ):
         order = Order(songs / "a.wav", "mine", ("vocals",))
         with pytest.raises(
             UnexpectedError, match=r"cannot separate 'a.wav': found KeyError: 'rate'\. Try anoth"
         ):
-            list(works.run("me", order))
+            list(jobs.studio.run(order))
         assert not list(workspace.jobs.iterdir())
 
         pytest.importorskip("gradio", reason="needs the extra app")
         request = type("Request", (), {"session_hash": "me"})()
-        shown = list(_separating(works)(str(order.song), "mine", ["vocals"], request))[-1]
-        assert "Cannot separate &#x27;a.wav&#x27;" in shown[0]
+        view = View(**{field.name: field.name for field in fields(View)})
+        shown = list(_separating(jobs, view)(str(order.song), "mine", ["vocals"], request))[-1]
+        assert "Cannot separate &#x27;a.wav&#x27;" in str(shown["status"])
 
 
 def test_anything_else_ends_a_command_in_one_line(model_folder, songs, tmp_path, capsys, monkeypatch):
