@@ -46,7 +46,7 @@ def test_the_commands_run_in_the_order_of_the_page(tmp_path, monkeypatch, capsys
 
 
 def test_the_defaults_on_the_page_are_those_of_the_settings():
-    table = PAGE[PAGE.index("| change | how often") : PAGE.index("In a chunk that is not remixed and")]
+    table = PAGE[PAGE.index("| change | how often") : PAGE.index("In a chunk that is neither remixed")]
     told = dict(re.findall(r"`(--[a-z-]+) (-?[\d.]+)`", table))
     assert len(told) == 15
     fields = {option_name(name): field.default for name, field in TrainConfig.model_fields.items()}

@@ -161,7 +161,7 @@ def _duration(seconds: float) -> str:
 
     Example:
         >>> _duration(7.4), _duration(75), _duration(7300)
-        ('7 s', '1m15s', '2h02m')
+        ('7 s', '1m15s', '2h01m')
     """
     minutes, rest = divmod(round(seconds), 60)
     if not minutes:

@@ -49,7 +49,7 @@ def share_of(songs: Sequence[Song], shard: tuple[int, int]) -> list[Song]:
     Example:
         >>> songs = [Song(Path(name), Path(name)) for name in "abcdef"]
         >>> [len(share_of(songs, (number, 3))) for number in (1, 2, 3)]
-        [2, 1, 3]
+        [1, 2, 3]
     """
     number, count = shard
     return [song for song in songs if _hash(song.name) % count == number - 1]
