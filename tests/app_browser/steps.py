@@ -63,6 +63,8 @@ def expect_failure(page, words):
 
 def settled(page):
     """Wait until nothing moves or changes its colours any more."""
+    # A change of colours or of size begins its transitions with the next frame, not at once.
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     page.wait_for_function("document.getAnimations().every(one => one.playState !== 'running')")
 
 
