@@ -1,6 +1,7 @@
 """Making ensembles: whose members are copied or referred to, and weights that are typed or fitted."""
 
 import json
+import shlex
 import shutil
 
 import numpy as np
@@ -297,7 +298,7 @@ def test_the_command_writes_the_fitted_weights_and_says_what_they_gain(models, c
     assert run("a", "b", "--save", "ab", "--fit", "data") == 0
     printed = capsys.readouterr().out
     assert "vocals: " in printed
-    assert "dB less error than with equal weights, on 1 tracks" in printed
+    assert "dB less error than with 0.5,0.5, on 1 track\n" in printed
     fitted = {f.target: f.weights for f in fit_weights(Separator(load("ab")), "data")}
     for index, target in enumerate(("vocals", "drums")):
         np.testing.assert_allclose(
@@ -309,3 +310,113 @@ def test_the_command_writes_the_fitted_weights_and_says_what_they_gain(models, c
         fit_weights(Separator(load("a")), "data")
     with pytest.raises(NotFoundError):
         fit_weights(Separator(load("ab")), "nowhere")
+
+
+# Weights that are fitted by an evaluation.
+
+
+def constant(folder, levels, **settings):
+    """A model folder whose masks are the same everywhere: a number for each target."""
+    config = small_config(**settings)
+    create_model_folder(folder, config)
+    model = create_model(config)
+    model.net.head.weight.data.zero_()
+    bias = torch.logit(torch.tensor(levels)).repeat_interleave(config.num_channels)
+    model.net.head.bias.data.copy_(bias)
+    save_weights(model, folder / "model.safetensors")
+    return folder
+
+
+def best_share(folder, target):
+    """The share of the mixture that is nearest to a stem, by least squares."""
+    stems = {name: soundfile.read(folder / f"{name}.wav")[0].ravel() for name in ("vocals", "drums")}
+    mixture = sum(stems.values())
+    return float(stems[target] @ mixture / (mixture @ mixture))
+
+
+@pytest.fixture
+def constants(tmp_path, monkeypatch):
+    """An ensemble whose best weights are known, and tracks to fit and to score it on."""
+    monkeypatch.chdir(tmp_path)
+    generator = np.random.default_rng(5)
+    for subset in ("valid", "test"):
+        folder = tmp_path / "data" / subset / "song"
+        folder.mkdir(parents=True)
+        vocals, drums = (level * generator.standard_normal((16000, 2)) for level in (0.06, 0.1))
+        for name, audio in (("vocals", vocals), ("drums", drums), ("mixture", vocals + drums)):
+            soundfile.write(folder / f"{name}.wav", audio, RATE, subtype="FLOAT")
+    constant(tmp_path / "low", [0.125, 0.5])
+    constant(tmp_path / "high", [0.75, 0.875])
+    run("low", "high", "--save", "both")
+    return tmp_path
+
+
+def test_an_evaluation_fits_the_weights_and_scores_what_they_gain(constants, capsys):
+    command = ["evaluate", "both", "data", "--fit-weights", "--no-bounds", "--save", "scores.json"]
+    assert main(command) == 0
+    printed = capsys.readouterr().out
+    # The mean of two masks is a mask: the weights make it the best one, unless that lies beyond both.
+    expected = {}
+    for target, (low, high) in {"vocals": (0.125, 0.75), "drums": (0.5, 0.875)}.items():
+        share = best_share(constants / "data/valid/song", target)
+        assert low < share < high
+        expected[target] = [(high - share) / (high - low), (share - low) / (high - low)]
+    report = json.loads((constants / "scores.json").read_text())
+    for target, weights in expected.items():
+        found = report["fitted_weights"]["both"][target]
+        np.testing.assert_allclose(found["weights"], weights, atol=1e-4)
+        assert found["before"] == [0.5, 0.5]
+        assert f"{target}: {weights[0]:.3g},{weights[1]:.3g}, {found['gain_db']:.2f} dB less error" in printed
+    # On songs of the same kind the gain is the same.
+    before, after = (report["systems"][name]["tracks"][0]["scores"] for name in ("both", "both, fitted"))
+    for target in expected:
+        gain = after[target]["sdr"] - before[target]["sdr"]
+        assert gain == pytest.approx(report["fitted_weights"]["both"][target]["gain_db"], abs=0.05)
+    # What is printed makes an ensemble with these weights.
+    (line,) = (line for line in printed.splitlines() if line.startswith("to keep them: "))
+    words = shlex.split(line.partition(": ")[2].replace("FOLDER", "kept"))
+    assert main(words[1:]) == 0
+    np.testing.assert_allclose(
+        load("kept").ensemble.weights.T, [expected["vocals"], expected["drums"]], atol=2e-4
+    )
+
+
+def test_only_what_is_asked_for_is_fitted_and_the_report_has_it(constants, capsys):
+    run("low", "high", "--save", "parted", "--weights", "vocals=0,1")
+    capsys.readouterr()
+    command = ["evaluate", "parted", "both", "low", "data", "--fit-weights", "--no-bounds", "--details"]
+    assert main([*command, "--targets", "drums", "--subset", "valid", "--save", "report"]) == 0
+    printed = capsys.readouterr()
+    assert "parted, drums: " in printed.out
+    assert "both, drums: " in printed.out
+    assert "vocals" not in printed.out
+    assert "fitted on the songs that are scored" in printed.err
+    for name in ("report.html", "report.md"):
+        assert "both, drums: " in (constants / "report" / name).read_text()
+    # A member that counts nothing for a target stays out of it.
+    assert main(["evaluate", "parted", "data", "--fit-weights", "--save", "scores.json"]) == 0
+    found = json.loads((constants / "scores.json").read_text())["fitted_weights"]["parted"]
+    assert found["vocals"]["weights"] == [0, 1]
+    assert found["vocals"]["gain_db"] == 0
+    assert 0 < found["drums"]["weights"][0] < 1
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["low", "data"], "--fit-weights is for ensembles: found low"),
+        (["median", "data"], "there are no weights to fit: found an ensemble by median"),
+        (["both", "nowhere"], "nowhere"),
+        (["both", "scored"], "no track in valid/"),
+        (["data", "--estimates", "data"], "--fit-weights is for ensembles"),
+    ],
+)
+def test_an_evaluation_that_has_nothing_to_fit_is_one_line(constants, capsys, words, complaint):
+    run("low", "high", "--save", "median", "--method", "median")
+    shutil.copytree("data/test", "scored/test")
+    capsys.readouterr()
+    assert main(["evaluate", *words, "--fit-weights", "--save", "scores.json"]) != 0
+    error = capsys.readouterr().err
+    assert complaint in error
+    assert len(error.strip().splitlines()) == 1
+    assert not (constants / "scores.json").exists()

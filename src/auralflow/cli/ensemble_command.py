@@ -1,6 +1,5 @@
 """``auralflow ensemble``."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -71,32 +70,21 @@ def ensemble(
 
 def _fitted(draft: "Draft", dataset: Path, options: EnsembleOptions) -> "Draft":
     """The ensemble with the weights that leave the least error, and a line for each target."""
-    from auralflow.evaluation import fit_weights
-    from auralflow.separation import Separator
+    from auralflow.evaluation import refitted
 
-    separator = Separator(draft.load())
     with file_progress() as progress:
         task = progress.add_task("", total=1.0)
-        found = fit_weights(
-            separator,
+        draft, found = refitted(
+            draft,
             dataset,
             subset=options.subset,
             on_progress=lambda name, share: progress.update(task, description=name, completed=share),
         )
-    table = draft.table()
     for fitted in found:
-        table[fitted.target] = fitted.weights
-        result_line(
-            f"{fitted.target}: {_in_words(fitted.weights)}, {fitted.gain_db:.2f} dB less error than with "
-            f"equal weights, on {fitted.num_tracks} tracks"
-        )
-    for target in table.keys() - {fitted.target for fitted in found}:
+        result_line(fitted.sentence)
+    for target in draft.table().keys() - {fitted.target for fitted in found}:
         note(f"no track has a stem of {target}: its weights stay as they are")
-    return draft.weighted(table)
-
-
-def _in_words(weights: Sequence[float]) -> str:
-    return ",".join(f"{weight:.3g}" for weight in weights)
+    return draft
 
 
 def _show(draft: "Draft") -> None:

@@ -1,5 +1,6 @@
 """``auralflow evaluate``."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +11,7 @@ from auralflow.config import EvaluateConfig
 from auralflow.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from auralflow.evaluation import Comparison, System
+    from auralflow.evaluation import Comparison, FittedWeights, ModelSystem, System
 
 __all__ = ["evaluate"]
 
@@ -40,6 +41,7 @@ def evaluate(
     auralflow evaluate my_model dataset --save scores.json
     auralflow evaluate model_a model_b dataset --save report  # a page
     auralflow evaluate dataset --estimates stems      # of another separator
+    auralflow evaluate my_ensemble dataset --fit-weights
     """
     if not paths or (len(paths) == 1 and not options.estimates):
         raise UsageError(
@@ -54,6 +56,7 @@ def evaluate(
     from auralflow.metrics.table import OPTIONS
 
     systems, scored = _systems(models, options, family or trust_code)
+    fitted = _fitted(systems, models, dataset, options) if options.fit_weights else {}
     with file_progress() as progress:
         task = progress.add_task("", total=1.0)
         comparison = compare(
@@ -67,7 +70,7 @@ def evaluate(
             on_progress=lambda name, share: progress.update(task, description=name, completed=share),
         )
     reports = [read_museval(folder, subset=options.subset) for folder in scored]
-    comparison = Comparison([*comparison.reports, *reports], comparison.about)
+    comparison = Comparison([*comparison.reports, *reports], comparison.about, fitted)
     show_comparison(comparison, details=details)
     for report in comparison.systems:
         for name, reason in report.skipped.items():
@@ -105,6 +108,62 @@ def _systems(
         else:
             systems.append(StemFolder(path, options.subset, [*targets, "accompaniment"], name=name))
     return systems, scored
+
+
+def _fitted(
+    systems: list["System"], models: list[Path], dataset: Path, options: EvaluateConfig
+) -> dict[str, list["FittedWeights"]]:
+    """What was fitted, by the name of the ensemble; behind each ensemble comes itself with these weights."""
+    from auralflow.evaluation import ModelSystem
+    from auralflow.evaluation.fitting import as_typed
+
+    pairs = [
+        (path, system)
+        for path, system in zip(models, systems, strict=False)
+        if isinstance(system, ModelSystem) and system.separator.model.ensemble
+    ]
+    if not pairs:
+        raise UsageError(
+            "--fit-weights is for ensembles",
+            found=", ".join(system.name for system in systems),
+            expected="a model that auralflow ensemble has made",
+        )
+    fitted = {}
+    for path, system in pairs:
+        again, found = _refitted(path, system, dataset, options)
+        fitted[system.name] = found
+        for each in found:
+            result_line(f"{system.name}, {each.sentence}" if len(pairs) > 1 else each.sentence)
+        words = ["auralflow", "ensemble", str(path)]
+        words += [f"--weights={each.target}={as_typed(each.weights, 4)}" for each in found]
+        result_line(f"to keep them: {shlex.join([*words, '--save'])} FOLDER")
+        systems.insert(systems.index(system) + 1, again)
+    if options.subset == "valid":
+        note("these weights were fitted on the songs that are scored")
+    return fitted
+
+
+def _refitted(
+    path: Path, system: "ModelSystem", dataset: Path, options: EvaluateConfig
+) -> tuple["ModelSystem", list["FittedWeights"]]:
+    from auralflow.cli.pretrained import download_progress
+    from auralflow.evaluation import ModelSystem, refitted
+    from auralflow.models.ensembles import draft_ensemble
+    from auralflow.separation import Separator
+
+    ensemble = system.separator.model.ensemble
+    assert ensemble is not None
+    with download_progress(system.name) as on_bytes:
+        draft = draft_ensemble([path], method=ensemble.method, on_progress=on_bytes)
+    with file_progress() as progress:
+        task = progress.add_task("", total=1.0)
+        draft, found = refitted(
+            draft,
+            dataset,
+            settings=options,
+            on_progress=lambda name, share: progress.update(task, description=name, completed=share),
+        )
+    return ModelSystem(Separator(draft.load(), options), f"{system.name}, fitted"), found
 
 
 def _own_names(paths: list[Path]) -> list[str]:

@@ -37,5 +37,10 @@ class EvaluateConfig(ScoreConfig, EngineConfig):
         default=(),
         description="Folder of stems, or of museval's scores, of another separator; may be repeated.",
     )
+    fit_weights: bool = Field(
+        default=False,
+        description="Find the weights of each ensemble that leave the least error on valid/, and score it "
+        "with them too.",
+    )
     bounds: bool = Field(default=True, description="Score the mixture itself and ideal masks (oracles) too.")
     jobs: int = Field(default=1, ge=1, description="Tracks at once.")

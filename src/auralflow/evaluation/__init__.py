@@ -9,7 +9,7 @@ Example:
     2.0
 """
 
-from auralflow.evaluation.fitting import FittedWeights, fit_weights
+from auralflow.evaluation.fitting import FittedWeights, fit_weights, refitted
 from auralflow.evaluation.museval import read_museval, write_museval
 from auralflow.evaluation.results import BOUNDS, Comparison
 from auralflow.evaluation.run import compare, evaluate
@@ -39,6 +39,7 @@ __all__ = [
     "fit_weights",
     "paired_difference",
     "read_museval",
+    "refitted",
     "save_report",
     "summarize",
     "write_museval",

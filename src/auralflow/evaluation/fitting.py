@@ -14,13 +14,15 @@ import numpy.typing as npt
 import torch
 
 from auralflow.audio import stream_audio
+from auralflow.config import EngineConfig
 from auralflow.datasets import Split, Track
 from auralflow.errors import UsageError
 from auralflow.evaluation.run import Plan
 from auralflow.evaluation.streams import BlockReader, mixture_blocks, track_channels
+from auralflow.models.ensembles import Draft
 from auralflow.separation import Separator
 
-__all__ = ["FittedWeights", "best_weights", "fit_weights"]
+__all__ = ["FittedWeights", "as_typed", "best_weights", "fit_weights", "refitted"]
 
 Matrix = npt.NDArray[np.float64]
 NEGATIVE = -1e-9
@@ -33,15 +35,36 @@ class FittedWeights:
 
     Attributes:
         target: The target.
-        weights: One for each member of the separator, which sum to 1; 0 for those that do not estimate it.
-        gain_db: Energy of the error with equal weights over that with these, in dB.
+        weights: One for each member of the ensemble, which sum to 1; 0 for those that do not estimate it.
+        before: The weights that the ensemble has, which sum to 1 too.
+        gain_db: Energy of the error with those over that with these, in dB.
         num_tracks: Tracks that were compared.
     """
 
     target: str
     weights: tuple[float, ...]
+    before: tuple[float, ...]
     gain_db: float
     num_tracks: int
+
+    @property
+    def sentence(self) -> str:
+        """All of it in one line.
+
+        Example:
+            >>> FittedWeights("bass", (0.75, 0.25), (0.5, 0.5), 1.25, 3).sentence
+            'bass: 0.75,0.25, 1.25 dB less error than with 0.5,0.5, on 3 tracks'
+        """
+        plural = "s" * (self.num_tracks != 1)
+        return (
+            f"{self.target}: {as_typed(self.weights)}, {self.gain_db:.2f} dB less error than with "
+            f"{as_typed(self.before)}, on {self.num_tracks} track{plural}"
+        )
+
+
+def as_typed(weights: Sequence[float], digits: int = 3) -> str:
+    """Weights as ``--weights`` takes them."""
+    return ",".join(f"{weight:.{digits}g}" for weight in weights)
 
 
 def best_weights(errors: Matrix) -> Matrix:
@@ -111,21 +134,63 @@ def fit_weights(
     if ensemble is None or ensemble.method != "mean":
         method = "a single model" if ensemble is None else f"an ensemble by {ensemble.method}"
         raise UsageError("there are no weights to fit", found=method, expected="an ensemble by mean")
-    sums = {
-        target: _Sums([i for i, member in enumerate(separator.members) if target in member.targets])
+    rows = {
+        target: ensemble.weights[:, separator.model.targets.index(target)].tolist()
         for target in separator.run.targets
+    }
+    # A separator leaves out the members that count nothing for what it was asked for.
+    running = [place for place, counts in enumerate(zip(*rows.values(), strict=True)) if any(counts)]
+    sums = {
+        target: _Sums(row, [i for i, place in enumerate(running) if row[place] > 0], running)
+        for target, row in rows.items()
     }
     plan = Plan.of(Path(dataset), subset, separator.run.targets)
     for track in plan.tracks:
         _add_track(separator, track, plan.sources, sums, on_progress)
-    return [each.fitted(target, len(separator.members)) for target, each in sums.items() if each.num_tracks]
+    return [each.fitted(target) for target, each in sums.items() if each.num_tracks]
+
+
+def refitted(
+    draft: Draft,
+    dataset: str | Path,
+    *,
+    settings: EngineConfig | None = None,
+    subset: Split = "valid",
+    on_progress: Callable[[str, float], None] = lambda *_: None,
+) -> tuple[Draft, list[FittedWeights]]:
+    """Give an ensemble the weights that leave the least error on a dataset.
+
+    Args:
+        draft: The ensemble.
+        dataset: See `fit_weights`.
+        settings: How its members separate.
+        subset: See `fit_weights`.
+        on_progress: See `fit_weights`.
+
+    Returns:
+        The ensemble with these weights, and what they are. Targets whose truth no track knows keep theirs.
+
+    Raises:
+        AuralflowError: See `fit_weights`.
+    """
+    separator = Separator(draft.load(), settings)
+    found = fit_weights(separator, dataset, subset=subset, on_progress=on_progress)
+    return draft.weighted({**draft.table(), **{each.target: each.weights for each in found}}), found
 
 
 class _Sums:
-    """Energies of the errors of the members that estimate a target."""
+    """Energies of the errors of the members that estimate a target.
 
-    def __init__(self, members: Sequence[int]) -> None:
+    Args:
+        row: What each member of the ensemble counts for it.
+        members: Those that count, among the members that run.
+        running: Places of these in the ensemble.
+    """
+
+    def __init__(self, row: Sequence[float], members: Sequence[int], running: Sequence[int]) -> None:
         self.members = members
+        self.before = np.array(row) / sum(row)
+        self.places = [running[member] for member in members]
         self.errors = np.zeros((len(members), len(members)))
         self.num_tracks = 0
 
@@ -135,15 +200,15 @@ class _Sums:
         # Not by NumPy's product, whose library starts threads of its own beside those of the net.
         self.errors += (errors @ errors.T).numpy()
 
-    def fitted(self, target: str, count: int) -> FittedWeights:
-        """The weights, among those of all ``count`` members."""
-        best = best_weights(self.errors)
-        equal = np.full(len(best), 1 / len(best))
-        before, after = (float(w @ self.errors @ w) for w in (equal, best))
+    def fitted(self, target: str) -> FittedWeights:
+        """The weights, among those of all members of the ensemble."""
+        weights = np.zeros(len(self.before))
+        weights[self.places] = best_weights(self.errors)
+        before, after = (float(w @ self.errors @ w) for w in (self.before[self.places], weights[self.places]))
         gain = 10 * math.log10(before / after) if before > 0 and after > 0 else 0.0
-        weights = np.zeros(count)
-        weights[list(self.members)] = best
-        return FittedWeights(target, tuple(weights.tolist()), gain, self.num_tracks)
+        return FittedWeights(
+            target, tuple(weights.tolist()), tuple(self.before.tolist()), gain, self.num_tracks
+        )
 
 
 def _add_track(

@@ -86,6 +86,7 @@ def _remarks(comparison: Comparison) -> str:
         f"{html.escape(str(key))}: {html.escape(str(value))}" for key, value in dict(comparison.about).items()
     ]
     lines = [f'<p class="note">{" &middot; ".join(facts)}</p>']
+    lines += [f'<p class="note">{html.escape(sentence)}</p>' for sentence in comparison.fits]
     for report in comparison.reports:
         for track, reason in report.skipped.items():
             text = f"{report.name}: {track} was left out: it {reason}"

@@ -1,13 +1,16 @@
 """Several systems side by side."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from auralflow.evaluation.scores import DEFINITIONS, Report
 from auralflow.evaluation.statistics import PairedDifference, Summary, paired_difference, summarize
 from auralflow.metrics import METRICS
+
+if TYPE_CHECKING:
+    from auralflow.evaluation.fitting import FittedWeights
 
 __all__ = ["BOUNDS", "Comparison"]
 
@@ -22,10 +25,12 @@ class Comparison:
     Attributes:
         reports: One for each, the bounds among them.
         about: What was compared: dataset, subset and the like, as JSON values.
+        fitted: By ensemble, the weights that were found for it on other tracks.
     """
 
     reports: Sequence[Report]
     about: Mapping[str, Any] = ()  # type: ignore[assignment]
+    fitted: Mapping[str, Sequence["FittedWeights"]] = field(default_factory=dict)
 
     @property
     def systems(self) -> list[Report]:
@@ -59,6 +64,11 @@ class Comparison:
             for report in self.reports
             for track, error in report.failed.items()
         }
+
+    @property
+    def fits(self) -> list[str]:
+        """A sentence for each target of each ensemble whose weights were fitted."""
+        return [f"{name}, {each.sentence}" for name, found in self.fitted.items() for each in found]
 
     def has(self, metric: str) -> bool:
         """Whether anything has a score by this metric."""
@@ -95,6 +105,7 @@ class Comparison:
         metrics = [metric for metric in DEFINITIONS if self.has(metric)]
         return {
             **dict(self.about),
+            **({"fitted_weights": self._fitted_json()} if self.fitted else {}),
             "definitions": DEFINITIONS,
             "units": {metric.name: metric.unit for metric in METRICS.values()},
             "targets": self.targets,
@@ -114,3 +125,6 @@ class Comparison:
             },
             "systems": {report.name: report.to_json() for report in self.reports},
         }
+
+    def _fitted_json(self) -> dict[str, Any]:
+        return {name: {each.target: asdict(each) for each in found} for name, found in self.fitted.items()}

@@ -89,6 +89,7 @@ def _markdown_table(table: Table) -> str:
 
 
 def _remarks(comparison: Comparison) -> Iterator[str]:
+    yield from comparison.fits
     for report in comparison.reports:
         for track, reason in report.skipped.items():
             yield f"{report.name}: '{track}' was left out: it {reason}"
