@@ -15,8 +15,9 @@ def button(page, name):
 
 
 def opened(page):
-    """Wait until the page answers: its buttons are there only then."""
+    """Wait until the page answers: its buttons are there only then, and the box for a song a moment later."""
     button(page, "Separate").wait_for()
+    page.locator("#song input[type=file]").wait_for(state="attached")
     return page
 
 

@@ -166,8 +166,9 @@ def test_the_page_is_worked_by_keyboard_alone(visit, files):
                 return outline
         raise AssertionError(f"no {name} on the way")
 
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('#song') !== null")
     with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Tab")
         page.keyboard.press("Enter")
     chooser.value.set_files(files / "song.flac")
     chosen(page, "song.flac")
