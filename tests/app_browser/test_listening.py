@@ -153,6 +153,8 @@ def test_spectrograms_are_shown_on_demand(separated):
 
 def test_the_page_is_worked_by_keyboard_alone(visit, files):
     page = visit(viewport=DESKTOP)
+    # The browser has to know long before the key is pressed that it is to report the dialogue, not to open it.
+    page.on("filechooser", lambda _: None)
 
     def walk_to(name):
         for _ in range(60):
