@@ -153,7 +153,7 @@ def test_spectrograms_are_shown_on_demand(separated):
 
 def test_the_page_is_worked_by_keyboard_alone(visit, files):
     page = visit(viewport=DESKTOP)
-    # The browser has to know long before the key is pressed that it is to report the dialogue, not to open it.
+    # The browser has to know long before the key is pressed that the dialogue is reported, not opened.
     page.on("filechooser", lambda _: None)
 
     def walk_to(name):
