@@ -26,7 +26,8 @@ def built(tmp_path_factory):
         folder / "docs/reference/api",
         ignore=lambda _, names: set(names) - {"index.md"},
     )
-    shutil.copy(ROOT / "CHANGELOG.md", folder)
+    for included in ("CHANGELOG.md", "README.md"):
+        shutil.copy(ROOT / included, folder)
     command = [
         sys.executable,
         "-m",

@@ -21,7 +21,7 @@ from auralflow.nets.families import create_model, find_family
 from auralflow.separation import Separator
 
 PAGE = (Path(__file__).parent.parent / "docs" / "guides" / "extending.md").read_text(encoding="utf-8")
-SECTION = PAGE.partition("## A net of your own")[2].partition("\n## ")[0]
+SECTION = PAGE.partition("## Your own net")[2].partition("\n## ")[0]
 FILES = dict(re.findall(r"`(band_nets/[\w./]+)`:\n\n```\w+\n(.*?)```", SECTION, re.DOTALL))
 COMMANDS = re.search(r"```bash\n(.*?)```", SECTION, re.DOTALL)[1].splitlines()
 QUICK = ["--max-epochs", "2", "--max-samples", "8", "--batch-size", "4", "--num-workers", "0"]
