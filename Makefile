@@ -94,10 +94,12 @@ figures: $(READY)
 	$(BIN)/python docs/figures.py
 	$(BIN)/python docs/app_pictures.py
 
-# Builds the documentation to docs/_build; a warning or a broken link is an error. Nothing is asked of the network.
+# Builds the documentation to docs/_build; a warning, a broken link and a public name without documentation are errors.
+# Nothing is asked of the network.
 docs: $(READY)
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build
 	$(BIN)/python docs/check_links.py docs/_build
+	$(BIN)/python docs/check_reference.py docs/_build
 
 # Builds wheel and sdist, installs them into clean environments with the oldest and the newest Python, and uses them.
 package: $(READY)

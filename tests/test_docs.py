@@ -1,70 +1,39 @@
 """The documentation: complete, whole, and shown to be so without the network."""
 
-import importlib
-import inspect
 import shutil
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
 
-import auralflow
-
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
+INVENTORY = """\
+# Sphinx inventory version 2
+# Project: auralflow
+# Version: 1
+# The remainder of this file is compressed using zlib.
+"""
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    """The site, built as `make docs` does, from a copy in which generated pages may be made."""
-    pytest.importorskip("sphinx", reason="needs the extra docs")
-    folder = tmp_path_factory.mktemp("site")
-    shutil.copytree(DOCS, folder / "docs", ignore=shutil.ignore_patterns("_build", "api"))
-    shutil.copytree(
-        DOCS / "reference" / "api",
-        folder / "docs/reference/api",
-        ignore=lambda _, names: set(names) - {"index.md"},
-    )
-    for included in ("CHANGELOG.md", "README.md"):
-        shutil.copy(ROOT / included, folder)
-    command = [
-        sys.executable,
-        "-m",
-        "sphinx",
-        "-q",
-        "-W",
-        "--keep-going",
-        "-b",
-        "html",
-        folder / "docs",
-        folder / "site",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return folder / "site"
-
-
-def check_links(folder):
+def check(script, folder):
     return subprocess.run(
-        [sys.executable, DOCS / "check_links.py", folder], capture_output=True, text=True, check=False
+        [sys.executable, DOCS / script, folder], capture_output=True, text=True, check=False
     )
 
 
-def test_the_site_builds_without_warnings_and_its_links_lead_somewhere(built):
-    done = check_links(built)
-    assert done.returncode == 0, done.stdout
-
-
-def test_no_public_name_is_missing_from_the_reference(built):
-    inventory = importlib.import_module("sphinx.util.inventory").InventoryFile
-    data = inventory.loads((built / "objects.inv").read_bytes(), uri="").data
-    documented = {name for kind in data if kind.startswith("py:") for name in data[kind]}
-    modules = [part for name in auralflow.__all__ if inspect.ismodule(part := getattr(auralflow, name))]
-    modules.append(importlib.import_module("auralflow.synth"))
-    public = {f"{module.__name__}.{name}" for module in modules for name in module.__all__}
-    assert public - documented == set()
-    assert len(public) > 100
+def test_public_names_missing_from_the_reference_are_found(tmp_path):
+    pytest.importorskip("sphinx", reason="needs the extra docs")
+    documented = "auralflow.synth.generate_song py:function 1 api.html#$ -\n"
+    (tmp_path / "objects.inv").write_bytes(INVENTORY.encode() + zlib.compress(documented.encode()))
+    done = check("check_reference.py", tmp_path)
+    assert done.returncode == 1, done.stderr
+    missing = done.stdout.splitlines()
+    assert len(missing) > 100
+    assert "auralflow.metrics.si_sdr is not documented" in missing
+    assert "auralflow.synth.generate_song is not documented" not in missing
 
 
 def test_broken_links_and_foreign_resources_are_found(tmp_path):
@@ -72,12 +41,12 @@ def test_broken_links_and_foreign_resources_are_found(tmp_path):
         '<a href="b.html">no</a><a href="#nowhere">no</a><a href="a.html#here">yes</a><p id="here">'
         '<a href="https://example.org">not checked</a><script src="https://example.org/x.js"></script>'
     )
-    done = check_links(tmp_path)
+    done = check("check_links.py", tmp_path)
     assert done.returncode == 1
     assert len(done.stdout.splitlines()) == 3
     for words in ("b.html, which does not exist", "#nowhere, which is not", "x.js from the network"):
         assert words in done.stdout
-    assert check_links(tmp_path / "empty").returncode == 1
+    assert check("check_links.py", tmp_path / "empty").returncode == 1
 
 
 def test_pictures_are_small():
