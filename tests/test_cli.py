@@ -216,6 +216,12 @@ def test_a_wrong_request_is_one_line_and_exit_code_2(capsys, tmp_path, monkeypat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_song_in_the_place_of_a_command_gets_the_command(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my song.wav").touch()
+    assert error_line(capsys, 2, "my song.wav").endswith("To separate it: auralflow separate 'my song.wav'")
+
+
 def test_an_existing_model_is_kept_unless_forced(capsys, tmp_path):
     run(capsys, "config", NETS[0], "--save", tmp_path / "m", "--vocals")
     before = (tmp_path / "m" / "model.json").read_bytes()

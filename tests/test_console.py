@@ -1,5 +1,6 @@
 """What a terminal gets to see: names are text, one message is one line, and no sequence is obeyed."""
 
+import io
 import json
 import os
 import re
@@ -145,3 +146,39 @@ def test_tracks_and_datasets_of_any_name(model_folder, tmp_path, capsys, monkeyp
     assert captured.out.count(r"data [x] \x1b[2J") == 2
     assert BRACKETS in captured.out
     assert one_line(SEQUENCES) in captured.out
+
+
+class _Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+SENTENCE = "cannot download the weights: " + "check the network, or choose another model; " * 3
+
+
+def test_messages_are_broken_between_words_on_a_terminal_and_are_one_line_elsewhere(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "xterm")
+    terminal, pipe = _Terminal(), io.StringIO()
+    for stream in (terminal, pipe):
+        monkeypatch.setattr("sys.stderr", stream)
+        console.error_line(SENTENCE)
+        console.note(SENTENCE)
+    lines = terminal.getvalue().splitlines()
+    assert max(map(len, lines)) <= 40
+    assert " ".join(terminal.getvalue().split()) == " ".join(pipe.getvalue().split())
+    assert len(pipe.getvalue().splitlines()) == 2
+    words = SENTENCE.split()
+    assert all(word in ("error:", "note:", *words) for line in lines for word in line.split())
+
+
+def test_a_path_is_not_broken_on_a_terminal_so_that_it_can_be_copied(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "dumb")
+    stream = _Terminal()
+    monkeypatch.setattr("sys.stdout", stream)
+    path = "separated audio/a song with a long name/and a long stem.wav"
+    console.result_line(path, is_path=True)
+    assert stream.getvalue() == path + "\n"

@@ -166,3 +166,30 @@ def test_full_notes_do_not_change_the_exit_code(monkeypatch, capsys):
     monkeypatch.setattr(sys, "stderr", _Full())
     console.note("of no use")
     assert main(["models", "--json"]) == 0
+
+
+FILTERED = """
+import os, subprocess, sys
+from auralflow.cli.decoder_notes import without_decoder_notes
+with without_decoder_notes():
+    os.write(2, b"Note: Trying to resync...\\n")
+    os.write(2, b"from C\\n")
+    print("from Python", file=sys.stderr)
+    subprocess.run([sys.executable, "-c", "import os; os.write(2, b'from a child')"])
+os.write(2, b", after")
+"""
+
+
+def test_only_notes_of_the_mp3_decoder_are_left_out():
+    done = subprocess.run([sys.executable, "-c", FILTERED], capture_output=True, check=True)
+    assert sorted(done.stderr.decode().splitlines()) == ["from C", "from Python", "from a child, after"]
+
+
+def test_a_bad_mp3_is_one_line(model_folder, tmp_path):
+    (tmp_path / "song.mp3").write_text("eggs, milk")
+    command = ["separate", str(model_folder()), str(tmp_path / "song.mp3"), "--save", str(tmp_path)]
+    done = subprocess.run([sys.executable, "-m", "auralflow", *command], capture_output=True, check=False)
+    lines = done.stderr.decode().splitlines()
+    assert [line.partition(" ")[0] for line in lines] == ["error:", "error:"]
+    assert "song.mp3" in lines[0]
+    assert "0 of 1 songs" in lines[1]

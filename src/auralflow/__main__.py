@@ -94,8 +94,12 @@ def _flush() -> None:
 
 def _leave_at_once() -> None:
     _flush()
+    number = 2
+    with suppress(OSError, ValueError, AttributeError):
+        # Number 2 may lead to a filter (auralflow.cli.decoder_notes), which would end with the process.
+        number = sys.stderr.fileno()
     with suppress(OSError):
-        os.write(2, b"stopped\n")
+        os.write(number, b"stopped\n")
     os._exit(ExitCode.INTERRUPTED)
 
 

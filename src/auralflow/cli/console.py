@@ -43,6 +43,7 @@ __all__ = [
     "file_progress",
     "help_console",
     "is_quiet",
+    "json_line",
     "note",
     "print_json",
     "progress_console",
@@ -82,7 +83,7 @@ class ConsoleHandler(logging.Handler):
             return
         text = one_line(record.getMessage())
         if record.levelno >= logging.WARNING:
-            stderr.print(f"{record.levelname.lower()}: {text}")
+            (progress_console if _can_move() else stderr).say(f"{record.levelname.lower()}: {text}")
         else:
             progress_console.print(f"{time.strftime('%H:%M:%S')} {record.name}: {text}", style="dim")
         if record.exc_info and self.level <= logging.INFO:
@@ -147,17 +148,32 @@ def is_quiet() -> bool:
     return progress_console.quiet
 
 
-def result_line(text: str) -> None:
-    """Print a result in one line; a bar that moves on the same terminal needs its own console for that."""
+def result_line(text: str, *, is_path: bool = False) -> None:
+    """Print a result in one line.
+
+    Args:
+        text: The result.
+        is_path: Whether it is a path, which can be copied from a terminal only if it is not broken there.
+    """
     MESSAGES.info(text)
-    both = results.is_terminal and _can_move()
-    (progress_console if both else results).print(one_line(text))
+    console = _beside_a_bar()
+    (console.print if is_path else console.say)(one_line(text))
+
+
+def json_line(content: Any) -> None:
+    """Print a result as JSON in one line; NaN is refused."""
+    _beside_a_bar().print(json.dumps(content, allow_nan=False))
+
+
+def _beside_a_bar() -> PlainConsole:
+    """Where results go: by way of the bar's own console where both are on the terminal."""
+    return progress_console if results.is_terminal and _can_move() else results
 
 
 def note(text: str) -> None:
     """Say something in one line that is no result."""
     MESSAGES.info("note: %s", text)
-    progress_console.print(f"note: {one_line(text)}")
+    progress_console.say(f"note: {one_line(text)}")
 
 
 @contextmanager
@@ -192,7 +208,8 @@ def error_line(text: str) -> None:
     """Say in one line what went wrong."""
     text = with_options(text)
     MESSAGES.error(text)
-    stderr.print(f"error: {one_line(text)}")
+    # Above a bar, if one moves there; that console is silent where only errors are wanted.
+    (progress_console if _can_move() else stderr).say(f"error: {one_line(text)}")
 
 
 def print_json(content: Any) -> None:

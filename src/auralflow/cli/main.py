@@ -3,13 +3,14 @@
 import logging
 import platform
 import re
+import shlex
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, CycloptsError, Group, Parameter, UnknownOptionError
+from cyclopts import App, CycloptsError, Group, Parameter, UnknownCommandError, UnknownOptionError
 from pydantic import ValidationError
 
 from auralflow import __version__
@@ -191,6 +192,10 @@ def _usage_error(error: CycloptsError | ValidationError) -> UsageError:
         advice = hint(chain[-1], error.token.keyword or error.token.value)
         # What looks alike is not what is meant.
         text = text.partition(" Did you mean")[0] if advice else text
+    word = error.unused_tokens[0] if isinstance(error, UnknownCommandError) and error.unused_tokens else ""
+    if word and Path(word).exists():
+        advice = f"To separate it: auralflow separate {shlex.quote(word)}"
+        return UsageError(f"'{word}' is no command", advice=advice)
     return UsageError(text, advice=advice or f"See {' '.join(['auralflow', *chain])} --help.")
 
 

@@ -98,6 +98,10 @@ class PlainConsole(Console):
         except OSError as error:
             self.lose(error.strerror or str(error))
 
+    def say(self, text: str) -> None:
+        """Print a message: one line, which a terminal shows on several, broken between words."""
+        self.print(text, **({"soft_wrap": False, "overflow": "fold"} if self.is_terminal else {}))
+
     def on_broken_pipe(self) -> None:
         """Go on without the reader who has left: the work is wanted all the same."""
         self.lose(os.strerror(errno.EPIPE))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from auralflow.cli.console import error_line, note, print_json, result_line, stage, stderr
+from auralflow.cli.decoder_notes import without_decoder_notes
 from auralflow.cli.parameters import FamilyName, Flatten, TrustCode, switch
 from auralflow.cli.separating import Output, Show, spoken
 from auralflow.config import SOURCES, SeparateConfig
@@ -84,10 +85,11 @@ def separate(
         from auralflow.separation import Separator
 
         separator = Separator(loaded, options)
-    if dry_run:
-        return _plan(separator, songs, options, force=force, json=json)
     try:
-        return _run(separator, songs, options, force=force, output=output)
+        with without_decoder_notes():
+            if dry_run:
+                return _plan(separator, songs, options, force=force, json=json)
+            return _run(separator, songs, options, force=force, output=output)
     except KeyboardInterrupt:
         stderr.print("stopped; what is finished is kept, and the same command goes on from there")
         return ExitCode.INTERRUPTED
@@ -260,5 +262,15 @@ def _summary(plan: "Plan") -> str:
     count = sum(song.action == "separate" for song in plan.songs)
     return (
         f"{count} of {len(plan.songs)} songs to separate: about {spoken(plan.seconds)} at {plan.speed:.1f}x "
-        f"real time, and up to {plan.bytes / 1e6:.0f} MB of {plan.bytes_free / 1e6:.0f} MB free"
+        f"real time, and up to {_size(plan.bytes)} of the {_size(plan.bytes_free)} that are free"
     )
+
+
+def _size(count: int) -> str:
+    """A number of bytes, in the unit that people use for as many.
+
+    Example:
+        >>> _size(188_300_000), _size(68_169_000_000)
+        ('188 MB', '68.2 GB')
+    """
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

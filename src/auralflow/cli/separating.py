@@ -1,6 +1,5 @@
 """What ``separate`` shows while it works and when it is done."""
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from auralflow.cli.console import (
     error_line,
     is_quiet,
+    json_line,
     note,
     print_json,
     result_line,
-    results,
     song_progress,
 )
 from auralflow.config import SeparateConfig
@@ -91,7 +90,7 @@ class Show:
                 self._update_list()
             error_line(_named(outcome.song.path, str(outcome.error)))
         if self.output == "json-lines":
-            results.print(json.dumps(_as_line(outcome), allow_nan=False))
+            json_line(_as_line(outcome))
         elif self.output == "text" and not outcome.error and not is_quiet():
             self._print(outcome)
 
@@ -121,10 +120,10 @@ class Show:
     def _print(self, outcome: "Outcome") -> None:
         remarks = "; ".join(_remarks(outcome, alone=self.options.layout == "tree"))
         if len(self.songs) > 1 and self.options.layout == "tree":
-            result_line(f"{outcome.folder} ({remarks})" if remarks else f"{outcome.folder}")
+            result_line(f"{outcome.folder} ({remarks})" if remarks else f"{outcome.folder}", is_path=True)
             return
         for file in outcome.report["files"]:
-            result_line(str(outcome.folder / file))
+            result_line(str(outcome.folder / file), is_path=True)
         if remarks:
             result_line(f"({remarks})")
 

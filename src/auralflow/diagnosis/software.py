@@ -12,7 +12,7 @@ from auralflow.diagnosis.checks import Check
 __all__ = ["check_packages"]
 
 OLDEST_PYTHON = (3, 11)
-NOT_FOR_USERS = ("dev", "docs")
+NOT_FOR_USERS = ("dev", "docs", "parity")
 
 
 def check_packages(installed: Callable[[str], str] = metadata.version) -> list[Check]:

@@ -27,12 +27,12 @@ def require_onnx(name: str) -> ModuleType:
     Example:
         >>> require_onnx("no_such_package")
         Traceback (most recent call last):
-        auralflow.errors.UsageError: no_such_package is not installed. Run: pip install auralflow[onnx]
+        auralflow.errors.UsageError: no_such_package is not installed. Run: pip install "auralflow[onnx]"
     """
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise UsageError(f"{name} is not installed", advice="Run: pip install auralflow[onnx]") from None
+        raise UsageError(f"{name} is not installed", advice='Run: pip install "auralflow[onnx]"') from None
 
 
 def export_onnx(model: SeparationModel, path: str | Path, *, num_samples: int | None = None) -> Graph:

@@ -191,7 +191,7 @@ def _require_ray() -> ModuleType:
     try:
         return importlib.import_module("ray")
     except ImportError:
-        raise UsageError("ray is not installed", advice="Run: pip install auralflow[ray]") from None
+        raise UsageError("ray is not installed", advice='Run: pip install "auralflow[ray]"') from None
 
 
 @contextmanager
