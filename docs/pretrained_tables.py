@@ -1,4 +1,4 @@
-"""Writes what the cards of the pretrained models say into docs/pretrained.md, between markers.
+"""Writes the tables of docs/pretrained.md from the cards of the pretrained models, between markers.
 
 Run ``make readme``, or ``python docs/pretrained_tables.py --check`` to only compare.
 """
@@ -16,12 +16,12 @@ NOTHING = "There are no pretrained models in this version."
 
 
 def decibels(value: float | None) -> str:
-    """A level to a tenth of a decibel."""
+    """A level, rounded to a tenth of a decibel."""
     return "" if value is None else f"{value:+.1f}"
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
-    """A Markdown table whose first columns are texts, and the others numbers."""
+    """A Markdown table whose first ``left`` columns contain text, and the others numbers."""
     lines = [head, ["---"] * left + ["--:"] * (len(head) - left), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -32,12 +32,12 @@ def on_test_songs(card: ModelCard) -> ScoreTable | None:
 
 
 def all_targets(cards: Sequence[ModelCard]) -> list[str]:
-    """Every target of any model."""
+    """Every target that any of the models has."""
     return list(dict.fromkeys(target for card in cards for target in card.targets))
 
 
 def summary(cards: Sequence[ModelCard]) -> str:
-    """One row for each model: its size, and its mean scores."""
+    """One row per model: its size, and its mean scores."""
     if not cards:
         return NOTHING
     targets = all_targets(cards)
@@ -57,13 +57,13 @@ def summary(cards: Sequence[ModelCard]) -> str:
     count = sum(not track.known_artist for track in first.tracks)
     commands = "\n".join(table.command for table in tables)
     improvement = (
-        f"SI-SDR of the estimate minus that of the mixture, mean over the {count} test songs of artists that "
-        "no model was trained on. The ideal ratio mask is the ceiling of all masks."
+        f"SI-SDR of the estimate minus that of the mixture, mean over the {count} test songs by artists that "
+        "no model was trained on. The ideal ratio mask is the ceiling for masks of this kind."
     )
     published = (
         "The unit of most published results, SDR of museval 4: median over 1-s frames, then over the same "
-        "songs. Results on MUSDB18 are of other songs, so compare them with floor and oracle in mind. The "
-        f"commands:\n\n```\n{commands}\n```"
+        "songs. Results on MUSDB18 are for other songs, so compare them with floor and oracle in mind. "
+        f"Measured with:\n\n```\n{commands}\n```"
     )
     first_table = markdown(["SI-SDR improvement, dB", "parameters", "weights", *targets], rows)
     second_table = markdown(["SDR of museval, dB", *targets], peers)
@@ -73,7 +73,7 @@ def summary(cards: Sequence[ModelCard]) -> str:
 def scores(
     table: ScoreTable | None, statistic: Literal["mean", "median"], value: Any, targets: Sequence[str]
 ) -> list[str]:
-    """One score of each target over the songs of artists that were not trained on."""
+    """One score per target over the songs by artists that were not trained on."""
     if table is None:
         return [""] * len(targets)
     average = getattr(table, statistic)
@@ -81,18 +81,18 @@ def scores(
 
 
 def data(cards: Sequence[ModelCard]) -> str:
-    """How long each model was trained and what it does badly, and what they were trained on.
+    """How long each model was trained, its weaknesses, and the training data.
 
-    Models of one recipe share their material, whose table then stands once.
+    Models of one recipe share their training data, which is then listed once.
     """
     if not cards:
         return NOTHING
     parts = []
     for card in cards:
         training = card.training
-        start = f", from the weights of {training.start}" if training.start else ""
+        start = f", starting from the weights of {training.start}" if training.start else ""
         about = (
-            f"{training.chunks} chunks in {training.hours:.1f} hours on {training.machine}, "
+            f"Trained on {training.chunks:,} chunks in {training.hours:.1f} hours on {training.machine}, "
             f"seed {training.seed}{start}. Licence of the weights: {card.licence}."
         )
         parts += [f"### {card.name}", about]
@@ -100,12 +100,12 @@ def data(cards: Sequence[ModelCard]) -> str:
             parts.append("\n".join(f"- {text}" for text in card.weaknesses))
     for material in dict.fromkeys(card.data for card in cards):
         names = [f"`{card.name}`" for card in cards if card.data == material]
-        parts += [f"### Material of {', '.join(names)}", material_table(material)]
+        parts += [f"### Training data of {', '.join(names)}", material_table(material)]
     return "\n\n".join(parts)
 
 
 def material_table(material: Sequence[DataPart]) -> str:
-    """What a model was trained on, with licence and credit."""
+    """A table of training data, with licence and credit."""
     rows = []
     for part in material:
         linked = part.source.startswith("https://")
@@ -118,22 +118,22 @@ BLOCKS = {"docs/pretrained.md": {"summary": summary, "data": data}}
 
 
 def filled(text: str, page: str, cards: Sequence[ModelCard]) -> str:
-    """A page with every block written anew.
+    """A page with each block regenerated.
 
     Raises:
-        ValueError: If a block has no place in the page.
+        ValueError: If the page lacks the markers of a block.
     """
     for name, write in BLOCKS[page].items():
         pattern = re.compile(f"(<!-- pretrained: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
         if not pattern.search(text):
-            raise ValueError(f"{page} has no place for the {name} of the pretrained models")
+            raise ValueError(f"{page} has no markers for the {name} of the pretrained models")
         body = write(cards)
         text = pattern.sub(lambda found, body=body: f"{found[1]}\n{body}\n\n{found[2]}", text)
     return text
 
 
 def main() -> int:
-    """Write the pages, or with ``--check`` only tell whether they are up to date."""
+    """Write the pages, or with ``--check`` only report whether they are up to date."""
     cards = installed_registry().cards()
     stale = False
     for page in BLOCKS:

@@ -1,6 +1,6 @@
-"""Writes what the cards of models say into docs/models.md and docs/choosing.md, between markers.
+"""Writes the tables of docs/models.md and docs/choosing.md from the models' cards, between markers.
 
-What ``benchmarks/families.py`` measured goes into the package, for ``auralflow models``.
+Also copies the results of ``benchmarks/families.py`` into the package, for ``auralflow models``.
 
 Run ``make readme``, or ``python docs/public_tables.py --check`` to only compare.
 """
@@ -28,7 +28,7 @@ DASH = "-"
 
 
 def named(cards: Sequence[AnyCard]) -> list[NamedModel]:
-    """The cards as `advice` takes them; where weights are does not matter here."""
+    """The cards in the form that `advice` takes; where their weights are does not matter here."""
     return [NamedModel(card, licence_of(card), "", None) for card in cards]
 
 
@@ -38,12 +38,12 @@ def code(model: NamedModel | None) -> str:
 
 
 def advice_table(cards: Sequence[AnyCard]) -> str:
-    """One row for each task: what to take for it."""
+    """One row per task: the recommended models."""
     rows = []
     for task in TASKS:
-        told = advice(task, named(cards))
+        found = advice(task, named(cards))
         command = f"`auralflow separate MODEL song.mp3 {task.option}`".replace(" `", "`")
-        rows.append([task.title, code(told.fastest), code(told.permissive), code(told.best), command])
+        rows.append([task.title, code(found.fastest), code(found.permissive), code(found.best), command])
     return markdown(["task", "fastest", "best with a permissive licence", "best", "command"], rows, left=5)
 
 
@@ -52,17 +52,23 @@ def scales(_: Sequence[AnyCard]) -> str:
     return "\n".join(f"  - {scale.letter}: {scale.metric}; {scale.dataset}" for scale in SCALES)
 
 
-def speed(_: Sequence[AnyCard]) -> str:
-    """Where the times come from."""
+def speed(cards: Sequence[AnyCard]) -> str:
+    """The sources of the times."""
     command = "`python benchmarks/families.py --json benchmarks/results/families.json`"
     _, processor = measured_speeds()
-    if not processor:
-        return f"  The CPU column is filled by {command}, then `make readme`."
-    return f"  CPU: {processor}; measured by {command}, nets of equal size with random weights."
+    published = [
+        f"  - GPU, `{card.name}`: {card.gpu.device}; {card.gpu.source}."
+        for card in cards
+        if isinstance(card, PublicCard) and card.gpu
+    ]
+    measured = f"  - CPU: to be measured by {command}, then `make readme`."
+    if processor:
+        measured = f"  - CPU: {processor}; measured by {command}, random weights of the same size."
+    return "\n".join([measured, *published])
 
 
 def tasks(cards: Sequence[AnyCard]) -> str:
-    """A table for each task, the best first."""
+    """A table for each task, best models first."""
     return "\n\n".join(f"## {task.title}\n\n{task_table(task, cards)}" for task in TASKS)
 
 
@@ -78,7 +84,7 @@ def task_table(task: Task, cards: Sequence[AnyCard]) -> str:
                 code(model),
                 ", ".join(map(str, task.qualities(card))) or DASH,
                 f"{speeds[card.name]:.0f} s" if card.name in speeds else DASH,
-                f"{gpu.seconds:g} s ({gpu.device}; {gpu.source})" if gpu else DASH,
+                f"{gpu.seconds:g} s" if gpu else DASH,
                 f"{card.size / 1e6:.0f} MB",
                 model.licence.name or "not stated",
             ]
@@ -87,13 +93,13 @@ def task_table(task: Task, cards: Sequence[AnyCard]) -> str:
 
 
 def families(cards: Sequence[PublicCard]) -> str:
-    """One row for each model: of which family it is, and what it estimates."""
+    """One row per model: its family and its targets."""
     rows = [[f"`{card.name}`", find_family(card.family).title, ", ".join(card.targets)] for card in cards]
     return markdown(["name", "family", "targets"], rows, left=3)
 
 
 def licences(cards: Sequence[PublicCard]) -> str:
-    """Where each licence is stated, whom to name, and what was trained on."""
+    """Where each licence is stated, whom to credit, and the training data."""
     rows = [
         [f"`{card.name}`", card.licence.evidence.replace("|", "\\|"), card.credit, card.data]
         for card in cards
@@ -102,7 +108,7 @@ def licences(cards: Sequence[PublicCard]) -> str:
 
 
 def scores(cards: Sequence[PublicCard]) -> str:
-    """Scores that were published; of different data sets or metrics, they cannot be compared."""
+    """Published scores, which compare only within one dataset and metric."""
     rows = [
         [
             f"`{card.name}`",
@@ -122,32 +128,32 @@ BLOCKS: dict[str, dict[str, Callable[[Any], str]]] = {
     "choosing.md": {"advice": advice_table, "scales": scales, "speed": speed, "tasks": tasks},
 }
 OWN_TOO = "choosing.md"
-"""The page that lists this project's own models too."""
+"""The page that also lists auralflow's own models."""
 
 
 def cards_of(page: str) -> list[AnyCard]:
-    """The models that a page is about."""
+    """The cards shown on a page."""
     registry = installed_registry()
     return [*(registry.cards() if page == OWN_TOO else ()), *registry.public_cards()]
 
 
 def filled(page: str, text: str, cards: Sequence[AnyCard]) -> str:
-    """The page with every block written from the cards.
+    """The page, with each block regenerated from the cards.
 
     Raises:
-        ValueError: If a block has no place in it.
+        ValueError: If the page lacks the markers of a block.
     """
     for name, write in BLOCKS[page].items():
         pattern = re.compile(f"(<!-- public: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
         if not pattern.search(text):
-            raise ValueError(f"{page} has no place for the {name} of public models")
+            raise ValueError(f"{page} has no markers for the {name} of public models")
         body = write(cards)
         text = pattern.sub(lambda found, body=body: f"{found[1]}\n{body}\n\n{found[2]}", text)
     return text
 
 
 def copy_speeds() -> str:
-    """What the package keeps of the measurement; what it has where nothing was measured here."""
+    """The part of the measurement that goes into the package; without one, what is there now."""
     if not MEASURED.is_file():
         return SPEEDS.read_text(encoding="utf-8") if SPEEDS.is_file() else ""
     known = json.loads(MEASURED.read_text(encoding="utf-8"))
@@ -159,7 +165,7 @@ def copy_speeds() -> str:
 
 
 def main() -> int:
-    """Write the pages, or with ``--check`` only say whether they are up to date."""
+    """Write the pages, or with ``--check`` only report whether they are up to date."""
     check = "--check" in sys.argv[1:]
     wanted = copy_speeds()
     stale = bool(wanted) and (not SPEEDS.is_file() or SPEEDS.read_text(encoding="utf-8") != wanted)

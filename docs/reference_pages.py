@@ -1,4 +1,4 @@
-"""Writes the pages about commands and settings from the program itself.
+"""Generates the pages about commands and settings from the program itself.
 
 Run ``make readme``, or ``python docs/reference_pages.py --check`` to only compare.
 """
@@ -25,25 +25,25 @@ CLI_HEAD = """# Command line
 
 `auralflow COMMAND --help` shows the same in the terminal.
 
-- Options may be written with `-` or `_`, choices too: `--criterion si-sdr` is `--criterion si_sdr`.
-- Results go to standard output; progress, notes and errors to standard error. Bars and colours appear on
-  terminals only, and no colours with `NO_COLOR` set.
-- Every command takes `--verbose` (what is used and done, and where an error came from) and `--quiet` (only
-  results and errors), before or after its name.
+- Options and their choices can be written with `-` or `_`: `--criterion si-sdr` is `--criterion si_sdr`.
+- Results go to standard output; progress, notes and errors to standard error. Progress bars and colours
+  appear only on terminals; `NO_COLOR` disables colours.
+- Every command accepts `--verbose` (details of what it does, and tracebacks) and `--quiet` (only results and
+  errors), before or after its name.
 
 | exit code | when |
 |---|---|
 """ + "".join(f"| {code.value} | {code.meaning} |\n" for code in ExitCode)
 SETTINGS_HEAD = """# Settings
 
-Every setting, its type, default and bounds, as it stands in JSON files (`model.json`, `trainer.json`) and as
-a keyword in Python. On the command line, a setting `like_this` is an option `--like-this`. Settings are
-checked when they are made: an unknown name or a value out of bounds is an error in one line.
+Every setting with its type, default and bounds, as used in JSON files (`model.json`, `trainer.json`) and as
+keyword arguments in Python. On the command line, the setting `like_this` is the option `--like-this`.
+Settings are validated on creation: an unknown name or a value out of bounds raises a one-line error.
 """
 
 
 def commands(program: App, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], App]]:
-    """The commands that do something, with their names."""
+    """All commands that can be run, with their names."""
     for name in program:
         if not name.startswith("-"):
             command = program[name]
@@ -53,7 +53,7 @@ def commands(program: App, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[
 
 
 def arguments_table(command: App) -> str:
-    """Tables of the arguments and options of a command, one for each group in its help."""
+    """Tables of a command's arguments and options, one per help group."""
     groups: dict[str, list[str]] = {}
     for argument in command.assemble_argument_collection(parse_docstring=True):
         if not argument.show:
@@ -75,7 +75,7 @@ def arguments_table(command: App) -> str:
 
 
 def with_choices(text: str, hint: Any) -> str:
-    """A help text, and what may be chosen."""
+    """A help text, followed by the choices."""
     choices = [str(choice) for choice in get_args(hint) if isinstance(choice, str | int)]
     return " ".join(
         [text, f"One of {', '.join(f'`{choice}`' for choice in choices)}."] if choices else [text]
@@ -92,7 +92,7 @@ def shown(value: Any) -> str:
 
 
 def cli_page() -> str:
-    """The page about all commands."""
+    """The page about commands."""
     parts = [MADE + CLI_HEAD]
     for words, command in commands(app):
         about = [
@@ -110,18 +110,18 @@ def cli_page() -> str:
 
 
 def settings_classes() -> Iterator[tuple[str, type[Settings]]]:
-    """All settings by name, those of the nets after the others."""
+    """All settings classes by name, those of the nets last."""
     shared = [getattr(config, name) for name in config.__all__]
     kinds = [kind for kind in shared if isinstance(kind, type) and issubclass(kind, Settings)]
     for _, net in all_nets():
-        # What several nets have in common comes before them.
+        # Base classes that several nets share come before them.
         kinds += [kind for kind in reversed(net.settings.__mro__) if issubclass(kind, ModelConfig)]
     for kind in dict.fromkeys(kinds):
         yield kind.__name__, kind
 
 
 def settings_page() -> str:
-    """The page about all settings."""
+    """The page about settings."""
     parts = [MADE + SETTINGS_HEAD]
     for name, kind in settings_classes():
         if name not in BASES:
@@ -140,7 +140,7 @@ def settings_page() -> str:
 
 
 def bounds(kind: type[Settings], field: str) -> str:
-    """What a value must keep to, in words."""
+    """The bounds of a value, in words."""
     schema = kind.model_json_schema()["properties"][field]
     parts = [schema, *schema.get("anyOf", [])]
     words = {
@@ -164,7 +164,7 @@ def row(name: str, field: FieldInfo, limits: str) -> str:
 
 
 def type_name(annotation: Any) -> str:
-    """A type in a word."""
+    """A short name for a type."""
     text = str(annotation)
     if isinstance(annotation, type):
         return annotation.__name__
@@ -182,7 +182,7 @@ PAGES = {"cli.md": cli_page, "settings.md": settings_page}
 
 
 def main() -> int:
-    """Write the pages, or with ``--check`` only tell whether they are up to date."""
+    """Write the pages, or with ``--check`` only report whether they are up to date."""
     code = 0
     for name, make in PAGES.items():
         path, text = FOLDER / name, make()

@@ -1,4 +1,4 @@
-"""Writes the tables of criteria, metrics and augmentations from the program, between their markers.
+"""Regenerates the tables of criteria, metrics and augmentations from the program, between their markers.
 
 Run ``make readme``, or ``python docs/tables.py --check`` to only compare; options: ``reference_pages.py``.
 """
@@ -23,7 +23,7 @@ def criteria_table() -> str:
 
 
 def metrics_table(*, on_request: bool) -> str:
-    """One Markdown row per metric: its name, definition and source, and the option that asks for it."""
+    """One Markdown row per metric: its name, definition and source, and the option that enables it."""
     rows = []
     for metric in METRICS.values():
         if (metric.option is not None) == on_request:
@@ -34,12 +34,12 @@ def metrics_table(*, on_request: bool) -> str:
 
 
 def filled_training(text: str) -> str:
-    """The page about training with its table written anew."""
+    """The page about training, with its table regenerated."""
     return _filled(text, {"criteria": criteria_table()})
 
 
 def filled_evaluation(text: str) -> str:
-    """The page about evaluation with its tables written anew."""
+    """The page about evaluation, with its tables regenerated."""
     bodies = {
         "metrics: always": metrics_table(on_request=False),
         "metrics: on request": metrics_table(on_request=True),
@@ -51,7 +51,7 @@ def _filled(text: str, bodies: Mapping[str, str]) -> str:
     for name, body in bodies.items():
         pattern = re.compile(f"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
         if not pattern.search(text):
-            raise ValueError(f"there is no place for {name}")
+            raise ValueError(f"there are no markers for {name}")
         text = pattern.sub(lambda found, body=body: f"{found[1]}\n{body}\n\n{found[2]}", text)
     return text
 
@@ -60,13 +60,13 @@ def augmentations_table() -> str:
     """One Markdown row per augmentation: what it does, how often and how much, with the defaults."""
     rows = []
     for kind in AUGMENTATIONS:
-        told = {name: f"`{option_name(name)} {field.default}`" for name, (_, field) in kind.options.items()}
-        rows.append(f"| {kind.what} | {told[kind.name]} | {kind.amount.format(**told)} |")
-    return "\n".join(["| change | how often | how much |", "|---|---|---|", *rows])
+        used = {name: f"`{option_name(name)} {field.default}`" for name, (_, field) in kind.options.items()}
+        rows.append(f"| {kind.what} | {used[kind.name]} | {kind.amount.format(**used)} |")
+    return "\n".join(["| augmentation | how often | how much |", "|---|---|---|", *rows])
 
 
 def filled_data(text: str) -> str:
-    """The page about data with its table written anew."""
+    """The page about data, with its table regenerated."""
     return _filled(text, {"augmentations": augmentations_table()})
 
 
@@ -78,7 +78,7 @@ PAGES: Mapping[Path, Callable[[str], str]] = {
 
 
 def main() -> int:
-    """Write the pages, or with ``--check`` only say by the exit code whether they are up to date."""
+    """Write the pages, or with ``--check`` only report whether they are up to date."""
     texts = {page: page.read_text(encoding="utf-8") for page in PAGES}
     wanted = {page: fill(texts[page]) for page, fill in PAGES.items()}
     if "--check" in sys.argv[1:]:

@@ -46,8 +46,8 @@ def test_the_commands_run_in_the_order_of_the_page(tmp_path, monkeypatch, capsys
 
 
 def test_the_defaults_on_the_page_are_those_of_the_settings():
-    table = PAGE[PAGE.index("| change | how often") : PAGE.index("In a chunk that is neither remixed")]
-    told = dict(re.findall(r"`(--[a-z-]+) (-?[\d.]+)`", table))
-    assert len(told) == 16
+    table = PAGE[PAGE.index("| augmentation | how often") : PAGE.index("In a chunk that is neither remixed")]
+    shown = dict(re.findall(r"`(--[a-z-]+) (-?[\d.]+)`", table))
+    assert len(shown) == 16
     fields = {option_name(name): field.default for name, field in TrainConfig.model_fields.items()}
-    assert {name: float(value) for name, value in told.items()} == {name: fields[name] for name in told}
+    assert {name: float(value) for name, value in shown.items()} == {name: fields[name] for name in shown}

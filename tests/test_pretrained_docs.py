@@ -69,8 +69,8 @@ def test_shared_material_is_shown_once(card):
     ]
     text = pretrained_tables.data(cards)
     assert text.count("| Notes |") == text.count("| Chords |") == 1
-    assert "### Material of `One`, `Two`\n" in text
-    assert "### Material of `Three`\n" in text
+    assert "### Training data of `One`, `Two`\n" in text
+    assert "### Training data of `Three`\n" in text
 
 
 def test_without_cards_the_tables_say_so():
