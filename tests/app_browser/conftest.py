@@ -121,8 +121,10 @@ def visit(browser, server):
     """Opens the page as another person each time; nothing may fail in it, and nothing leave the machine."""
     contexts, faults = [], []
 
-    def visit(address="", viewport=DESKTOP):
-        context = browser.new_context(viewport=viewport, permissions=["microphone"], reduced_motion="reduce")
+    def visit(address="", viewport=DESKTOP, locale="en-GB"):
+        context = browser.new_context(
+            viewport=viewport, permissions=["microphone"], reduced_motion="reduce", locale=locale
+        )
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(PATIENCE)

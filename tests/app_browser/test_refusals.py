@@ -42,6 +42,26 @@ def test_what_is_no_song_is_refused_before_it_is_sent_in_words_of_our_own(visit,
     assert not list(server.kept.glob("**/too*large.wav"))
 
 
+SHOWN = """
+[...document.querySelectorAll('#song [data-testid=upload-text], #song [data-testid=upload-text] *')]
+    .flatMap(node => [...node.childNodes].filter(it => it.nodeType === 3 && it.data.trim())
+    .map(() => getComputedStyle(node).fontSize))
+"""
+WORDS = "getComputedStyle(document.querySelector('#song [data-testid=upload-text]'), '::before').content"
+
+
+def test_the_upload_box_has_our_words_whatever_the_language_of_the_browser(visit, files):
+    page = visit(locale="de-DE")
+    assert page.evaluate(WORDS) == '"Choose a song, or drop it here"'
+    assert set(page.evaluate(SHOWN)) == {"0px"}
+    button(page, "Choose a song, or drop it here").wait_for()
+    # The box is made anew for another song.
+    choose(page, files / "song.flac")
+    button(page, "Choose another song").click()
+    button(page, "Choose a song, or drop it here").wait_for()
+    assert set(page.evaluate(SHOWN)) == {"0px"}
+
+
 def test_no_song_is_no_error_but_a_word(visit):
     page = visit()
     button(page, "Separate").click()

@@ -36,6 +36,16 @@ element.closest("#status").addEventListener("reveal", () => show(element));
 // Another job's address in the same tab.
 addEventListener("hashchange", () => location.reload());
 
+// The words of the upload box stand in page.css; a screen reader reads the same ones.
+const box = document.querySelector("#song");
+const words = "Choose a song, or drop it here";
+function name() {
+  const button = box.querySelector(".upload-container");
+  if (button && button.ariaLabel !== words) button.ariaLabel = words;
+}
+new MutationObserver(name).observe(box, { attributeFilter: ["aria-label"], childList: true, subtree: true });
+name();
+
 // Files that cannot be songs are refused here, before they are sent, and in words of our own.
 
 const shownSize = (bytes) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
