@@ -1,6 +1,6 @@
-"""Draws the pictures of the documentation with auralflow itself, from a generated song.
+"""Draws the figures of the documentation with auralflow itself, from a generated song.
 
-Run ``make figures``, or ``python docs/figures.py`` with names of pictures to draw only those.
+Run ``make figures``, or ``python docs/figures.py`` with the names of some figures to draw only those.
 """
 
 import sys
@@ -10,7 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.spines import Spine
+from matplotlib.text import Text
 from PIL import Image
 from torch import Tensor
 
@@ -27,7 +31,6 @@ from auralflow.visualizer import (
     new_figure,
     read_history,
     spectrogram,
-    to_image,
     training_curves,
     waveform,
 )
@@ -38,10 +41,12 @@ SEED = 7
 START, SECONDS = 8.0, 8.0
 WIDTH = 960
 COLORS = 128
+INK = "#7a7a7a"
+"""Grey with the same contrast, 4.3, on the light and on the dark background of the site."""
 
 
 def stems(start: float = START, seconds: float = SECONDS, rate: int = RATE) -> dict[str, Tensor]:
-    """Some seconds out of the middle of a song, with all stems at work: ``[2, N]`` each."""
+    """An excerpt in which all stems play: ``[2, N]`` each."""
     song = generate_song(SEED, seconds=START + SECONDS, sample_rate=rate)
     part = slice(round(start * rate), round((start + seconds) * rate))
     return {name: torch.from_numpy(stem[:, part].copy()) for name, stem in song.items()}
@@ -59,30 +64,32 @@ def draw_song() -> Figure:
 
 
 def draw_waveform() -> Figure:
-    """Four hundredths of a second of the mixture."""
+    """Forty milliseconds of the mixture."""
     return waveform(mixture(stems())[:1, RATE : RATE + RATE // 25], RATE, title="40 ms of a song")
 
 
 def draw_windows() -> Figure:
-    """The same second through windows of three lengths."""
+    """The same three seconds through windows of three lengths."""
     rate = 16000
     signal = mixture(stems(start=10, seconds=3, rate=rate))
     images = [
-        to_image(spectrogram(signal, rate, num_fft=size, title=f"window of {size / rate * 1e3:.0f} ms"))
+        pixels(
+            neutral(spectrogram(signal, rate, num_fft=size, title=f"window of {size / rate * 1e3:.0f} ms"))
+        )
         for size in (128, 1024, 8192)
     ]
     return stacked(images)
 
 
 def draw_magnitude_and_phase() -> Figure:
-    """What the two halves of a spectrogram look like."""
+    """The two halves of a spectrogram."""
     spectrum = STFT(2048, hop_length=512)(stems()["vocals"][0, : 2 * RATE])
     figure = new_figure(8, 4.4)
     rows = figure.subplots(2, 1, sharex=True)
     level = 20 * magnitude(spectrum).clamp_min(1e-4).log10()
     extent = (0.0, 2.0, 0.0, RATE / 2000)
-    pictures = (("magnitude / dB", level, "magma"), ("phase / rad", phase(spectrum), "twilight"))
-    for axes, (title, values, colors) in zip(rows, pictures, strict=True):
+    halves = (("magnitude / dB", level, "magma"), ("phase / rad", phase(spectrum), "twilight"))
+    for axes, (title, values, colors) in zip(rows, halves, strict=True):
         image = axes.imshow(
             values, origin="lower", aspect="auto", extent=extent, cmap=colors, interpolation="none"
         )
@@ -95,7 +102,7 @@ def draw_magnitude_and_phase() -> Figure:
 
 
 def ideal_mask(parts: dict[str, Tensor], target: str, transform: STFT) -> Tensor:
-    """The ratio mask of a target that knows the truth: ``[C, F, T]``."""
+    """The ideal ratio mask of a target: ``[C, F, T]``."""
     power = {name: magnitude(transform(stem)).square() for name, stem in parts.items()}
     return power[target] / torch.stack(list(power.values())).sum(dim=0).clamp_min(1e-12)
 
@@ -106,13 +113,13 @@ def draw_mask() -> Figure:
 
 
 def draw_masked() -> Figure:
-    """Mixture, masked mixture, truth."""
+    """Mixture, masked mixture, reference."""
     parts = stems()
     transform = STFT(2048)
     whole = mixture(parts)
     estimate = transform.inverse(ideal_mask(parts, "vocals", transform) * transform(whole), whole.shape[-1])
     return comparison(
-        [("mixture", whole), ("mixture times mask", estimate), ("vocals, the truth", parts["vocals"])], RATE
+        [("mixture", whole), ("mixture times mask", estimate), ("vocals (reference)", parts["vocals"])], RATE
     )
 
 
@@ -137,27 +144,27 @@ def draw_training() -> Figure:
 
 
 def draw_phases() -> Figure:
-    """The magnitudes of the vocals on three kinds of phases."""
+    """The magnitudes of the vocals with three kinds of phases."""
     rate = 8000
     parts = stems(start=10, seconds=3, rate=rate)
     transform = STFT(512, hop_length=256)
-    truth, whole = transform(parts["vocals"]), transform(mixture(parts))
+    reference, whole = transform(parts["vocals"]), transform(mixture(parts))
     length = parts["vocals"].shape[-1]
-    size = magnitude(truth)
+    size = magnitude(reference)
     torch.manual_seed(0)
     random = torch.polar(size, 2 * torch.pi * torch.rand_like(size))
     signals = {
         "with the phases of the mixture": transform.inverse(reconstruct(size, whole), length),
-        "with phases at random": transform.inverse(random, length),
-        "the same after 64 rounds of Griffin and Lim": transform.inverse(
+        "with random phases": transform.inverse(random, length),
+        "random phases after 64 iterations of Griffin-Lim": transform.inverse(
             griffin_lim(random, transform, length, iterations=64), length
         ),
     }
-    return comparison([("vocals, the truth", parts["vocals"]), *signals.items()], rate, num_fft=512)
+    return comparison([("vocals (reference)", parts["vocals"]), *signals.items()], rate, num_fft=512)
 
 
 def stacked(images: list[np.ndarray]) -> Figure:
-    """Pictures one under the other, pixel by pixel."""
+    """Images stacked vertically, pixel by pixel."""
     whole = np.concatenate(images)
     figure = new_figure(whole.shape[1] / 150, whole.shape[0] / 150)
     figure.set_layout_engine("none")
@@ -167,7 +174,7 @@ def stacked(images: list[np.ndarray]) -> Figure:
     return figure
 
 
-PICTURES: dict[str, Callable[[], Figure]] = {
+FIGURES: dict[str, Callable[[], Figure]] = {
     "song": draw_song,
     "waveform": draw_waveform,
     "windows": draw_windows,
@@ -180,21 +187,43 @@ PICTURES: dict[str, Callable[[], Figure]] = {
 
 
 def pretrained_curves() -> dict[str, Callable[[], Figure]]:
-    """The trainings of the pretrained models, as their records tell them."""
+    """The training curves of the pretrained models, from their records."""
     return {
         f"training-{name}": lambda name=name: training_curves(read_history(PACKAGE_FOLDER / name), title=name)
         for name in installed_registry().names
     }
 
 
+def neutral(figure: Figure) -> Figure:
+    """The figure without a background and with grey text, so that it can be read in light and dark mode."""
+    figure.patch.set_alpha(0)
+    for axes in figure.axes:
+        axes.patch.set_alpha(0)
+        axes.tick_params(colors=INK)
+    for text in figure.findobj(Text):
+        text.set_color(INK)
+    for spine in figure.findobj(Spine):
+        spine.set_edgecolor(INK)
+    for legend in figure.findobj(Legend):
+        legend.get_frame().set_alpha(0)
+    return figure
+
+
+def pixels(figure: Figure) -> np.ndarray:
+    """A figure as ``[height, width, 4]``, with transparency."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba()).copy()
+
+
 def main() -> int:
-    """Draw the pictures that are named, or all."""
-    pictures = PICTURES | pretrained_curves()
-    for name in sys.argv[1:] or pictures:
-        # Few colours keep a picture of noise small; of these scales nobody sees the difference.
-        image = Image.fromarray(to_image(pictures[name]()))
+    """Draw the figures that are named, or all."""
+    figures = FIGURES | pretrained_curves()
+    for name in sys.argv[1:] or figures:
+        # Few colours keep a plot of noise small; with these colour scales the difference is invisible.
+        image = Image.fromarray(pixels(neutral(figures[name]())))
         image = image.resize((WIDTH, round(image.height * WIDTH / image.width)), Image.Resampling.LANCZOS)
-        image = image.quantize(COLORS, method=Image.Quantize.MAXCOVERAGE)
+        image = image.quantize(COLORS, method=Image.Quantize.FASTOCTREE)
         FOLDER.mkdir(exist_ok=True)
         image.save(FOLDER / f"{name}.png", optimize=True)
     return 0
