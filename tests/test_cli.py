@@ -336,6 +336,7 @@ def test_display_and_silent(capsys, tmp_path, dataset, model_folder):
     assert code == 0
     assert "max_grad_norm" in out
     assert "saved" in err
+    assert err.index("floor:") < err.index("saved")
     assert "best: epoch " in out
 
 

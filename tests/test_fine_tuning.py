@@ -148,6 +148,13 @@ def test_an_epoch_is_one_row_that_fits_a_terminal(targets, capsys, monkeypatch):
 
 def test_a_best_file_that_was_reported_is_not_reported_again(capsys, tmp_path):
     progress = ProgressCallback(max_epochs=2, silent=False)
+    progress.on_train_start(TrainingState(), 16)
     for _ in range(2):
         progress.on_checkpoint(TrainingState(), tmp_path / WEIGHTS_FILE)
-    assert capsys.readouterr().err.count("saved") == 1
+    # Nor before the first row, which says why.
+    assert capsys.readouterr().err == ""
+    progress.on_epoch_end(TrainingState(epoch=1), record(1, ("vocals",)))
+    lines = [line.split()[0] for line in capsys.readouterr().err.splitlines()]
+    assert lines[-2:] == ["1/2", "saved"]
+    progress.on_checkpoint(TrainingState(), tmp_path / WEIGHTS_FILE)
+    assert "saved" not in capsys.readouterr().err

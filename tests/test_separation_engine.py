@@ -189,6 +189,10 @@ def test_samples_of_another_shape_or_kind_are_refused(separator):
     for wrong in (noise()[0], noise().T, (noise() * 1000).astype(np.int16)):
         with pytest.raises(UsageError, match="cannot separate these samples"):
             separator.separate(wrong, RATE)
+    with pytest.raises(UsageError, match=r"A mono signal is samples\[None\]"):
+        separator.separate(noise()[0], RATE)
+    with pytest.raises(UsageError, match="found bytes, expected a path, an array or tensor"):
+        separator.separate(b"RIFF", RATE)
     with pytest.raises(AudioError, match="NaN"):
         separator.separate(noise() * np.nan, RATE)
 

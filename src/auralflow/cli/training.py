@@ -46,6 +46,7 @@ class ProgressCallback(Callback):
         self.chunks = 0
         self.columns: list[_Column] = []
         self.reported: set[Path] = set()
+        self.saved: list[Path] = []
         self.skipped = 0
 
     def __enter__(self) -> Self:
@@ -90,6 +91,7 @@ class ProgressCallback(Callback):
             self.columns = _columns(targets, progress_console.width, leaks=leaks)
             progress_console.print("\n".join(_head(self.columns, record)))
         progress_console.print(_row(self.columns, record, self.max_epochs))
+        self._print_saved()
         if state.skipped > self.skipped:
             count = state.skipped - self.skipped
             progress_console.print(f"  skipped {count} batches whose loss or gradient was not finite")
@@ -99,12 +101,21 @@ class ProgressCallback(Callback):
     def on_train_end(self, state: TrainingState) -> None:
         """Take the bar away."""
         self.progress.update(self.task, visible=False)
+        self._print_saved()
 
     def on_checkpoint(self, state: TrainingState, path: Path) -> None:
         """Say once where something is written; it is then replaced after every epoch."""
         if not self.silent and path not in self.reported:
             self.reported.add(path)
+            self.saved.append(path)
+        # Not above the head of the table, where nobody knows yet what was saved.
+        if self.columns:
+            self._print_saved()
+
+    def _print_saved(self) -> None:
+        for path in self.saved:
             progress_console.print(f"  saved {one_line(str(path))}")
+        self.saved.clear()
 
 
 def _columns(targets: Sequence[str], width: int, *, leaks: bool) -> list[_Column]:

@@ -48,7 +48,7 @@ def open_source(source: Source, sample_rate: int) -> Iterator[OpenSource]:
     Raises:
         NotFoundError: If there is no such file.
         AudioError: If it cannot be read, or samples are not finite.
-        UsageError: If samples have another shape than ``[K, N]``.
+        UsageError: If it is nothing of the kind, or samples have another shape than ``[K, N]``.
 
     Example:
         >>> with open_source(np.zeros((2, 5)), 8000) as opened:
@@ -60,6 +60,12 @@ def open_source(source: Source, sample_rate: int) -> Iterator[OpenSource]:
     elif isinstance(source, np.ndarray | Tensor):
         samples = source.detach().cpu().numpy() if isinstance(source, Tensor) else source
         yield _open_samples(samples, sample_rate)
+    elif not hasattr(source, "read"):
+        raise UsageError(
+            "cannot separate this",
+            found=type(source).__name__,
+            expected="a path, an array or tensor of samples, or an open file",
+        )
     else:
         # Decoders want to go back and forth, and some know files by name only.
         with NamedTemporaryFile(suffix=".audio") as copy:
@@ -79,7 +85,9 @@ def _open_samples(samples: Audio, sample_rate: int) -> OpenSource:
             "cannot separate these samples",
             found=f"shape {list(samples.shape)}",
             expected="[channels, samples]",
-            advice="Transpose [samples, channels], and give one signal at a time.",
+            advice="A mono signal is samples[None]."
+            if samples.ndim == 1
+            else "Transpose [samples, channels], and give one signal at a time.",
         )
     if samples.dtype.kind != "f":
         raise UsageError(
