@@ -1,4 +1,4 @@
-"""Sound files for tests, made without any program, and what can be done to their bytes."""
+"""Audio files for tests, written without external programs, and ways to manipulate their bytes."""
 
 import struct
 from fractions import Fraction
@@ -14,7 +14,7 @@ def noise(channels, frames, seed=0):
 
 
 def encode(path, codec, audio, rate=48000, *, layout="stereo", container=None, options=None):
-    """Write ``audio``, float [C, N], with FFmpeg."""
+    """Write ``audio``, float ``[C, N]``, with FFmpeg."""
     with av.open(path, "w", format=container) as output:
         stream = output.add_stream(codec, rate=rate, layout=layout, options=options or {})
         frame = av.AudioFrame.from_ndarray(
@@ -32,7 +32,7 @@ def encode(path, codec, audio, rate=48000, *, layout="stereo", container=None, o
 
 
 def ogg_pages(content):
-    """The pages of an Ogg file, as bytes that can be changed."""
+    """The pages of an Ogg file, as mutable bytes."""
     pages = []
     while content:
         count = content[26]
@@ -43,7 +43,7 @@ def ogg_pages(content):
 
 
 def ogg_file(pages):
-    """Join pages, with checksums that fit."""
+    """Join pages, with correct checksums."""
     for page in pages:
         page[22:26] = struct.pack("<I", checksum(bytes(page)))
     return b"".join(pages)

@@ -1,4 +1,4 @@
-"""Checkpoints in the formats that are published, made on the fly, TensorFlow bundles included."""
+"""Creates checkpoints in the published formats, including TensorFlow bundles."""
 
 import io
 import struct
@@ -24,7 +24,7 @@ def varint(value: int) -> bytes:
 
 
 def proto(*fields: tuple[int, int | bytes]) -> bytes:
-    """A Protocol Buffers message: whole numbers as varints, bytes with their length."""
+    """A Protocol Buffers message: integers as varints, bytes with their length."""
     out = b""
     for number, value in fields:
         if isinstance(value, bytes):
@@ -35,7 +35,7 @@ def proto(*fields: tuple[int, int | bytes]) -> bytes:
 
 
 def table_block(entries: dict[bytes, bytes], *, restarts: int | None = None, kind: int = 0) -> bytes:
-    """A LevelDB block: keys share their beginnings with the key before, sixteen in a row."""
+    """A LevelDB block: keys share prefixes with the previous key, sixteen in a row."""
     out, starts, last = b"", [], b""
     for index, (key, value) in enumerate(sorted(entries.items())):
         shared = 0
@@ -81,7 +81,7 @@ def bundle_entry(array: np.ndarray, place: int, **changes) -> bytes:
 
 
 def make_bundle(folder: Path, arrays: dict[str, np.ndarray], *, changes=None, **block) -> Path:
-    """``model.index`` and ``model.data-00000-of-00001``; ``changes`` falsifies entries by name."""
+    """``model.index`` and ``model.data-00000-of-00001``; ``changes`` corrupts entries by name."""
     folder.mkdir(parents=True, exist_ok=True)
     entries, data = {b"": proto((1, 1), (3, proto((1, 1))))}, b""
     for name, array in sorted(arrays.items()):

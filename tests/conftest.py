@@ -1,4 +1,4 @@
-"""What several tests need: tiny models, tiny datasets, a model that lets everything through."""
+"""Shared fixtures: tiny models, tiny datasets, a model that passes everything through."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 FUZZ_FACTOR = 10
-"""How many times as many examples `make fuzz` draws."""
+"""The factor by which `make fuzz` draws more examples."""
 # A commit that is green today is green tomorrow, and on a busy machine: ordinary runs draw the same examples
 # each time, and no time limit or warning about time counts. `make fuzz` draws others every time.
 STEADY = {"deadline": None, "print_blob": True, "suppress_health_check": [HealthCheck.too_slow]}
@@ -42,7 +42,7 @@ hypothesis_settings.load_profile("ordinary")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs a GPU without one; let the profile ``fuzz`` multiply the examples of a test."""
+    """Skip tests of a GPU if there is none; in the profile ``fuzz``, multiply the examples of a test."""
     if not torch.cuda.is_available():
         for item in items:
             if item.get_closest_marker("gpu"):
@@ -61,7 +61,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_report_to_serializable(report: object) -> Generator[None, Any, Any]:
-    """Let a report travel from a worker also when it quotes a name that is no text, as some tests use."""
+    """Let workers send reports that quote names with invalid text, which some tests use."""
     return _as_text((yield))
 
 
@@ -76,7 +76,7 @@ def _as_text(data: Any) -> Any:
 
 
 class ConstantMask(nn.Module):
-    """A net whose masks are constants, one per target."""
+    """A net with a constant mask per target."""
 
     def __init__(self, *levels: float) -> None:
         super().__init__()
@@ -118,7 +118,7 @@ def write_track(
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
-    """Three training tracks, one for validation, one for testing, of noise."""
+    """Five tracks of noise: three for training, one for validation, one for testing."""
     for index, name in enumerate(("train/a", "train/b", "train/c", "valid/d", "test/e")):
         write_track(tmp_path / "data" / name, seed=index)
     return tmp_path / "data"
@@ -126,7 +126,7 @@ def dataset(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def model_folder(tmp_path: Path) -> Callable[..., Path]:
-    """Makes a model folder, with random weights unless told otherwise."""
+    """Creates a model folder, with random weights by default."""
 
     def make(*, weights: bool = True, name: str = "model", **settings) -> Path:
         folder = tmp_path / name

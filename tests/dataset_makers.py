@@ -1,4 +1,4 @@
-"""Small datasets for tests."""
+"""Creates small datasets for tests."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,7 +26,7 @@ def write_track(
     rates: Mapping[str, int] | None = None,
     **options,
 ) -> dict[str, np.ndarray]:
-    """Write stems of noise; returns them as ``[N, C]``."""
+    """Write stems of noise, and return them as ``[N, C]``."""
     folder.mkdir(parents=True, exist_ok=True)
     stems = {}
     for number, source in enumerate(sources):

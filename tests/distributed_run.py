@@ -1,4 +1,4 @@
-"""What `tests/test_distributed.py` starts under torchrun: a net without batch statistics on a few chunks.
+"""Started by `tests/test_distributed.py` under torchrun: a net without batch statistics on a few chunks.
 
 Usage: distributed_run.py FOLDER DATASET SETTINGS_JSON [--die-at STEP]
 """
@@ -29,7 +29,7 @@ from auralflow.trainer.optimization import end_processes
 
 
 class PlainNet(nn.Module):
-    """Two convolutions: nothing random, no statistics over the batch."""
+    """Two convolutions, without randomness or batch statistics."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ def main() -> None:
 
 
 class Recorder(torch.utils.data.Dataset):
-    """Notes which chunks a process draws."""
+    """Records which chunks a process draws."""
 
     def __init__(self, chunks: TrainingChunks, path: Path) -> None:
         self.chunks = chunks

@@ -1,4 +1,4 @@
-"""museval as an outside reference, on machines without ffmpeg too."""
+"""museval as an independent reference, even on machines without ffmpeg."""
 
 import sys
 import types

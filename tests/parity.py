@@ -1,4 +1,4 @@
-"""Reference packages, which nets are compared with. Where one is not installed, its tests are skipped."""
+"""The reference packages that nets are compared with. If one is not installed, its tests are skipped."""
 
 import importlib
 import importlib.util
@@ -17,7 +17,7 @@ from auralflow.nets.checkpoint import Checkpoint, CheckpointPart
 
 
 def package_folder(name: str) -> Path:
-    """Folder of an installed package, found without importing it."""
+    """The folder of an installed package, found without importing it."""
     spec = importlib.util.find_spec(name)
     if spec is None or not spec.submodule_search_locations:
         pytest.skip(f"the reference package {name} is not installed: pip install --no-deps, see Makefile")
@@ -25,7 +25,7 @@ def package_folder(name: str) -> Path:
 
 
 def load_file(path: Path) -> types.ModuleType:
-    """A module of a package whose own import needs what is not installed."""
+    """A module from a package that cannot be imported as a whole, for lack of dependencies."""
     spec = importlib.util.spec_from_file_location(f"parity_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
@@ -36,7 +36,7 @@ def load_file(path: Path) -> types.ModuleType:
 
 @contextmanager
 def stand_ins(*names: str) -> Iterator[None]:
-    """Empty modules for what packages import and the parts that are compared never call."""
+    """Empty modules for imports that the compared parts never use."""
     missing = [name for name in names if importlib.util.find_spec(name) is None]
     for name in missing:
         sys.modules[name] = types.ModuleType(name)
@@ -56,7 +56,7 @@ def import_openunmix() -> types.ModuleType:
 
 
 def reference(module: str, name: str) -> Any:
-    """A class of a reference package; skips the test where the package is missing."""
+    """A class from a reference package; skips the test if the package is missing."""
     package_folder(module.partition(".")[0])
     with stand_ins("torchaudio", "librosa"):
         return getattr(importlib.import_module(module), name)
@@ -65,14 +65,14 @@ def reference(module: str, name: str) -> Any:
 def checkpoint_of(
     net: nn.Module, settings: Mapping[str, Any] | None = None, *, name: str = "model", **facts: Any
 ) -> Checkpoint:
-    """What a reader of files would make of a published file with the weights of a net."""
+    """The checkpoint that a file reader would return for a published file with the weights of a net."""
     tensors = {key: tensor.detach().clone() for key, tensor in net.state_dict().items()}
     part = CheckpointPart(name=name, format="pytorch", tensors=tensors, **facts)
     return Checkpoint(parts=(part,), settings=settings or {}, settings_file="model.yaml" if settings else "")
 
 
 def excite(net: nn.Module, seed: int) -> None:
-    """Move every parameter away from values such as 0 and 1 at which a fault would not show."""
+    """Move all parameters away from values such as 0 and 1, which would hide faults."""
     generator = torch.Generator().manual_seed(seed)
     for parameter in net.parameters():
         if parameter.ndim == 1 and parameter.requires_grad:
@@ -80,6 +80,6 @@ def excite(net: nn.Module, seed: int) -> None:
 
 
 def distance(ours: Tensor, theirs: Tensor) -> float:
-    """Largest difference, relative to the largest sample."""
+    """The largest difference, relative to the largest sample."""
     assert ours.shape == theirs.shape
     return ((ours - theirs).abs().max() / theirs.abs().max()).item()

@@ -1,4 +1,4 @@
-"""Pretrained models made on the fly, and a server that is as bad as a test wants it."""
+"""Creates pretrained models, and servers that misbehave as a test requires."""
 
 import hashlib
 import threading
@@ -20,7 +20,7 @@ FOUR = ("vocals", "drums", "bass", "other")
 
 
 def make_weights(path: Path, *, seed=0, **settings) -> SpectrogramMaskModel:
-    """A small model with weights that do something, and its file in half precision."""
+    """A small model with non-trivial weights, and its file in half precision."""
     torch.manual_seed(seed)
     model = SpectrogramMaskModel(tiny_config(**{"targets": FOUR, **settings})).eval()
     half = {name: t.half() if t.is_floating_point() else t for name, t in model.state_dict().items()}
@@ -71,7 +71,7 @@ def make_card(weights: Path, *, name=NAME, settings=None, **changes) -> ModelCar
 
 
 class Shelf:
-    """A registry of one tiny model, and its weights, in a folder of their own."""
+    """A registry with one tiny model, and a separate folder with its weights."""
 
     def __init__(self, folder: Path, *, name=NAME, **settings) -> None:
         self.weights = folder / "elsewhere.safetensors"

@@ -1,4 +1,4 @@
-"""What the tests of the separation share: small models, songs, and a process to be killed."""
+"""Shared by the tests of separation: small models, songs, and a process to kill."""
 
 import sys
 from pathlib import Path
@@ -35,7 +35,7 @@ def small_config(**changes):
 
 
 class FixedMasks(nn.Module):
-    """A net that knows its masks beforehand: one number for each target."""
+    """A net with fixed masks: one number per target."""
 
     def __init__(self, values):
         super().__init__()
@@ -53,7 +53,7 @@ def fixed_model(*masks, **changes):
 
 
 def small_model(seed=0, **changes):
-    """A net with weights that do something."""
+    """A net with non-trivial weights."""
     torch.manual_seed(seed)
     return SpectrogramMaskModel(small_config(**changes)).eval()
 
@@ -77,7 +77,7 @@ def write_song(path, audio=None, rate=RATE, subtype="PCM_16", **options):
 
 
 def outputs(folder):
-    """The bytes of every file below a folder, but for the journal and its locks."""
+    """The bytes of every file below a folder, except the journal and its locks."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     return {
         str(path.relative_to(folder)): path.read_bytes()
@@ -87,7 +87,7 @@ def outputs(folder):
 
 
 def main():
-    """Separate a folder, telling when it begins: to be killed by a test."""
+    """Separate a folder, after signalling the start, so that a test can kill it."""
     model, songs, save, *options = sys.argv[1:]
     separator = Separator(load(Path(model)))
     found = find_songs([Path(songs)])

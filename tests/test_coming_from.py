@@ -1,4 +1,4 @@
-"""The commands that people of other separators are told to type exist, and would be understood."""
+"""The commands suggested to users of other separators exist and can be parsed."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""docs/data.md tells the truth: its commands and examples run, and its defaults are the settings'."""
+"""docs/data.md is correct: its commands and examples run, and its defaults match the settings."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""The documentation: complete, whole, and shown to be so without the network."""
+"""The documentation is complete, its links work, and it needs no network."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""The examples of the guide for large folders are checked by the tools that would run them."""
+"""The examples in the guide for large folders pass the checks of the tools that would run them."""
 
 import configparser
 import re

@@ -1,4 +1,4 @@
-"""The tables of pretrained models are those of their cards."""
+"""The tables of pretrained models match their cards."""
 
 import subprocess
 import sys

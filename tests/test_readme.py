@@ -1,4 +1,4 @@
-"""The README and the pages tell the truth: their tables are the program's, their commands run."""
+"""The README and the pages are correct: their tables match the program, their commands run."""
 
 import re
 import shlex

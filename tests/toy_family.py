@@ -1,4 +1,4 @@
-"""The unet family with a reader of checkpoints of its own, and a second one that claims all it sees."""
+"""The unet family with its own checkpoint reader, and a second family that claims every file."""
 
 import dataclasses
 
@@ -11,7 +11,7 @@ PREFIX = "toy."
 
 
 class Reader:
-    """Its own weights under another name; channels are told by a shape or by the settings."""
+    """Its own weights under another name; the channels follow from a shape or from the settings."""
 
     def recognizes(self, checkpoint: Checkpoint) -> bool:
         return all(name.startswith(PREFIX) for part in checkpoint.parts for name in part.tensors)

@@ -1,1 +1,1 @@
-"""The web page as people use it: a real browser, a real server, generated songs."""
+"""End-to-end tests of the web page, with a real browser, a real server and generated songs."""

@@ -21,7 +21,7 @@ from auralflow.synth import generate_song
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 CHROMIUM = next((path for name in NAMES if (path := shutil.which(name))), None)
 GIVEN_UP = 2
-"""Seconds after which this server gives up a song that no page shows."""
+"""Seconds after which this server abandons a song that no page shows."""
 
 
 def make_model(folder, targets, num_hidden_channels=2):

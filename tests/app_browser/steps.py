@@ -1,11 +1,11 @@
-"""What visitors of the page do again and again."""
+"""Common actions of visitors."""
 
 MIXER = "[...document.querySelectorAll('#mixer *')].find(node => node.mixer).mixer"
-"""The program behind the players."""
+"""The script of the players."""
 # A rate that makes short work of long songs.
 RATE, SECONDS, LONG = 16000, 12, 115
 PATIENCE = 240_000
-"""Milliseconds that anything may take on a busy machine."""
+"""Timeout in milliseconds, generous enough for a busy machine."""
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 900}
 

@@ -1,4 +1,4 @@
-"""The players of a separated song, by mouse, by keyboard, on both widths, in both colours."""
+"""The players of a separated song: mouse, keyboard, both widths, light and dark mode."""
 
 import io
 import zipfile

@@ -1,4 +1,4 @@
-"""What the page and its server refuse, and in which words."""
+"""What the page and its server refuse, and the messages they give."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Damage that knows what it damages: sizes beside tags, pages with right check sums, values of JSON."""
+"""Format-aware mutations: sizes next to tags, pages with correct checksums, values in JSON."""
 
 import json
 import random
@@ -11,7 +11,7 @@ SMALL = (0, 1, 2, 3, 7, 8, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF, 0x10
 INTERESTING = (*SMALL, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF)
 TAG = re.compile(rb"[A-Za-z][A-Za-z0-9 ]{3}")
 NESTED = "@nested@"
-"""Stands for brackets without end, which ``json`` itself cannot write."""
+"""Placeholder for endless brackets, which ``json`` cannot write."""
 ODD_VALUES: tuple[Any, ...] = (None, True, -1, 0, 1, 1e308, 2**63, 10**400, "", "x" * 10000, [], {}, [[]])
 ODD_VALUES += ({"a": []}, float("nan"), "../../x", "/etc/passwd", "a\0b", "\ud800", "[red]x[/]", NESTED)
 

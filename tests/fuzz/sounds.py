@@ -1,4 +1,4 @@
-"""One short good file of every format that we claim to read and that can be written here."""
+"""One short valid file in every supported format that can be written here."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ SOUND_FILES = {
     "song.mp3": ("MP3", "MPEG_LAYER_III", 44100),
     "opus.opus": ("OGG", "OPUS", 48000),
 }
-"""Container, encoding and rate in hertz, as libsndfile names them."""
+"""Container, encoding and rate in hertz, in the terms of libsndfile."""
 CONTAINERS = {
     "aac.m4a": ("ipod", "aac", 44100),
     "lossless.m4a": ("ipod", "alac", 44100),
@@ -42,7 +42,7 @@ CONTAINERS = {
     "layer2.mp2": ("mp2", "mp2", 44100),
     "surround.mka": ("matroska", "aac", 44100),
 }
-"""Container, encoder and rate, as FFmpeg names them."""
+"""Container, encoder and rate, in the terms of FFmpeg."""
 SURROUND = {"surround.mka": "7.1"}
 
 

@@ -1,4 +1,4 @@
-"""Thousands of damaged songs through one run: each is reported, and every good one is separated.
+"""Thousands of damaged songs in one run: each is reported, and every valid song is separated.
 
 ``AURALFLOW_FUZZ_FILES`` is the number of damaged files, ``AURALFLOW_FUZZ_SEED`` decides all of them.
 """

@@ -1,4 +1,4 @@
-"""Damaged model folders, checkpoints, caches, journals and uploads: our own errors in one line, or none.
+"""Damaged model folders, checkpoints, caches, journals and uploads cause one-line errors, or none.
 
 ``AURALFLOW_FUZZ_FILES`` is the number of damaged files of each kind, ``AURALFLOW_FUZZ_SEED`` decides all.
 """
