@@ -66,6 +66,24 @@ def test_what_leaves_chunks_as_they_are_leaves_the_signal_as_it_is(name, num_sam
     torch.testing.assert_close(found, signal, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("name", [*POLICIES, "adding"])
+@QUICK
+@given(num_samples=st.integers(1, 400), batch_size=st.integers(1, 5))
+def test_our_own_fades_over_the_chunks_of_others_leave_the_signal_as_it_is(name, num_samples, batch_size):
+    published = {**POLICIES, "adding": ADDING}[name]
+    faded = published.cross_faded()
+    assert faded.window == "cross_fade"
+    assert faded.cross_faded() == faded
+    # The net reads as much, in no more chunks.
+    assert faded.read_length == published.read_length
+    if published.normalized:
+        padded = num_samples + published.before + published.after
+        assert faded.count(num_samples) <= published.count(padded)
+    signal = torch.randn(2, num_samples)
+    found = run(signal, lambda chunks: chunks, faded, batch_size=batch_size)
+    torch.testing.assert_close(found, signal, atol=1e-5, rtol=0)
+
+
 @QUICK
 @given(
     num_samples=st.integers(1, 400),

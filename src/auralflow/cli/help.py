@@ -47,7 +47,7 @@ SETTING_GROUPS: Mapping[str, Mapping[str, str]] = {
         "Files": "layout name residual original format subtype bitrate clip",
     },
     "EngineConfig": {
-        "Quality": "overlap chunk shifts wiener phase consistent",
+        "Quality": "overlap chunk window shifts wiener phase consistent",
         "Computing": "batch_size device precision backend",
     },
     "SeparateConfig": {

@@ -13,6 +13,7 @@ class EngineKeywords(TypedDict, total=False):
         two_stems: Estimate this target and all the rest, which sum to the original. Default: None.
         overlap: Share of a chunk that the next one covers again, 0 to below 1. Default: the model's own.
         chunk: Seconds that the net sees at once. Default: the model's own.
+        window: How estimates of chunks that overlap become one. Default: ``"published"``.
         shifts: Passes that are averaged, each with its chunks elsewhere. Default: 1.
         wiener: Iterations of multichannel Wiener filtering. Default: the model's own, mostly 0.
         phase: The mixture's phase, or that of Griffin and Lim. Default: ``"mixture"``.
@@ -27,6 +28,7 @@ class EngineKeywords(TypedDict, total=False):
     two_stems: str | None
     overlap: float | None
     chunk: float | None
+    window: Literal["published", "cross_fade"]
     shifts: int
     wiener: int | None
     phase: Literal["mixture", "griffin_lim"]

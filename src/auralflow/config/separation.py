@@ -42,6 +42,11 @@ class EngineConfig(Settings):
         description="Seconds that the net sees at once, for nets of any length; the overlap stays as long as "
         "it is for the model's own chunks. Default: the model's own.",
     )
+    window: Literal["published", "cross_fade"] = Field(
+        default="published",
+        description="How the estimates of chunks that overlap become one: as the model is published and "
+        "scored, or by auralflow's own linear fades, for which no chunk starts that covers nothing new.",
+    )
     shifts: int = Field(
         default=1, ge=1, le=32, description="Average over this many passes, each with its chunks elsewhere."
     )
@@ -93,8 +98,9 @@ class EngineConfig(Settings):
             True
         """
         fast = {"batch_size", "device", "backend"}
-        # Journals from before there were two stems stay valid.
-        absent = {"two_stems"} if self.two_stems is None else set()
+        # Journals from before there were these settings stay valid.
+        later = {"two_stems": None, "window": "published"}
+        absent = {name for name, usual in later.items() if getattr(self, name) == usual}
         return self.model_dump(mode="json", include=set(EngineConfig.model_fields) - fast - absent)
 
     @field_validator("targets", mode="before")

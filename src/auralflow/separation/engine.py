@@ -13,9 +13,9 @@ from auralflow.errors import NotFoundError, UsageError
 from auralflow.nets.door import Estimate, SeparationModel
 from auralflow.separation.backends import onnx_backend, torch_backend
 from auralflow.separation.batches import Batches, fitting_batch
-from auralflow.transforms import griffin_lim
+from auralflow.transforms import Chunking, griffin_lim
 
-__all__ = ["ChunkEngine", "chosen_targets", "shared_out"]
+__all__ = ["ChunkEngine", "chosen_targets", "resolved_window", "shared_out"]
 
 GRIFFIN_LIM_ITERATIONS = 16
 _ON_OTHER_DEVICES = 4
@@ -55,7 +55,7 @@ class ChunkEngine:
         if device.type == "cuda":
             # The layout in which its convolutions in half precision are fastest.
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.chunking = model.chunking(length=_chunk_length(model, settings), overlap=settings.overlap)
+        self.chunking = _chunking(model, settings)
         if settings.backend == "onnx":
             if self.chunking.last == "short":
                 # The graph has one length.
@@ -151,6 +151,19 @@ def chosen_targets(model: SeparationModel, settings: EngineConfig) -> tuple[str,
             found=f"{model.targets[0]} alone, to which all of the original would be given",
         )
     return chosen
+
+
+def resolved_window(model: SeparationModel, settings: EngineConfig) -> str:
+    """The window that was asked for; ``published`` where both are one, as for nets of our own."""
+    members = model.ensemble.members if model.ensemble else (model,)
+    published = [member.chunking(overlap=settings.overlap) for member in members]
+    same = all(chunking == chunking.cross_faded() for chunking in published)
+    return "published" if same else settings.window
+
+
+def _chunking(model: SeparationModel, settings: EngineConfig) -> Chunking:
+    chunking = model.chunking(length=_chunk_length(model, settings), overlap=settings.overlap)
+    return chunking.cross_faded() if settings.window == "cross_fade" else chunking
 
 
 def _chunk_length(model: SeparationModel, settings: EngineConfig) -> int | None:

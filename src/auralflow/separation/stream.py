@@ -20,6 +20,7 @@ from auralflow.machine import check_device
 from auralflow.models.loading import DEFAULT_MODEL, load
 from auralflow.nets.door import SeparationModel
 from auralflow.separation.blending import Blend
+from auralflow.separation.engine import resolved_window
 from auralflow.separation.member import Member
 from auralflow.separation.pipeline import take
 from auralflow.separation.precision import resolved_precision, samples_depend_on
@@ -88,16 +89,18 @@ class Separator:
         ensemble = model.ensemble
         self._pair = pair_of(settings.two_stems, model.targets) if settings.two_stems else None
         computed = {"targets": (self._pair.estimated,)} if self._pair else {}
-        precision = resolved_precision(model, settings, device)
+        # Resolved, so that what is asked for by default and by name or number is one thing to the journal.
+        known: dict[str, Any] = {
+            "precision": resolved_precision(model, settings, device),
+            "window": resolved_window(model, settings),
+        }
         self.run: Member | Blend
         if ensemble:
-            self.settings = settings.model_copy(update={"precision": precision})
+            self.settings = settings.model_copy(update=known)
             self.run = Blend(model, ensemble, self.settings.model_copy(update=computed), device)
         else:
             wiener = model.wiener_iterations if settings.wiener is None else settings.wiener
-            # Resolved, so that what is asked for by default and by number is one thing to the journal.
-            known = {"overlap": self.overlap, "wiener": wiener, "precision": precision}
-            self.settings = settings.model_copy(update=known)
+            self.settings = settings.model_copy(update=known | {"overlap": self.overlap, "wiener": wiener})
             own = self.settings.model_copy(update=computed)
             self.run = Member(model, own, device, model.config.sample_rate)
         self.members = self.run.members

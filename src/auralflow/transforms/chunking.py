@@ -105,6 +105,25 @@ class Chunking:
             return -(-num_samples // self.step)
         return 1 + -(-max(0, num_samples - self.length) // self.step)
 
+    def cross_faded(self) -> "Chunking":
+        """The same chunks, where auralflow itself would start them and with its own fades.
+
+        What the net reads around a chunk, and how a chunk is filled that runs past the end, stay as they are.
+        Chunks that are added up know in full only what they do not share: the rest becomes context.
+
+        Example:
+            >>> published = Chunking(length=8, step=6, window="hann", before=2, after=2, every_step=True)
+            >>> published.cross_faded() == Chunking(length=8, step=6)
+            True
+        """
+        if not self.normalized:
+            shared = self.length - self.step
+            inner = max(1, self.length - 2 * shared)
+            return Chunking(length=inner, step=inner, context=self.context + shared, last=self.last)
+        return Chunking(
+            length=self.length, step=self.step, context=self.context, fit=self.fit, last=self.last
+        )
+
     def weights(self, num_samples: int, *, is_first: bool = False, is_last: bool = False) -> Tensor:
         """Weights ``[length]`` of a chunk.
 

@@ -1,0 +1,143 @@
+"""What a setting changes in the estimates of a separation, in dB, and what it costs, on a real song.
+
+    python benchmarks/differences.py bfloat16 FOLDER [MODEL ...] [--start 20] [--seconds 10]
+    python benchmarks/differences.py window FOLDER [MODEL ...] --seconds 30
+
+The folder holds a song, as a file or as its stems, which are summed. A model is a folder, a name that
+`auralflow separate` knows, or a row of `benchmarks/families.py`: a net of a published size, with random
+weights. Printed are the level of the difference relative to the estimates, over all targets and for the
+target that is changed most, and the CPU time of both.
+
+A processor without units for bfloat16 takes a hundred times as long for it. There it is emulated: products
+of rounded numbers are summed in 32 bits and rounded again, which is what such units compute; a recurrence
+keeps its states in 32 bits. Its CPU time then says nothing, and is left out.
+
+For bfloat16 the largest nets get shorter chunks than they are published with, those of
+`benchmarks/families.py`, for a song would take an hour.
+"""
+
+import argparse
+import math
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from families import ROWS, processor
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map_only
+
+from auralflow.audio import is_audio, read_audio
+from auralflow.machine import has_bfloat16_units
+from auralflow.models import load
+from auralflow.nets.door import SeparationModel
+from auralflow.separation import Separator
+
+RATE = 44100
+SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "bfloat16": {"precision": "bfloat16"},
+    "window": {"window": "cross_fade"},
+}
+PRODUCTS = ("mm", "addmm", "bmm", "baddbmm", "convolution", "attention", "lstm")
+
+
+class Emulated(TorchDispatchMode):
+    """Computes products of bfloat16 in 32 bits, and rounds what comes out."""
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        coarse = any(tensor.dtype == torch.bfloat16 for tensor in given)
+        if not coarse or not any(word in str(func) for word in PRODUCTS):
+            return func(*args, **kwargs)
+        # Autocast has rounded what it knows; the weights of a recurrence it rounds inside of it.
+        args, kwargs = tree_map_only(Tensor, lambda each: each.to(torch.bfloat16).float(), (args, kwargs))
+        return tree_map_only(Tensor, lambda tensor: tensor.to(torch.bfloat16), func(*args, **kwargs))
+
+
+def excerpt(folder: Path, start: float, seconds: float) -> np.ndarray:
+    """Stereo audio ``[2, N]`` of a song."""
+    files = [folder] if folder.is_file() else sorted(path for path in folder.iterdir() if is_audio(path))
+    parts = []
+    for path in files:
+        audio, rate = read_audio(path)
+        if rate != RATE:
+            raise SystemExit(f"{path} has {rate} Hz: {RATE} are expected")
+        parts.append(audio)
+    song = np.sum(parts, axis=0, dtype=np.float32)
+    song = np.repeat(song, 2, axis=0) if len(song) == 1 else song
+    return np.ascontiguousarray(song[:2, round(start * RATE) :][:, : round(seconds * RATE)])
+
+
+def find(name: str, change: str) -> tuple[SeparationModel, str]:
+    """A model, and what its weights are."""
+    if name in ROWS:
+        return ROWS[name].model(published=change == "window"), "random"
+    return load(name), "trained"
+
+
+def separated(
+    model: SeparationModel, audio: np.ndarray, overlap: float | None, options: Mapping[str, Any]
+) -> tuple[np.ndarray, float]:
+    """Estimates, and CPU seconds."""
+    separator = Separator(model, device="cpu", overlap=overlap, batch_size=1, **options)
+    started = time.process_time()
+    estimates = separator.separate(audio, RATE)
+    return estimates, time.process_time() - started
+
+
+def decibels(change: np.ndarray, estimates: np.ndarray) -> float:
+    """Level of a change relative to the estimates."""
+    energy, whole = (float(np.square(part, dtype=np.float64).sum()) for part in (change, estimates))
+    return 10 * math.log10(energy / whole) if energy and whole else -math.inf
+
+
+def compare(name: str, change: str, audio: np.ndarray, overlap: float | None) -> Sequence[str]:
+    """A row of the table."""
+    model, weights = find(name, change)
+    emulates = change == "bfloat16" and not has_bfloat16_units(torch.device("cpu"))
+    usual, usual_time = separated(model, audio, overlap, {"precision": "float32"})
+    mode = Emulated() if emulates else nullcontext()
+    with mode:
+        changed, changed_time = separated(model, audio, overlap, {"precision": "float32", **SETTINGS[change]})
+    targets = [decibels(after - before, before) for after, before in zip(changed, usual, strict=True)]
+    cost = "emulated" if emulates else f"{changed_time:.1f}"
+    return (
+        name,
+        weights,
+        f"{decibels(changed - usual, usual):.1f}",
+        f"{max(targets):.1f}",
+        f"{usual_time:.1f}",
+        cost,
+    )
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("change", choices=SETTINGS)
+    parser.add_argument("song", type=Path)
+    parser.add_argument("models", nargs="*", default=list(ROWS))
+    parser.add_argument("--start", type=float, default=20)
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--overlap", type=float)
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    audio = excerpt(arguments.song, arguments.start, arguments.seconds)
+    print(f"{processor()}, torch {torch.__version__}, {arguments.threads} thread(s)")
+    print(f"{arguments.song.name}, {audio.shape[-1] / RATE:.1f} s from {arguments.start:g} s on")
+    form = "{:32}{:>10}{:>12}{:>14}{:>12}{:>12}"
+    print(form.format("model", "weights", "change, dB", "worst target", "CPU s", "changed"))
+    for name in arguments.models:
+        print(form.format(*compare(name, arguments.change, audio, arguments.overlap)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
