@@ -1,5 +1,9 @@
 """Every net of the published families: small ones, made, trained, saved and run like our own."""
 
+import subprocess
+import sys
+import textwrap
+
 import pytest
 import torch
 
@@ -195,3 +199,26 @@ def test_onnx_runtime_computes_the_same(name):
     audio = torch.randn(2, round(8 * 0.24 * RATE))
     separated = Separator(model, backend="onnx", overlap=0).separate(audio, RATE)
     assert torch.allclose(separated, Separator(model, overlap=0).separate(audio, RATE), atol=1e-5)
+
+
+def test_shapes_are_known_without_loading_a_compiler():
+    script = textwrap.dedent(
+        """
+        import sys
+
+        from auralflow.models.folder import count_parameters
+        from auralflow.nets.families import all_nets, create_model
+        from auralflow.nets.shapes import shapes_only
+
+        for _, net in all_nets():
+            config = net.settings(net=net.name, **net.presets)
+            counted = count_parameters(config)
+            with shapes_only():
+                weights = list(create_model(config).parameters())
+            made = sum(weight.numel() for weight in weights if not weight.is_meta)
+            assert made < 0.001 * counted, net.name
+            assert counted == sum(weight.numel() for weight in weights if weight.requires_grad)
+            assert "torch._dynamo" not in sys.modules, net.name
+        """
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from auralflow.config import LinkedWeights, ModelConfig, parse_settings, read_settings
@@ -23,6 +22,7 @@ from auralflow.models.weights import Access
 from auralflow.models.writing import ModelParts, write_model
 from auralflow.nets.door import SeparationModel
 from auralflow.nets.families import create_model, find_family
+from auralflow.nets.shapes import shapes_only
 from auralflow.storage import file_hash
 
 __all__ = ["Draft", "draft_ensemble"]
@@ -212,7 +212,7 @@ class _Part:
     def read(self) -> dict[str, Tensor]:
         """Its weights, in the precision that they are stored in, when they fit."""
         weights = read_weights(self.weights, part=self.link.part)
-        with torch.device("meta"):
+        with shapes_only():
             own = create_model(self.config).state_dict()
         check_weights(own, weights, self.weights)
         return weights

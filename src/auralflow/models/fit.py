@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-import torch
 from pydantic import ValidationError
 from torch import Tensor
 
 from auralflow.config import ModelConfig
 from auralflow.errors import AuralflowError, ModelError
 from auralflow.nets.families import create_model
+from auralflow.nets.shapes import shapes_only
 
 __all__ = ["check_fit", "probable_cause"]
 
@@ -104,7 +104,7 @@ def probable_cause(config: ModelConfig, found: Shapes) -> Cause | None:
 
 
 def _shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    with torch.device("meta"):
+    with shapes_only():
         return {name: tuple(tensor.shape) for name, tensor in create_model(config).state_dict().items()}
 
 

@@ -17,6 +17,7 @@ from auralflow.errors import ModelError, NotFoundError, SettingsError, UsageErro
 from auralflow.models.card import MODEL_FILE, WEIGHTS_FILE
 from auralflow.nets.door import SeparationModel
 from auralflow.nets.families import create_model, parse_model_config
+from auralflow.nets.shapes import shapes_only
 from auralflow.storage import atomic_path, write_json
 
 __all__ = [
@@ -254,7 +255,7 @@ def count_parameters(config: ModelConfig) -> int:
         >>> count_parameters(SpectrogramNetConfig(num_fft=2048, window_size=2048, hop_length=1024))
         7778323
     """
-    with torch.device("meta"):
+    with shapes_only():
         return sum(
             parameter.numel() for parameter in create_model(config).parameters() if parameter.requires_grad
         )

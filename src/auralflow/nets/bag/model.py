@@ -13,6 +13,7 @@ from auralflow.nets.bag.config import EnsembleConfig
 from auralflow.nets.bag.methods import SPECTRAL, combine
 from auralflow.nets.door import Ensemble, Estimate, SeparationModel, Traits
 from auralflow.nets.families import create_model
+from auralflow.nets.shapes import shapes_only
 from auralflow.transforms import STFT
 
 __all__ = ["EnsembleModel"]
@@ -96,7 +97,7 @@ class EnsembleModel(SeparationModel):
         """An ensemble of the members that some of the targets need, in the given order."""
         self.check_restriction(targets)
         config, places = self.config.restricted(targets)
-        with torch.device("meta"):
+        with shapes_only():
             model = EnsembleModel(config)
         model.transform = self.transform
         model.models = nn.ModuleList(self.models[place] for place in places)
