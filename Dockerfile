@@ -8,7 +8,7 @@ RUN python -m venv /opt/auralflow \
  && /opt/auralflow/bin/pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu .
 
 FROM python:3.13-slim
-# Nothing needs root: give the owner of the files with --user "$(id -u):$(id -g)".
+# Root is not needed: to own the output files, use --user "$(id -u):$(id -g)".
 RUN useradd --create-home --uid 1000 auralflow
 COPY --from=build /opt/auralflow /opt/auralflow
 ENV PATH=/opt/auralflow/bin:$PATH AURALFLOW_HOME=/tmp/auralflow MPLCONFIGDIR=/tmp/matplotlib

@@ -1,4 +1,4 @@
-# Everything a developer needs: `make demo`, `make test`. The environment is made on first use.
+# Tasks for developers, such as `make demo` and `make test`. The environment is created on first use.
 
 PYTHON ?= python3
 VENV := .venv
@@ -17,14 +17,14 @@ $(READY): pyproject.toml constraints.txt
 	  | xargs $(BIN)/pip install --quiet --no-deps
 	touch $@
 
-# Separates a generated song, on which the shipped weights were not trained, and scores the stems.
+# Separates a generated song that the bundled model was not trained on, and scores the stems.
 demo: $(READY)
 	rm -rf demo
 	$(BIN)/auralflow synth demo/songs --tracks 3 --seconds 30 --seed 20261122
 	AURALFLOW_OFFLINE=1 $(BIN)/auralflow separate SpectrogramNetSimple demo/songs/test --residual --save demo
 	AURALFLOW_OFFLINE=1 $(BIN)/auralflow evaluate SpectrogramNetSimple demo/songs
 
-# Makes songs, trains a small model on them, separates a song it never heard and scores the result.
+# Generates songs, trains a small model on them, separates another song and scores the result.
 demo-train: $(READY)
 	rm -rf demo-train
 	$(BIN)/auralflow synth demo-train/songs --tracks 6 --seconds 40
@@ -36,26 +36,26 @@ demo-train: $(READY)
 	$(BIN)/auralflow separate demo-train/model demo-train/songs/test --residual --save demo-train
 	$(BIN)/auralflow evaluate demo-train/model demo-train/songs
 
-# Imports published weights of Spleeter, separates real songs with them and checks the scores. Leaves out, and names,
-# what it cannot get: see packaging/real.py.
+# Imports published weights of Spleeter, separates real songs with them and checks the scores. Whatever cannot be
+# downloaded is skipped and named: see packaging/real.py.
 real: $(READY)
 	$(BIN)/python packaging/real.py
 
-# As many at once as there are cores, up to eight; the tests of a file stay together, and share what they prepared.
+# One worker per core, up to eight. Tests in the same file run in the same worker, so that they share fixtures.
 WORKERS ?= auto
 PARALLEL = --numprocesses $(WORKERS) --maxprocesses 8 --dist loadfile
 test: $(READY)
 	$(BIN)/python -m pytest $(PARALLEL)
 
-# The same, with the share of lines and branches that it reaches.
+# The same, with line and branch coverage.
 coverage: $(READY)
 	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term
 
 slow: $(READY)
 	$(BIN)/python -m pytest -m slow
 
-# Draws anew what `make test` draws the same every time, ten times as many, and damages thousands of files. Each
-# failure prints what repeats it; FUZZ_FILES and FUZZ_SEED choose how many and which.
+# Ten times as many random examples as `make test`, and new ones each time; also damages thousands of files. Each
+# failure prints how to repeat it; FUZZ_FILES and FUZZ_SEED choose how many files and which.
 FUZZ_FILES ?= 5000
 FUZZ_SEED ?= $(shell date +%s)
 fuzz: $(READY)
@@ -63,7 +63,7 @@ fuzz: $(READY)
 	AURALFLOW_FUZZ_FILES=$(FUZZ_FILES) AURALFLOW_FUZZ_SEED=$(FUZZ_SEED) \
 	  $(BIN)/python -m pytest -m slow -rP --show-capture=stdout tests/fuzz
 
-# The suite in another order of modules, and of tests in each: none may need what another leaves.
+# The suite with modules, and the tests in each, in random order: no test may depend on another.
 ORDER ?= $(shell date +%s)
 shuffle: $(READY)
 	$(BIN)/python -m pytest $(PARALLEL) --no-loadscope-reorder --random-order --random-order-seed=$(ORDER)
@@ -81,27 +81,27 @@ format: $(READY)
 bench: $(READY)
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
-# Writes the pages about commands and settings, and the tables of other pages, anew from the program, and the tables
-# of models from their cards.
+# Regenerates the pages about commands and settings and the tables on other pages from the program, and the tables of
+# models from their cards.
 readme: $(READY)
 	$(BIN)/python docs/tables.py
 	$(BIN)/python docs/pretrained_tables.py
 	$(BIN)/python docs/public_tables.py
 	$(BIN)/python docs/reference_pages.py
 
-# Draws the pictures of the documentation anew, and takes those of the web page (needs Chromium: make tools).
+# Redraws the figures of the documentation, and takes screenshots of the web page (needs Chromium: make tools).
 figures: $(READY)
 	$(BIN)/python docs/figures.py
 	$(BIN)/python docs/app_pictures.py
 
 # Builds the documentation to docs/_build; a warning, a broken link and a public name without documentation are errors.
-# Nothing is asked of the network.
+# It needs no network.
 docs: $(READY)
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build
 	$(BIN)/python docs/check_links.py docs/_build
 	$(BIN)/python docs/check_reference.py docs/_build
 
-# Builds wheel and sdist, installs them into clean environments with the oldest and the newest Python, and uses them.
+# Builds wheel and sdist, and tries them in clean environments with the oldest and the newest Python.
 package: $(READY)
 	$(BIN)/python packaging/check.py
 
@@ -109,8 +109,8 @@ package: $(READY)
 notebook: $(READY)
 	$(BIN)/python -m pytest -m slow tests/test_notebook.py
 
-# Installs what some tests use and skip without: Chromium for the web page, FluidSynth with a free soundfont for
-# instruments. Debian and Ubuntu, as root.
+# Installs programs without which some tests are skipped: Chromium for the web page, FluidSynth with a free soundfont
+# for instruments. On Debian and Ubuntu, as root.
 tools:
 	dpkg --status $(TOOLS) > /dev/null 2>&1 || \
 	  (apt-get update && apt-get install --yes --no-install-recommends $(TOOLS))
