@@ -137,7 +137,7 @@ def test_the_models_are_loaded_once_and_stay_as_they_are(workspace, song):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"targets": ()}, UsageError, "no stem was chosen: expected one or more of vocals, drums"),
+        ({"targets": ()}, UsageError, "no stems chosen: expected one or more of vocals, drums"),
         ({"targets": ("flute",)}, NotFoundError, "no target 'flute'"),
         ({"model": "theirs"}, NotFoundError, "no model 'theirs': expected mine"),
     ],
@@ -182,7 +182,7 @@ def write_cut(path):
         (write_empty, UsageError, "'a song.wav' is empty"),
         (write_large, UsageError, "'a song.wav' is too large: found 0.2 MiB, expected at most 0.1 MiB"),
         (write_cut, AudioError, "'a song.wav' ends early"),
-        (lambda _: None, NotFoundError, "'a song.wav' is no longer here.*in the last 60 minutes"),
+        (lambda _: None, NotFoundError, "'a song.wav' is no longer available.*in the last 60 minutes"),
     ],
 )
 def test_a_bad_song_is_refused_in_one_line_that_calls_it_by_its_name(
@@ -247,7 +247,7 @@ def test_songs_at_the_limits_are_taken(workspace, tmp_path):
 
 def test_a_full_disk_is_reported_before_the_work(workspace, song, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("usage", (), {"free": 1000}))
-    with pytest.raises(AudioError, match="no room for the stems: found 0 MB free"):
+    with pytest.raises(AudioError, match="not enough disk space for the stems: found 0 MB free"):
         finish(studio(workspace).run(order(song)))
 
 
@@ -387,7 +387,7 @@ def test_the_folder_of_a_killed_server_is_removed_by_the_next_and_that_of_a_livi
 
 def test_a_folder_that_cannot_be_written_to_is_a_usage_error(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match=r"cannot keep songs in .*`folder`"):
+    with pytest.raises(UsageError, match=r"cannot store songs in .*`folder`"):
         Workspace(keep=60, parent=tmp_path / "file")
 
 

@@ -66,7 +66,7 @@ def test_several_watch_one_job_and_all_get_its_song(order):
         name = jobs.start("me", order)
         first, second = jobs.watch(name), jobs.watch(name)
         assert next(first).name == next(second).name == "separating"
-        with pytest.raises(NotFoundError, match="not separated yet"):
+        with pytest.raises(NotFoundError, match="not been separated yet"):
             jobs.result(name)
         script.release.set()
         assert finish(first) is finish(second) is script.outcome
@@ -82,7 +82,7 @@ def test_a_name_that_is_not_known_exactly_reaches_nothing(order):
         name = jobs.start("me", order)
         finish(jobs.watch(name))
         for wrong in ("", "x", name[:-1], name + "x", name.swapcase(), f"../{name}", "*"):
-            with pytest.raises(NotFoundError, match="no longer here"):
+            with pytest.raises(NotFoundError, match="no longer available"):
                 next(jobs.watch(wrong))
             with pytest.raises(NotFoundError):
                 jobs.result(wrong)
@@ -145,7 +145,7 @@ def test_what_no_page_shows_any_more_is_given_up_after_a_while(order):
         assert not script.closed.is_set()
         now[0] = 2120.0
         assert script.closed.wait(60)
-        with pytest.raises(CancelledError, match="given up"):
+        with pytest.raises(CancelledError, match="no page was showing it"):
             finish(jobs.watch(name))
 
 

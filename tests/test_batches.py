@@ -146,7 +146,7 @@ def test_a_worker_of_a_cluster_that_raises_anything_is_one_failed_song(tmp_path)
     outcome = _outcome(Ray(), None, Song(tmp_path / "a.wav", tmp_path), tmp_path)
     assert outcome.status == "failed"
     assert (
-        str(outcome.error) == f"no worker of the cluster finished '{tmp_path / 'a.wav'}': found cannot pickle"
+        str(outcome.error) == f"no worker on the cluster finished '{tmp_path / 'a.wav'}': found cannot pickle"
     )
 
 

@@ -184,7 +184,7 @@ def test_targets_are_stored_in_one_order(capsys, tmp_path):
     [
         (
             ["config", NETS[0]],
-            "no target was chosen: expected one or more of --vocals --drums --bass --other",
+            "no targets given: expected one or more of --vocals --drums --bass --other",
         ),
         (["config", "Nope", "--vocals"], '"Nope".*SpectrogramNetSimple'),
         (["config", NETS[0], "--vocals", "--num-channels", "99"], "--num-channels is 99: must be less than"),
@@ -195,10 +195,10 @@ def test_targets_are_stored_in_one_order(capsys, tmp_path):
         (["train", "nowhere", "data"], "no model 'nowhere'"),
         (["train", "nowhere", "data", "--lr", "-1"], "--lr is -1: must be greater than 0"),
         (["train", "nowhere", "data", "--criterion", "x"], "--criterion is x: must be 'component'"),
-        (["separate"], "no song was given"),
+        (["separate"], "no songs given"),
         (["separate", "nowhere"], "no such file or folder: 'nowhere'"),
-        (["separate", "nowhere", "--targets", "vocals", "drums"], "one word: --targets vocals,drums"),
-        (["separate", "https://example.org/a.mp3"], "'a.mp3' is an address on the network"),
+        (["separate", "nowhere", "--targets", "vocals", "drums"], "with commas: --targets vocals,drums"),
+        (["separate", "https://example.org/a.mp3"], "'a.mp3' is a URL"),
         (["separate", "nowhere", "song.wav"], "no model, file or folder 'nowhere': expected"),
         (["evaluate", "nowhere", "data"], "no model 'nowhere'"),
         (
@@ -257,7 +257,7 @@ def test_stems_of_another_run_are_named(capsys, tmp_path, trained):
     assert "another run" not in run(capsys, *command)[1]
     code, out, _ = run(capsys, *command, "--targets", "vocals", "--format", "flac")
     assert code == 0
-    assert "\n(from another run: drums.wav, original.wav, vocals.wav)\n" in out
+    assert "\n(also here, from another run: drums.wav, original.wav, vocals.wav)\n" in out
 
 
 def test_the_bar_of_a_resumed_epoch_counts_all_its_batches():
@@ -269,7 +269,7 @@ def test_the_bar_of_a_resumed_epoch_counts_all_its_batches():
 
 
 @pytest.mark.parametrize(
-    ("command", "told"), [("separate", "the same command goes on from there"), ("evaluate", "stopped")]
+    ("command", "told"), [("separate", "the same command resumes from there"), ("evaluate", "stopped")]
 )
 def test_who_stops_a_command_is_told_so(capsys, monkeypatch, dataset, trained, tmp_path, command, told):
     def stop(*_, **__):
@@ -344,7 +344,7 @@ def test_resume_without_a_checkpoint_starts_from_the_beginning_and_says_so(capsy
     folder = model_folder(weights=False)
     code, _, err = run(capsys, "train", folder, dataset, *TINY_TRAIN, "--resume")
     assert code == 0
-    assert "note: --resume: there is no checkpoint, training starts from the beginning" in err
+    assert "note: --resume: no checkpoint found, training starts from the beginning" in err
 
 
 def test_synth_writes_a_dataset_that_can_be_trained_on(capsys, tmp_path, model_folder):
@@ -381,7 +381,7 @@ def test_ctrl_c_saves_exits_130_and_can_be_resumed(tmp_path, dataset, model_fold
     _, err = process.communicate(timeout=300)
     assert "Traceback" not in err
     assert process.returncode == 130
-    assert "go on with --resume" in err
+    assert "continue with --resume" in err
     assert (folder / "checkpoint" / "last").is_file()
 
 

@@ -176,7 +176,7 @@ def test_quiet_keeps_results_and_errors(capsys, tmp_path, dataset, model_folder)
 
 def test_words_that_nothing_takes_are_named(capsys):
     assert main(["doctor", "extra"]) == 2
-    assert capsys.readouterr().err == "error: There is no place for 'extra'. See auralflow doctor --help.\n"
+    assert capsys.readouterr().err == "error: Unexpected argument: 'extra'. See auralflow doctor --help.\n"
 
 
 def test_verbose_and_quiet_exclude_each_other(capsys):

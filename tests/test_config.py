@@ -115,7 +115,7 @@ def test_unknown_key_without_a_likeness_lists_what_is_known():
         ({"hop_length": 513}, r"`hop_length` is 513: at most half of `window_size` \(512\)"),
         ({"sample_length": 0.001}, "`sample_length` is 0.001 s: at least `num_fft`"),
         ({"targets": []}, "targets is .*at least 1"),
-        ({"targets": ["vocals", "vocals"]}, "targets is .*holds a target twice"),
+        ({"targets": ["vocals", "vocals"]}, "targets is .*contains a target twice"),
         ({"targets": ["../vocals"]}, "cannot be the name of a stem"),
         ({"targets": ["residual"]}, "cannot be the name of a stem"),
         ({"mask_act_fn": "softmax"}, "softmax over one target"),

@@ -248,11 +248,11 @@ def test_a_member_of_another_sample_rate_is_said_once(caplog):
     separator = Separator(Group(TARGETS, three(), WEIGHTS))
     for _ in range(2):
         separator.separate(song(1000))
-    assert caplog.text.count("Toy3.0 works at 4000 Hz: the song is resampled for it from 8000 Hz") == 1
+    assert caplog.text.count("Toy3.0 works at 4000 Hz: the song is resampled from 8000 Hz for it") == 1
 
 
 def test_an_option_that_a_member_cannot_follow_is_one_line():
-    with pytest.raises(UsageError, match=r"`chunk` is 0\.6: found less than the model's own chunk"):
+    with pytest.raises(UsageError, match=r"`chunk` is 0\.6: found less than the model's chunk"):
         Separator(Group(TARGETS, three(), WEIGHTS), chunk=0.6)
     with pytest.raises(NotFoundError, match="the model has no target 'piano'"):
         Separator(Group(TARGETS, three(), WEIGHTS), targets=("piano",))

@@ -74,17 +74,19 @@ def test_the_verdict_names_the_better_and_how_sure_that_is(swapped):
     )
     assert sure.endswith("on 6 of 6 tracks.")
     unsure = judge([level + (-1) ** index + 0.1 for index, level in enumerate(levels)], levels)
-    assert unsure.startswith("good and bad cannot be told apart on 6 tracks: good is ahead by 0.1 dB")
+    assert unsure.startswith(
+        "good and bad are not significantly different on 6 tracks: good is ahead by 0.1 dB"
+    )
     few = judge([level + 1 for level in levels[:4]], levels[:4])
     assert few.startswith("good is ahead of bad by 1.0 dB")
-    assert few.endswith("better on 4 of 4 tracks; 4 tracks are too few to speak for other songs.")
+    assert few.endswith("better on 4 of 4 tracks; 4 tracks are too few to generalise to other songs.")
     assert "interval" not in few
 
 
 def test_a_verdict_of_one_system_is_against_the_mixture():
     found = verdict(comparison(report("mine", [3.0]), report(BOUNDS[2], [6.0])))
     assert found.startswith("mine is better than the mixture by 3.0 dB of SI-SDR")
-    assert "50 % of what the ideal ratio mask reaches; 1 track is too few" in found
+    assert "50 % of the improvement of the ideal ratio mask; 1 track is too few" in found
     assert "mine is worse than the mixture by 3.0 dB" in verdict(comparison(report("mine", [-3.0])))
     assert "95 % interval +3.0 to +3.0 over 5 tracks" in verdict(comparison(report("mine", [3.0] * 5)))
     assert verdict(comparison(report(BOUNDS[0], [0.0]))) == ""

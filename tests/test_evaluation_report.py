@@ -61,7 +61,7 @@ def write_model(folder, seed):
 def scores(level, *, track="song"):
     values = {"bass": Score(si_sdr=level, sdr=level), "vocals": Score()}
     return TrackScores(
-        track, 2.0, values, {"bass": {"sdr": [level, None]}}, 1.0, {"vocals": "the truth is silent"}
+        track, 2.0, values, {"bass": {"sdr": [level, None]}}, 1.0, {"vocals": "the reference is silent"}
     )
 
 
@@ -117,7 +117,7 @@ def test_the_page_is_whole_escapes_names_and_loads_nothing(tmp_path):
 
 def test_the_page_holds_the_numbers_of_its_tables():
     text = "".join(Page(report_page(comparison(("mixture", [0.0, 1.0]), ("mine", [3.0, 5.5])))).text)
-    for number in ("+4.2", "+0.5", "the truth is silent"):
+    for number in ("+4.2", "+0.5", "the reference is silent"):
         assert number in text
 
 

@@ -296,7 +296,7 @@ def test_a_stream_uses_the_level_of_what_was_read_whatever_its_blocks_and_says_s
         blocks = (audio[:, start : start + size] for start in range(0, 20000, size))
         parts = [block.targets for block in separator.stream(blocks, 8000, 2)]
         results.append(np.concatenate(parts, axis=-1))
-    assert caplog.text.count("wants to know a whole song's level") == 1
+    assert caplog.text.count("needs the level of the entire song") == 1
     for result in results:
         assert np.array_equal(result, results[0])
         np.testing.assert_allclose(result.sum(0), audio, atol=1e-6)

@@ -39,7 +39,7 @@ def test_a_start_that_no_epoch_improves_on_stays_the_best(dataset, model_folder,
     assert same(weights(folder), weights(source))
     epochs = json.loads((folder / "summary.json").read_text())["epochs"]
     assert [epoch["epoch"] for epoch in epochs] == [0, 1, 2, 3]
-    rises = [record for record in caplog.records if "rose above that of the start" in record.message]
+    rises = [record for record in caplog.records if "is worse than at the start" in record.message]
     assert len(rises) == 1
     # Where the weights are random there is no start to speak of.
     plain = train(model_folder(weights=False, name="plain"), dataset, QUICK)
@@ -98,10 +98,10 @@ def test_the_default_learning_rate_from_trained_weights_is_a_tenth(dataset, mode
     # What is a default of the earlier run is none of this one.
     assert rate("--init", str(source)) == 0.001
     captured = capsys.readouterr()
-    assert "learning rate 0.001, the default from trained weights" in captured.err
+    assert "learning rate 0.001, the default with trained weights" in captured.err
     assert "0.001" in captured.out
     assert rate("--init", str(source), "--lr", "0.5") == 0.5
-    assert "default from trained weights" not in capsys.readouterr().err
+    assert "default with trained weights" not in capsys.readouterr().err
     assert rate() == 0.5
     # From Python too.
     train(folder, dataset, QUICK, initial=source)

@@ -87,10 +87,10 @@ def test_a_setting_that_contradicts_the_weights_is_named(tmp_path, published, se
     with pytest.raises(ModelError) as error:
         import_model([path, beside], tmp_path / "model")
     text = str(error.value)
-    assert re.search(r"do not fit the settings of 'toy\.json': found [\w.]+ (of shape \[|missing)", text)
+    assert re.search(r"do not match the settings of 'toy\.json': found [\w.]+ (of shape \[|missing)", text)
     assert (
-        f"Probably {setting} is wrong: it is {value}, and with {getattr(config(), setting)} all weights fit."
-        in text
+        f"Probably {setting} is wrong: it is {value}, but with {getattr(config(), setting)} "
+        "all weights match." in text
     )
     assert "\n" not in text
     assert not (tmp_path / "model").exists()
@@ -100,7 +100,7 @@ def test_weights_of_something_else_blame_no_single_setting():
     found = {"a.weight": (3, 4), "b.weight": (5,)}
     assert probable_cause(config(), found) is None
     weights = {name: torch.zeros(shape) for name, shape in found.items()}
-    with pytest.raises(ModelError, match=r"\d+ tensors differ: these settings are of another model"):
+    with pytest.raises(ModelError, match=r"\d+ tensors differ: the settings belong to another model"):
         check_fit(config(), weights, source="x")
 
 
@@ -142,7 +142,9 @@ def test_what_two_families_claim_is_asked_back(tmp_path, published, monkeypatch)
     monkeypatch.setattr(families, "FAMILIES", both)
     monkeypatch.setattr("auralflow.models.importing.FAMILIES", both)
     path, _ = published
-    with pytest.raises(ModelError, match=r"ambiguous: found what may be of unet or greedy.*`family` unet"):
+    with pytest.raises(
+        ModelError, match=r"ambiguous: found weights that match unet and greedy.*`family` unet"
+    ):
         import_model([path], tmp_path / "model", targets=TARGETS)
     assert import_model([path], tmp_path / "model", targets=TARGETS, family="unet").config.targets == TARGETS
 
@@ -152,7 +154,7 @@ def test_a_family_must_be_known_and_read_checkpoints(tmp_path, published, monkey
     with pytest.raises(AuralflowError, match="unett"):
         import_model([path], tmp_path / "model", family="unett")
     monkeypatch.setattr(families, "FAMILIES", {"unet": "auralflow.nets.unet:FAMILY"})
-    with pytest.raises(UsageError, match="reads no checkpoints"):
+    with pytest.raises(UsageError, match="cannot import checkpoints"):
         import_model([path], tmp_path / "model", family="unet")
 
 
@@ -166,7 +168,9 @@ def test_what_a_reader_never_met_is_one_line(tmp_path, published, monkeypatch, f
     path, _ = published
     with monkeypatch.context() as patch:
         patch.setattr("toy_family.Reader.convert", fail)
-        with pytest.raises(ModelError, match="not laid out as those of their family") as error:
+        with pytest.raises(
+            ModelError, match="the structure of these weights does not match their family"
+        ) as error:
             import_model([path], tmp_path / "model")
     assert "\n" not in str(error.value)
     monkeypatch.setattr("toy_family.Reader.recognizes", fail)
@@ -217,7 +221,7 @@ def test_a_model_is_only_replaced_by_force_and_then_moved_aside(tmp_path, publis
     path, _ = published
     folder = tmp_path / "model"
     import_model([path], folder, targets=TARGETS)
-    with pytest.raises(UsageError, match="already holds a model"):
+    with pytest.raises(UsageError, match="already contains a model"):
         import_model([path], folder, targets=TARGETS)
     previous = import_model([path], folder, targets=("drums", "other"), force=True).previous
     assert load(previous).targets == TARGETS
@@ -229,7 +233,7 @@ def test_a_file_of_the_user_is_never_overwritten(tmp_path, published):
     folder = tmp_path / "model"
     folder.mkdir()
     (folder / "model.safetensors").write_bytes(b"the user's own")
-    with pytest.raises(UsageError, match="already holds a model"):
+    with pytest.raises(UsageError, match="already contains a model"):
         import_model([path], folder, targets=TARGETS)
     assert (folder / "model.safetensors").read_bytes() == b"the user's own"
 

@@ -129,7 +129,7 @@ def test_softmax_models_cannot_be_cut_down(model_folder):
 def test_a_folder_with_a_model_is_not_overwritten(tmp_path):
     create_model_folder(tmp_path, tiny_config())
     before = (tmp_path / MODEL_FILE).read_bytes()
-    with pytest.raises(UsageError, match=r"already holds a model \(model\.json\).*`force`"):
+    with pytest.raises(UsageError, match=r"already contains a model \(model\.json\).*`force`"):
         create_model_folder(tmp_path, tiny_config(num_fft=512))
     assert (tmp_path / MODEL_FILE).read_bytes() == before
 
@@ -181,7 +181,7 @@ def test_a_broken_model_json_is_a_failure_in_one_line(model_folder, content, mes
 def test_weights_of_another_net_are_refused(model_folder, tmp_path):
     folder = model_folder()
     save_weights(SpectrogramMaskModel(tiny_config(num_hidden_channels=3)), folder / WEIGHTS_FILE)
-    with pytest.raises(ModelError, match="weights of another net"):
+    with pytest.raises(ModelError, match="the weights of the net"):
         load(folder)
 
 

@@ -195,7 +195,7 @@ write_audio(Path("by-ending.w64"), np.zeros((1, 8), dtype=np.float32), 8000)
 print(soundfile.info("by-ending.w64").format)
 """,
     )
-    assert "Format of the files. One of `wav`, `flac`, `w64`, `ogg`, `mp3`, `m4a`, `opus`." in out
+    assert "Audio format of the files. One of `wav`, `flac`, `w64`, `ogg`, `mp3`, `m4a`, `opus`." in out
     assert "W64 (SoundFoundry WAVE 64)" in out
     assert out.splitlines()[-1] == "W64"
 

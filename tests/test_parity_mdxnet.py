@@ -101,4 +101,4 @@ def test_the_command_takes_what_no_table_says(published, tmp_path, capsys):
     assert "a power of two or its exponent" in capsys.readouterr().err
     assert imported(published, tmp_path / "c", "--hop-length", 512) == (2, {})
     (line,) = capsys.readouterr().err.splitlines()
-    assert "--hop-length is not for these weights: found MDX-Net" in line
+    assert "--hop-length does not apply to these weights: found MDX-Net" in line

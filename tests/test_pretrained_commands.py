@@ -90,7 +90,7 @@ def test_a_path_is_never_taken_for_a_name(shelf):
 
 def test_weights_of_another_net_than_the_card_describes_are_refused(shelf, tmp_path):
     shelf.put(make_card(shelf.weights, settings={"num_hidden_channels": 3}))
-    with pytest.raises(ModelError, match="weights of another net"):
+    with pytest.raises(ModelError, match="the weights of the net"):
         load(NAME)
 
 
@@ -184,7 +184,7 @@ def test_download_overwrites_no_model_unless_forced(shelf, tmp_path, capsys):
     (folder / "notes.txt").write_text("mine")
     before = (folder / "model.json").read_bytes()
     assert run("download", NAME, "--save", folder, "--target", "bass") == 2
-    assert "already holds a model" in capsys.readouterr().err
+    assert "already contains a model" in capsys.readouterr().err
     assert (folder / "model.json").read_bytes() == before
     assert run("download", NAME, "--save", folder, "--target", "bass", "--force") == 0
     assert load(folder).targets == ("bass",)
@@ -240,7 +240,7 @@ def test_an_installation_without_pretrained_models_says_so(shelf, monkeypatch, t
         "auralflow.models.registry.PACKAGE_FOLDER", tmp_path / "a" / "b" / "c" / "d" / "nothing"
     )
     assert run("models") == 0
-    assert capsys.readouterr().out == "there is no such model\n"
+    assert capsys.readouterr().out == "no matching model\n"
     assert run("models", "--json") == 0
     assert json.loads(capsys.readouterr().out) == []
     assert run("download", "SpectrogramNetLSTM") == 2
@@ -266,9 +266,7 @@ def test_separate_takes_an_existing_path_and_says_so_in_a_line(shelf, song, tmp_
     save_pretrained(NAME, tmp_path / "here" / NAME, targets=("bass",))
     assert run("separate", NAME, song, "--save", tmp_path) == 0
     notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note:")]
-    assert notes == [
-        f"note: '{NAME}' is taken for the path that exists, not for the pretrained model of this name"
-    ]
+    assert notes == [f"note: using the existing path '{NAME}', not the pretrained model of that name"]
     assert {path.stem for path in (tmp_path / "separated_audio" / "song").glob("*.wav")} == {
         "original",
         "bass",

@@ -73,7 +73,7 @@ def test_ctrl_c_during_the_work_is_one_line(model_folder, tmp_path, times):
             process.send_signal(signal.SIGINT)
         error = process.communicate(timeout=300)[1]
     assert process.returncode == 130
-    assert error == "stopped; what is finished is kept, and the same command goes on from there\n"
+    assert error == "stopped; finished songs are kept, and the same command resumes from there\n"
     assert not list(tmp_path.rglob("*.part"))
 
 

@@ -68,7 +68,7 @@ def test_a_separator_takes_a_model_its_folder_its_name_or_nothing(song, folder):
 def test_separate_without_a_model_takes_the_one_that_ships_and_says_so(song, capsys):
     assert main(["separate", song, "--duration", "0.3", "--save", "out"]) == 0
     said = capsys.readouterr().err
-    assert f"separating with {DEFAULT_MODEL}, which is part of auralflow" in " ".join(said.split())
+    assert f"using the built-in model {DEFAULT_MODEL}" in " ".join(said.split())
     assert "auralflow models" in said
 
 
@@ -81,12 +81,12 @@ def test_the_first_word_is_a_model_only_if_it_is_a_folder_of_one_or_a_name(song,
         False,
     ]
     assert main(["separate", folder, song, "--save", "out"]) == 0
-    assert "which is part of auralflow" not in capsys.readouterr().err
+    assert "built-in" not in capsys.readouterr().err
     # A folder of songs is not taken for a model, whatever its name.
     (tmp_path / "umxhq").mkdir()
     (tmp_path / song).rename(tmp_path / "umxhq" / song)
     assert main(["separate", "umxhq", "--duration", "0.3", "--save", "out"]) == 0
-    assert "taken for the path" in " ".join(capsys.readouterr().err.split())
+    assert "using the existing path" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize(
@@ -94,10 +94,10 @@ def test_the_first_word_is_a_model_only_if_it_is_a_folder_of_one_or_a_name(song,
     [
         (["umxhqq", "song.wav"], "no model, file or folder 'umxhqq' (did you mean 'umxhq'?)"),
         (["umxhqq"], "did you mean 'umxhq'?"),
-        (["nothing", "song.wav"], "expected a folder with a model.json, a name that auralflow models lists"),
+        (["nothing", "song.wav"], "expected a folder with a model.json, a name listed by auralflow models"),
         (["nothing.wav"], "no such file or folder: 'nothing.wav'"),
         (["umxhq", "song.wav"], "umxhq is not on this machine"),
-        ([DEFAULT_MODEL], f"'{DEFAULT_MODEL}' alone, which is a model"),
+        ([DEFAULT_MODEL], f"only '{DEFAULT_MODEL}', which is a model"),
     ],
 )
 def test_a_first_word_that_is_neither_is_said_in_one_line(song, capsys, tmp_path, monkeypatch, words, said):

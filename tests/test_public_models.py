@@ -168,7 +168,7 @@ def test_a_connection_that_is_cut_goes_on_where_it_broke_off(host, home):
 def test_an_interrupted_download_is_resumed_by_the_next_command(host, home):
     with serving(host.files, "cut", ranges=True) as server:
         host.put(server.url)
-        with pytest.raises(ModelError, match="broke off"):
+        with pytest.raises(ModelError, match="was interrupted"):
             fetch_public(host.card, Access(home))
     with serving(host.files, ranges=True) as server:
         fetch_public(host.put(server.url), Access(home))
@@ -184,7 +184,10 @@ def test_wrong_bytes_are_never_read(host, home, monkeypatch):
         raise AssertionError("it was read before it was verified")
 
     monkeypatch.setattr("auralflow.models.importing.read_checkpoint", read)
-    with serving(host.files, "wrong") as server, pytest.raises(ModelError, match="other bytes than the card"):
+    with (
+        serving(host.files, "wrong") as server,
+        pytest.raises(ModelError, match="does not match the model card"),
+    ):
         fetch_public(host.put(server.url), Access(home))
     assert files_in(home) == []
 
@@ -203,7 +206,7 @@ def test_files_of_another_model_than_the_card_says_are_refused(host, home):
         with pytest.raises(NotFoundError):
             load("toy", registry=host.registry, access=Access(home))
         host.put(server.url, files=[host.put(server.url).files[0].model_dump()])
-        with pytest.raises(ModelError, match="do not fit"):
+        with pytest.raises(ModelError, match="do not match"):
             fetch_public(host.card, Access(home))
     assert not (converted_folder(host.card, Access(home)) / "model.json").exists()
 
@@ -270,7 +273,7 @@ def test_download_makes_the_converted_folder_whole_or_of_some_targets(host, home
     assert (
         card["sha256"] == hashlib.sha256((tmp_path / "bass" / "model.safetensors").read_bytes()).hexdigest()
     )
-    with pytest.raises(UsageError, match="already holds a model"):
+    with pytest.raises(UsageError, match="already contains a model"):
         save_pretrained("toy", tmp_path / "whole", registry=host.registry, access=Access(home, offline=True))
 
 
@@ -320,7 +323,7 @@ def test_models_are_chosen_by_targets_and_licence(installed, capsys):
         )
     }
     assert list(names.values()) == [["Tiny", "toy"], ["Tiny"], ["Tiny", "toy"], ["Tiny"], ["toy"], []]
-    assert listed(capsys, "--licence", "unstated") == "there is no such model\n"
+    assert listed(capsys, "--licence", "unstated") == "no matching model\n"
     assert main(["models", "--licence", "free"]) == 2
 
 

@@ -67,7 +67,7 @@ def test_links_and_devices_in_a_tar_are_refused(tmp_path, kind):
     info = tarfile.TarInfo("model.pth")
     info.type, info.linkname = kind, "/etc/passwd"
     path = make_tar(tmp_path / "a.tar.gz", {}, info)
-    with pytest.raises(ModelError, match="a link or no plain file"):
+    with pytest.raises(ModelError, match="not a regular file"):
         read_checkpoint([path])
 
 
@@ -77,7 +77,7 @@ def test_links_in_a_zip_are_refused(tmp_path):
         info = zipfile.ZipInfo("model.pth")
         info.external_attr = (stat.S_IFLNK | 0o777) << 16
         archive.writestr(info, "/etc/passwd")
-    with pytest.raises(ModelError, match="a link or no plain file"):
+    with pytest.raises(ModelError, match="not a regular file"):
         read_checkpoint([path])
 
 
@@ -85,7 +85,7 @@ def test_links_in_a_zip_are_refused(tmp_path):
 def test_an_archive_that_expands_to_more_than_weights_do_is_refused(tmp_path, make, name):
     path = make(tmp_path / name, {"model.pth": bytes(40 << 20)})
     assert path.stat().st_size < 1 << 20
-    with pytest.raises(ModelError, match=r"bytes (in|than)"):
+    with pytest.raises(ModelError, match=r"bytes (compressed|than)"):
         read_checkpoint([path])
 
 
@@ -104,7 +104,7 @@ def test_a_long_name_in_a_tar_cannot_fill_the_memory(tmp_path):
     with gzip.open(path, "wb") as file:
         file.write(info.tobuf(tarfile.GNU_FORMAT))
         file.write(bytes(40 << 20))
-    with pytest.raises(ModelError, match="more bytes than weights expand to"):
+    with pytest.raises(ModelError, match="more bytes than weights can expand to"):
         read_checkpoint([path])
 
 
@@ -202,11 +202,11 @@ def test_settings_beside_weights_or_named_are_read(tmp_path):
     [
         ("a.pth", b"", "an empty file"),
         ("a.pth", b"<!DOCTYPE html><html>", "a web page"),
-        ("a.pth", b"version https://git-lfs.github.com/spec/v1\noid sha256:00", "a pointer of Git LFS"),
+        ("a.pth", b"version https://git-lfs.github.com/spec/v1\noid sha256:00", "a Git LFS pointer"),
         ("a.h5", b"\x89HDF\r\n\x1a\n" + bytes(100), "an HDF5 file"),
         ("a.wav", b"RIFF\0\0\0\0WAVE" + bytes(100), "another kind of file"),
-        ("a.index", bytes(100), "an index of a TensorFlow bundle that is cut short"),
-        ("a.pth", b"PK\x03\x04" + bytes(100), "a zip archive that is cut short or damaged"),
+        ("a.index", bytes(100), "a truncated index of a TensorFlow bundle"),
+        ("a.pth", b"PK\x03\x04" + bytes(100), "a truncated or damaged zip archive"),
     ],
 )
 def test_a_file_that_is_no_checkpoint_is_called_what_it_is(tmp_path, name, content, found):
@@ -223,7 +223,7 @@ def test_what_is_not_there_is_said(tmp_path):
     with pytest.raises(NotFoundError, match="no weights in the folder"):
         read_checkpoint([tmp_path])
     (tmp_path / "a.yaml").write_text("dim: 1")
-    with pytest.raises(UsageError, match="no weights were given"):
+    with pytest.raises(UsageError, match="no weights given"):
         read_checkpoint([tmp_path / "a.yaml"])
 
 

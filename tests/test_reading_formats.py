@@ -220,10 +220,10 @@ WEIGHT = onnx_tensor("weight", torch.ones(2, 3))
     [
         (model((5, onnx_tensor("weight", torch.ones(2), (13, proto((1, b"location")))))), "another file"),
         (model((5, proto((1, 2), (2, 1), (8, b"w"), (14, 1)))), "another file"),
-        (model((5, WEIGHT), (5, WEIGHT)), "weight twice"),
+        (model((5, WEIGHT), (5, WEIGHT)), "a duplicate weight"),
         (model((15, WEIGHT)), "sparse"),
-        (model((5, proto((1, 2**62), (1, 2**62), (2, 1), (8, b"w"), (9, bytes(4))))), "holds 1 values"),
-        (model((5, proto((1, 2**64 - 1), (2, 1), (8, b"w"), (9, bytes(4))))), "holds 1 values"),
+        (model((5, proto((1, 2**62), (1, 2**62), (2, 1), (8, b"w"), (9, bytes(4))))), "with 1 values"),
+        (model((5, proto((1, 2**64 - 1), (2, 1), (8, b"w"), (9, bytes(4))))), "with 1 values"),
         (model((5, proto((1, 1), (2, 1), (8, b"w"), (9, bytes(3))))), "buffer size"),
         (model((5, proto((1, 1), (2, 8), (8, b"w"), (9, b"text")))), "unknown type 8"),
         (model((1, proto((4, b"If")))), "the operation If"),

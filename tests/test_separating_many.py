@@ -99,7 +99,7 @@ def test_shares_are_about_equal_and_blind_to_how_accents_are_written():
 
 @pytest.mark.parametrize("shard", ["0/3", "4/3", "1", "1/0", "-1/3", "a/b"])
 def test_a_share_that_is_none_is_refused(shard):
-    with pytest.raises(SettingsError, match="must be a share and their number"):
+    with pytest.raises(SettingsError, match="must be of the form INDEX"):
         parse_settings(SeparateConfig, {"shard": shard})
 
 
@@ -174,9 +174,9 @@ def test_runs_that_share_a_folder_share_the_list(tmp_path):
     ("values", "message"),
     [
         ({"name": "{track}"}, "{stem} is missing"),
-        ({"name": "../{stem}"}, "part of a file's name"),
-        ({"name": ".{stem}"}, "part of a file's name"),
-        ({"name": "a\\{stem}"}, "part of a file's name"),
+        ({"name": "../{stem}"}, "valid in a file name"),
+        ({"name": ".{stem}"}, "valid in a file name"),
+        ({"name": "a\\{stem}"}, "valid in a file name"),
         ({"name": "{stem!r}"}, "only {track} and {stem}"),
         ({"name": "{stem.__class__}"}, "only {track} and {stem}"),
         ({"name": "{stem"}, "not a pattern"),
@@ -298,7 +298,7 @@ def test_the_end_names_the_stems_and_their_place(capsys, model, songs, tmp_path)
     _, out, _ = run(capsys, "separate", model, songs / "deep", "--save", tmp_path, "--residual")
     *folders, stems_line, last = out.splitlines()
     assert folders == [str(folder / "a (2)"), str(folder / "b")]
-    assert stems_line == "each with original, vocals, drums, residual"
+    assert stems_line == "stems: original, vocals, drums, residual"
     assert last.startswith("2 of 2 songs, 2.0 s of audio in ")
     lines = (folder / ".auralflow-journal.jsonl").read_text().splitlines()
     finished = [record for record in map(json.loads, lines) if record["event"] == "finished"]

@@ -109,7 +109,7 @@ def test_the_former_name_of_the_executor_is_understood_with_a_hint(tmp_path, cap
     command = ["separate", "SpectrogramNetSimple", "song.wav", "--save", str(tmp_path), "--jobs", "2"]
     assert main([*command, *words]) == 2
     error = capsys.readouterr().err
-    assert "note: --engine is called --executor now" in error
-    assert "--jobs is for --executor local" in error
+    assert "note: --engine is now called --executor" in error
+    assert "--jobs needs --executor local" in error
     assert main(["separate", "SpectrogramNetSimple", "--", "--engine=ray"]) == 2
     assert "no such file or folder: '--engine=ray'" in capsys.readouterr().err

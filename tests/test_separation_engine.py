@@ -229,7 +229,7 @@ def test_work_stops_soon_after_it_was_asked_to(separator):
         ({"overlop": 0.5}, SettingsError, "overlop.*overlap"),
         ({"overlap": 1.0}, SettingsError, "overlap"),
         ({"chunk": 0.1}, UsageError, "at least 0.5 s"),
-        ({"precision": "bfloat16", "backend": "onnx"}, SettingsError, "bfloat16 is for `backend` torch"),
+        ({"precision": "bfloat16", "backend": "onnx"}, SettingsError, "bfloat16 needs `backend` torch"),
         ({"device": "cuda:7"}, UsageError, "no such device"),
     ],
 )

@@ -276,7 +276,7 @@ def test_link_that_leads_out_of_the_output_folder(model_folder, songs, tmp_path,
     (tmp_path / "out/separated_audio/bad").symlink_to(elsewhere)
     write_song(songs / "bad.wav")
     assert _separate(model_folder, songs, tmp_path / "out") == 1
-    assert "leave the output folder" in capsys.readouterr().err
+    assert "written outside the output folder" in capsys.readouterr().err
     assert not list(elsewhere.iterdir())
 
 

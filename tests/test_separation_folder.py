@@ -231,7 +231,7 @@ def test_stems_of_a_song_that_changed_while_it_was_read_get_no_names(separator, 
 
     songs = find_songs([tmp_path / "songs"])
     outcomes = {o.song.name.name: o for o in separate_files(separator, songs, tmp_path, on_progress=touch)}
-    assert str(outcomes["a"].error) == f"'{song}' changed while it was read. Run again."
+    assert str(outcomes["a"].error) == f"'{song}' changed while it was being read. Run again."
     assert outcomes["b"].status == "separated"
     assert not (tmp_path / "separated_audio/a").exists()
     assert _statuses(separator, song, tmp_path) == {"a.wav": "separated"}
@@ -311,7 +311,7 @@ def test_song_that_the_disk_cannot_hold_is_refused_before_it_is_begun(separator,
     song = write_song(tmp_path / "a.wav")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 10))
     outcome = next(separate_files(separator, find_songs([song]), tmp_path))
-    assert "disk cannot hold" in str(outcome.error)
+    assert "not enough disk space" in str(outcome.error)
     assert not plan_files(separator, find_songs([song]), tmp_path, SeparateConfig()).fits
 
 
@@ -424,7 +424,7 @@ def test_a_start_behind_the_end_is_an_error_and_leaves_what_is_there(separator, 
     before = outputs(tmp_path)
     [outcome] = separate_files(separator, find_songs([song]), tmp_path, SeparateConfig(start=1))
     assert outcome.status == "failed"
-    assert "more than the 1 s that `start` leaves out" in str(outcome.error)
+    assert "more than the 1 s skipped by `start`" in str(outcome.error)
     assert outputs(tmp_path) == before
     [planned] = plan_files(separator, find_songs([song]), tmp_path, SeparateConfig(start=2)).songs
     assert planned.error

@@ -84,7 +84,7 @@ def test_a_line_of_any_shape_is_passed_over_with_a_warning(tmp_path, caplog, lin
     with caplog.at_level(logging.WARNING, "auralflow"):
         journal.refresh()
     assert [record.getMessage() for record in caplog.records] == [
-        f"1 of the lines of '{journal.path}' cannot be read: passed over"
+        f"skipped unreadable lines in '{journal.path}': 1"
     ]
     assert journal.latest("a").report["gain_db"] == -0.5
 
@@ -142,7 +142,7 @@ def test_a_forged_finish_without_files_does_not_keep_the_song(model_folder, tmp_
     capsys.readouterr()
     assert _separate(model_folder, tmp_path, "--force") == 0
     assert (output / "a/vocals.wav").is_file()
-    assert "warning: 1 of the lines of" in capsys.readouterr().err
+    assert "warning: skipped unreadable lines in" in capsys.readouterr().err
 
 
 def _pipe(path):

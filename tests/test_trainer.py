@@ -374,7 +374,7 @@ def test_a_trained_folder_is_neither_overwritten_nor_lost(dataset, model_folder)
     prepare_folder(folder, dataset, QUICK, resume=False)
     train(folder, dataset, QUICK)
     weights = (folder / WEIGHTS_FILE).read_bytes()
-    with pytest.raises(UsageError, match=r"already holds a training .*`resume`.*`force`"):
+    with pytest.raises(UsageError, match=r"already contains a training run .*`resume`.*`force`"):
         prepare_folder(folder, dataset, QUICK, resume=False)
     assert prepare_folder(folder, dataset, QUICK, resume=True).previous is None
     assert (folder / WEIGHTS_FILE).read_bytes() == weights
@@ -405,7 +405,7 @@ def test_a_checkpoint_of_another_model_or_dataset_is_refused(dataset, model_fold
     train(folder, dataset, QUICK)
     before = len(list((dataset / "train").iterdir()))
     write_track(dataset / "train" / "new")
-    found = f"belongs to another dataset: found {before} tracks and none after number {before}, "
+    found = f"belongs to another dataset: found {before} tracks, none after number {before}, "
     with pytest.raises(TrainingError, match=f"{found}expected {before + 1} tracks, .* 'new' of") as raised:
         train(folder, dataset, QUICK, resume=True)
     assert len(str(raised.value)) < 500
@@ -511,7 +511,7 @@ def test_a_net_starts_from_the_smaller_one_it_is_built_on(dataset, model_folder,
     for name, tensor in before.items():
         if "running" not in name and "num_batches" not in name:
             assert torch.allclose(tensor, after[name], atol=1e-8), name
-    assert any("untrained are: recurrent" in record.message for record in caplog.records)
+    assert any("untrained: recurrent" in record.message for record in caplog.records)
 
 
 def test_weights_of_a_net_of_another_size_are_no_start(dataset, model_folder):

@@ -107,16 +107,16 @@ def test_the_command_writes_them_and_keeps_them_apart_from_other_runs(capsys, tm
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ("--instrumental --targets drums", "and no other stems"),
-        ("--instrumental --two-stems drums", "and no other stems"),
-        ("--instrumental --residual", "--residual is silence"),
-        ("--two-stems vocals --residual", "--residual is silence"),
+        ("--instrumental --targets drums", "vocals and instrumental only"),
+        ("--instrumental --two-stems drums", "vocals and instrumental only"),
+        ("--instrumental --residual", "--residual would be silent"),
+        ("--two-stems vocals --residual", "--residual would be silent"),
         ("--two-stems vocals --targets drums", "exclude each other"),
         ("--karaoke", "--instrumental"),
         ("--instrumental-only", "--instrumental"),
         ("--acapella", "--instrumental"),
         ("--acappella=yes", "--instrumental"),
-        ("--model htdemucs", "first word"),
+        ("--model htdemucs", "first argument"),
         ("--mp3", "--format mp3"),
     ],
 )

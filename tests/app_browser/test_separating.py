@@ -114,7 +114,7 @@ def test_a_reload_shows_the_song_again_and_so_does_its_address(visit, files, ser
     stranger = visit()
     assert stranger.locator(".track").count() == 0
     wrong = visit(page.url[:-1] + ("A" if page.url[-1] != "A" else "B"))
-    expect_failure(wrong, "This song is no longer here")
+    expect_failure(wrong, "This song is no longer available")
     assert wrong.locator(".track").count() == 0
     assert wrong.locator("#song").is_visible()
     assert wrong.url == server.address

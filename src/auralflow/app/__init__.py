@@ -1,7 +1,8 @@
-"""The web page: drop a song, get its stems, listen to them in step and download them.
+"""The web page: drop a song, get its stems, play them in sync and download them.
 
-The page is made with Gradio, from the extra ``app``; only `page`, `view`, `routes` and `server` need it. What
-the page does is in `Studio`, which separates a song, and `Jobs`, which keeps many; neither knows of the web.
+The page is built with Gradio, from the extra ``app``, which only `page`, `view`, `routes` and `server` need.
+The work is done by `Studio`, which separates a song, and `Jobs`, which manages many; neither depends on the
+web.
 """
 
 from auralflow.app.jobs import Jobs

@@ -1,4 +1,4 @@
-"""The stems of a song as files to keep: one or all, in the format that is wished for."""
+"""Downloads of a song's stems: one or all, in a chosen format."""
 
 import threading
 from pathlib import Path
@@ -14,11 +14,11 @@ __all__ = ["ALL", "CHOICES", "Downloads", "possible_formats"]
 ALL = "all"
 """Stands for all tracks, as an archive."""
 CHOICES = ("wav", "flac", "mp3")
-"""The formats on offer."""
+"""The available formats."""
 
 
 def possible_formats(result: Result) -> tuple[str, ...]:
-    """The formats that can hold a song: MP3 has no high sample rates, and two channels at most."""
+    """The formats suitable for a song: MP3 does not support high sample rates or more than two channels."""
     rate, channels = result.report.sample_rate, result.report.channels
     return tuple(
         name
@@ -30,29 +30,29 @@ def possible_formats(result: Result) -> tuple[str, ...]:
 
 
 class Downloads:
-    """Encodes tracks when they are asked for, and only once.
+    """Encodes tracks on demand, and only once.
 
     Args:
-        workers: How many files are encoded at the same time.
+        workers: Number of files to encode concurrently. Default: 1.
     """
 
     def __init__(self, workers: int = 1) -> None:
         self._turns = threading.Semaphore(workers)
 
     def file(self, result: Result, name: str, wished: str) -> tuple[Path, str]:
-        """A file to keep.
+        """Return a file to download, encoding it first if necessary.
 
         Args:
             result: The song.
-            name: Name of a track, or `ALL` for an archive of all.
+            name: Name of a track, or `ALL` for an archive of all tracks.
             wished: One of `possible_formats`.
 
         Returns:
-            Where it lies, and the name under which to save it.
+            The path of the file, and the name to save it under.
 
         Raises:
-            NotFoundError: If there is no such track or format.
-            AudioError: If it cannot be encoded, as when the disk is full.
+            NotFoundError: If the track or the format does not exist.
+            AudioError: If it cannot be encoded, for example because the disk is full.
         """
         possible = possible_formats(result)
         if wished not in possible:
@@ -78,7 +78,7 @@ def _archive(result: Result, wished: str) -> Path:
 
 
 def _encoded(wave: Path, wished: str) -> Path:
-    """A WAV file in another format, beside it."""
+    """Encode a WAV file to another format, beside it."""
     path = wave.with_suffix(f".{wished}")
     if path.exists():
         return path

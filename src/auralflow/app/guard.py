@@ -1,8 +1,8 @@
-"""Who may ask the server: a page of another name must not reach it through a visitor's browser.
+"""Access control: pages from other origins must not reach the server through a visitor's browser.
 
-A browser keeps pages of different names apart, but the owner of a name decides which machine it leads to. If
-it leads to 127.0.0.1 once the page is loaded (DNS rebinding), the page can talk to a server that listens on
-the visitor's own machine alone. The name is still in the request, and that is where it is checked.
+Browsers isolate origins by host name, but whoever owns a name decides where it points. If it points to
+127.0.0.1 once a page has been loaded (DNS rebinding), that page can talk to a server that only listens on the
+visitor's own machine. The request still contains the host name, so it is checked there.
 """
 
 import ipaddress
@@ -25,7 +25,7 @@ _POLICY_VIOLATION = 1008
 
 
 def host_name(address: str) -> str | None:
-    """The name in a Host header or before a port, in lower case; None if there is none.
+    """Extract the host name from a Host header, in lower case; None if it is invalid.
 
     Example:
         >>> host_name("LocalHost:7860"), host_name("[::1]:7860"), host_name("a@b:c:d")
@@ -40,10 +40,10 @@ def host_name(address: str) -> str | None:
 
 
 def allowed_names(settings: AppConfig) -> frozenset[str] | None:
-    """Names by which the page may be asked for; None if any will do.
+    """Host names under which the page may be requested; None if any is allowed.
 
-    Without ``allow_host`` a server that listens on this machine alone has the names of this machine. Any
-    other one takes every name: those by which other machines know it are not known here.
+    Without ``allow_host``, a server that only listens on this machine accepts the names of this machine. Any
+    other server accepts every name, since it cannot know how other machines refer to it.
 
     Example:
         >>> sorted(allowed_names(AppConfig()))
@@ -66,11 +66,11 @@ def _is_this_machine(name: str) -> bool:
 
 
 class Guard:
-    """A server's outermost layer: refuses requests for other names, and from pages of other origins.
+    """Outermost middleware: rejects requests for other host names, and from pages of other origins.
 
     Args:
-        app: What answers the others.
-        names: Names by which it may be asked for.
+        app: The application to protect.
+        names: The allowed host names.
     """
 
     def __init__(self, app: App, names: frozenset[str]) -> None:
@@ -78,7 +78,7 @@ class Guard:
         self.names = names
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer a request, or refuse it."""
+        """Handle a request, or reject it."""
         fault = self._fault(scope["headers"]) if scope["type"] in ("http", "websocket") else None
         if fault is None:
             await self.app(scope, receive, send)
@@ -95,10 +95,10 @@ class Guard:
             return "This page is not served under that name. To allow it, start the server with --allow-host."
         for name, value in headers:
             if name == b"origin" and not self._is_own(value.decode("latin-1"), hosts[0]):
-                return "This page answers no other page."
+                return "Requests from other pages are not allowed."
         return None
 
     def _is_own(self, origin: str, host: str) -> bool:
-        """Whether a page is this one: of the same name and port, or behind a proxy of an allowed name."""
+        """Whether an origin is this page: the same name and port, or an allowed name behind a proxy."""
         address = origin.partition("://")[2]
         return address == host or (host_name(address) in self.names - _THIS_MACHINE)

@@ -1,4 +1,4 @@
-"""What a user sends is looked at before any work is done on it: its size at once, its content in its turn."""
+"""Checks uploads before any work is done on them: the size at once, the content when it is their turn."""
 
 import os
 import shutil
@@ -17,9 +17,9 @@ _MOST_CHANNELS = 8
 
 
 def take_in(song: Path, folder: Path, settings: AppConfig) -> Path:
-    """Bring a song into a folder, where it stays when the upload is removed.
+    """Copy an upload to a folder, where it remains when the upload is deleted.
 
-    Its content is not looked at, which may take time: see `check_song`.
+    The content is not checked, since that may take time: see `check_song`.
 
     Args:
         song: The upload.
@@ -30,15 +30,15 @@ def take_in(song: Path, folder: Path, settings: AppConfig) -> Path:
         The song in the folder.
 
     Raises:
-        NotFoundError: If the upload has been removed.
+        NotFoundError: If the upload was deleted.
         UsageError: If the song is too large.
     """
     try:
         size = song.stat().st_size
     except FileNotFoundError:
         raise NotFoundError(
-            f"'{song.name}' is no longer here",
-            expected=f"a song that was sent in the last {settings.keep:g} minutes",
+            f"'{song.name}' is no longer available",
+            expected=f"a song uploaded in the last {settings.keep:g} minutes",
             advice="Choose it again.",
         ) from None
     if size > settings.max_size * 2**20:
@@ -46,9 +46,9 @@ def take_in(song: Path, folder: Path, settings: AppConfig) -> Path:
             f"'{song.name}' is too large",
             found=f"{size / 2**20:.1f} MiB",
             expected=f"at most {settings.max_size:g} MiB",
-            advice="Send a shorter part of it, or the same song as FLAC or MP3.",
+            advice="Choose a shorter excerpt, or the same song as FLAC or MP3.",
         )
-    # Without its ending: a server shows a file by that, and nobody needs to see this one.
+    # Without an extension, so that no server would recognise and serve it.
     kept = folder / "source"
     _link(song, kept)
     return kept
@@ -57,19 +57,19 @@ def take_in(song: Path, folder: Path, settings: AppConfig) -> Path:
 def check_song(kept: Path, name: str, settings: AppConfig) -> AudioInfo:
     """Check the content of a song against the limits.
 
-    Some formats must be decoded to know their length. That ends at the longest song that is allowed.
+    Some formats must be decoded to determine their length; decoding stops at the maximum length.
 
     Args:
-        kept: The song, as `take_in` has put it.
-        name: The name that the user knows.
+        kept: The song, as returned by `take_in`.
+        name: The name of the upload.
         settings: The limits.
 
     Returns:
-        What the song holds.
+        Information about the audio.
 
     Raises:
-        UsageError: If the song is too long, empty, or nothing that the page can play.
-        AudioError: If it is no audio, or damaged.
+        UsageError: If the song is too long, empty, or cannot be played by the page.
+        AudioError: If it is not audio, or is damaged.
     """
     with under_its_own_name(kept, name):
         info = probe(kept, max_seconds=settings.max_duration)
@@ -79,7 +79,7 @@ def check_song(kept: Path, name: str, settings: AppConfig) -> AudioInfo:
 
 @contextmanager
 def under_its_own_name(kept: Path, name: str) -> Iterator[None]:
-    """Let errors call a song by the name that the user knows, not by where the server keeps it.
+    """Make errors name a song as the user knows it, not by its path on the server.
 
     Example:
         >>> from auralflow.errors import AudioError
@@ -104,18 +104,18 @@ def _check(info: AudioInfo, name: str, settings: AppConfig) -> None:
             f"'{name}' is too long",
             found=f"at least {_minutes(info.seconds)}",
             expected=f"at most {_minutes(settings.max_duration)}",
-            advice="Send a part of it.",
+            advice="Choose a shorter excerpt.",
         )
     if info.channels > _MOST_CHANNELS or info.sample_rate > _HIGHEST_RATE:
         raise UsageError(
-            f"'{name}' is no song that the page can play",
+            f"this page cannot play '{name}'",
             found=f"{info.channels} channels at {info.sample_rate} Hz",
             expected=f"at most {_MOST_CHANNELS} channels at {_HIGHEST_RATE} Hz",
         )
 
 
 def _minutes(seconds: float) -> str:
-    """A length as minutes and seconds.
+    """Format a duration as minutes and seconds.
 
     Example:
         >>> _minutes(125.2)
@@ -128,5 +128,5 @@ def _link(song: Path, kept: Path) -> None:
     try:
         os.link(song, kept)
     except OSError:
-        # Another disk, or one that knows no links.
+        # It is on another disk, or the file system does not support hard links.
         shutil.copyfile(song, kept)

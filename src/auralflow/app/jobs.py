@@ -1,4 +1,4 @@
-"""Songs that are being separated or have been: a page that is reloaded finds its own again."""
+"""Jobs: songs that are being separated or are finished, which a page finds again after a reload."""
 
 import secrets
 import threading
@@ -16,14 +16,14 @@ __all__ = ["Jobs"]
 
 
 class Jobs:
-    """Runs orders in threads of their own, and lets whoever knows the name of a job watch it.
+    """Runs each order in a thread, and lets anyone who knows the name of a job watch it.
 
-    A job that nobody watches any more is given up after a while; one that has ended is forgotten when its
-    files are removed. Names are of 128 random bits: nobody can guess that of another's job.
+    Jobs that are no longer watched are cancelled after a while; finished jobs are forgotten when their files
+    are deleted. Names contain 128 random bits, so they cannot be guessed.
 
     Args:
-        studio: What does the work.
-        clock: Seconds since any fixed time.
+        studio: Separates the songs.
+        clock: Returns the time in seconds since any fixed point. Default: `time.monotonic`.
 
     Example:
         >>> from pathlib import Path
@@ -49,17 +49,17 @@ class Jobs:
         self.close()
 
     def start(self, owner: str, order: Order) -> str:
-        """Begin with an order.
+        """Start a job.
 
         Args:
-            owner: Who wants it; each has one song at a time.
-            order: What is wanted.
+            owner: Identifies the user, who may separate one song at a time.
+            order: What to do.
 
         Returns:
             The name of the job.
 
         Raises:
-            UsageError: If a song of this owner is being separated already.
+            UsageError: If a song of this owner is already being separated.
         """
         self._forget()
         name = secrets.token_urlsafe(16)
@@ -74,10 +74,10 @@ class Jobs:
         return name
 
     def order(self, name: str) -> Order:
-        """What was ordered.
+        """The order of a job.
 
         Raises:
-            NotFoundError: If there is no such job, or not any more.
+            NotFoundError: If the job does not exist, or no longer exists.
         """
         return self._job(name).order
 
@@ -88,15 +88,15 @@ class Jobs:
             name: Its name.
 
         Yields:
-            How far it has come; the first at once, if it has begun.
+            Its progress; the first item at once, if it has started.
 
         Returns:
             The separated song.
 
         Raises:
-            NotFoundError: If there is no such job, or not any more.
+            NotFoundError: If the job does not exist, or no longer exists.
             CancelledError: If it was cancelled.
-            AuralflowError: Whatever ended it.
+            AuralflowError: If it failed.
         """
         job = self._job(name)
         with job.watched():
@@ -107,21 +107,21 @@ class Jobs:
         return job.outcome()
 
     def result(self, name: str) -> Result:
-        """The song of a job that ended well.
+        """The separated song of a finished job.
 
         Raises:
-            NotFoundError: If there is none, or not any more.
+            NotFoundError: If the job is not finished, does not exist, or no longer exists.
         """
         job = self._job(name)
         if job.result is None:
-            raise NotFoundError("this song is not separated yet")
+            raise NotFoundError("this song has not been separated yet")
         return job.result
 
     def cancel(self, name: str) -> bool:
-        """Stop a job.
+        """Cancel a job.
 
         Returns:
-            Whether there was anything to stop.
+            Whether the job was still running.
         """
         with self._guard:
             job = self._jobs.get(name)
@@ -131,7 +131,7 @@ class Jobs:
         return True
 
     def close(self) -> None:
-        """Stop everything, and wait until it has stopped."""
+        """Cancel all jobs, and wait until they have stopped."""
         with self._guard:
             jobs = list(self._jobs.values())
         for job in jobs:
@@ -146,14 +146,14 @@ class Jobs:
             job = self._jobs.get(name)
         if job is None:
             raise NotFoundError(
-                "this song is no longer here",
-                expected=f"one that was separated in the last {self.studio.settings.keep:g} minutes",
+                "this song is no longer available",
+                expected=f"one separated in the last {self.studio.settings.keep:g} minutes",
                 advice="Choose it again.",
             )
         return job
 
     def _forget(self) -> None:
-        """Drop jobs whose files are gone, and old failures."""
+        """Forget jobs whose files were deleted, and old failures."""
         keep = 60 * self.studio.settings.keep
         with self._guard:
             for name, job in list(self._jobs.items()):
@@ -167,7 +167,7 @@ class Jobs:
                 job.end(result=self._driven(job, work))
         except AuralflowError as error:
             job.end(error=error)
-        except Exception as error:  # noqa: BLE001 - whoever watches is to hear of it
+        except Exception as error:  # noqa: BLE001 - shown to whoever watches the job
             job.end(error=UnexpectedError.of(f"cannot separate '{job.order.song.name}'", error))
 
     def _driven(self, job: "_Job", work: Generator[Stage, None, Result]) -> Result:
@@ -180,11 +180,13 @@ class Jobs:
             if job.stopped.is_set():
                 raise CancelledError(f"'{job.order.song.name}' was cancelled")
             if job.idle > self.studio.settings.patience:
-                raise CancelledError(f"'{job.order.song.name}' was given up: no page was showing it any more")
+                raise CancelledError(
+                    f"'{job.order.song.name}' was cancelled, as no page was showing it any more"
+                )
 
 
 class _Job:
-    """One order on its way."""
+    """The state of one order."""
 
     def __init__(self, owner: str, order: Order, clock: Callable[[], float]) -> None:
         self.owner = owner
@@ -205,7 +207,7 @@ class _Job:
 
     @property
     def idle(self) -> float:
-        """Seconds since it was last watched, or since it ended if that was later; 0 while it is watched."""
+        """Seconds since it was last watched or, if that was later, since it ended; 0 while it is watched."""
         with self._changed:
             return 0.0 if self._watchers and not self.ended else self._clock() - self._since
 
@@ -221,7 +223,7 @@ class _Job:
             self._changed.notify_all()
 
     def after(self, seen: Stage | None) -> Stage | None:
-        """Wait for a stage other than one; None at the end."""
+        """Wait for the next stage after ``seen``; None at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self.ended or self._stage is not seen)
             return None if self.ended else self._stage

@@ -1,4 +1,4 @@
-"""First come, first served, and only so many may wait."""
+"""The queue: first come, first served, with a limited number of places."""
 
 import heapq
 import threading
@@ -14,13 +14,13 @@ _REMEMBERED = 8
 
 
 class Place:
-    """A place in the line.
+    """A place in the queue.
 
     Args:
-        line: The line.
+        line: The queue.
 
     Attributes:
-        seconds_left: Seconds for which this place will still be taken; None while that is not known.
+        seconds_left: Estimated seconds until this place becomes free; None while unknown.
     """
 
     def __init__(self, line: "Line") -> None:
@@ -29,21 +29,21 @@ class Place:
 
     @property
     def ahead(self) -> int:
-        """How many must leave before this one's turn; 0 when it is this one's turn."""
+        """Number of places that must become free before this one's turn; 0 when it is its turn."""
         return self._line.ahead(self)
 
     @property
     def seconds_ahead(self) -> float | None:
-        """Seconds until it is probably this one's turn; None while that cannot be estimated."""
+        """Estimated seconds until this one's turn; None while that cannot be estimated."""
         return self._line.seconds_ahead(self)
 
 
 class Line:
-    """A line in front of a number of seats.
+    """A queue with a number of seats.
 
     Args:
-        seats: How many are served at once.
-        max_waiting: How many may wait besides.
+        seats: Number of places that are served at once.
+        max_waiting: Maximum number of other places that are waiting.
 
     Example:
         >>> line = Line(seats=1, max_waiting=2)
@@ -62,20 +62,20 @@ class Line:
         self._guard = threading.Lock()
 
     def record(self, seconds: float) -> None:
-        """Remember how long a place was served, for the estimates of those who wait."""
+        """Record how long a place was served, to estimate waiting times."""
         with self._guard:
             self._durations.append(seconds)
 
     def ahead(self, place: Place) -> int:
-        """How many must leave before it is the turn of a place."""
+        """Number of places that must become free before it is the turn of a place."""
         with self._guard:
             return max(0, self._places.index(place) - self.seats + 1)
 
     def seconds_ahead(self, place: Place) -> float | None:
-        """Seconds until it is probably the turn of a place; None while that cannot be estimated.
+        """Estimated seconds until it is the turn of a place; None while that cannot be estimated.
 
-        Whoever is being served says how long that still takes; whoever waits is expected to take as long as
-        the last few took on average.
+        Places that are being served know how long they will still take; those that are waiting are assumed to
+        take as long as the average of the last few.
         """
         with self._guard:
             index = self._places.index(place)
@@ -94,7 +94,7 @@ class Line:
 
     @contextmanager
     def join(self) -> Iterator[Place]:
-        """Take a place at the end of the line and leave it with the block.
+        """Take a place at the end of the queue for the duration of a ``with`` block.
 
         Raises:
             UsageError: If too many are waiting.

@@ -1,4 +1,4 @@
-"""What the page's players need to know about a separated song."""
+"""Describes a separated song for the players of the page."""
 
 from importlib.resources import files
 from typing import Any
@@ -13,17 +13,20 @@ __all__ = ["CODE", "STYLE", "describe"]
 _STATIC = files("auralflow.app") / "static"
 _PROGRAM = ("player.js", "downloads.js", "mixer.js")
 CODE = "\n".join((_STATIC / name).read_text(encoding="utf-8") for name in _PROGRAM)
-"""Program of the players."""
+"""JavaScript of the players."""
 STYLE = (_STATIC / "mixer.css").read_text(encoding="utf-8")
-"""Their looks."""
+"""CSS of the players."""
 
 
 def describe(result: Result, job: str) -> dict[str, Any]:
-    """A separated song as JSON values, for the players.
+    """Describe a separated song as JSON values.
 
     Args:
         result: The song.
         job: Name of its job, by which the server finds its files.
+
+    Returns:
+        The values for the players.
     """
     return {
         "title": result.title,
@@ -51,7 +54,7 @@ def _describe_track(track: Track, job: str) -> dict[str, Any]:
 
 
 def _level(track: Track) -> str:
-    """How loud a track is, and how much larger than that its waveform is drawn."""
+    """The peak level of a track, and the enlargement of its waveform."""
     if track.peak_db is None:
         return "silent"
     zoom = f", drawn {track.scale:.1f}x" if track.scale >= 1.05 else ""
@@ -59,12 +62,12 @@ def _level(track: Track) -> str:
 
 
 def _notes(result: Result) -> list[str]:
-    """What should be known about the tracks."""
+    """Remarks on the tracks."""
     report = result.report
     names = {track.name for track in result.tracks}
     notes = []
     if report.gain_db:
-        notes.append(f"All files were lowered by {-report.gain_db:.2f} dB, because one would have clipped.")
+        notes.append(f"All files were lowered by {-report.gain_db:.2f} dB to avoid clipping.")
     if "instrumental" in names:
         notes.append("The instrumental is the original minus the vocals.")
     if report.residual_db is not None and "residual" in names:
@@ -73,8 +76,8 @@ def _notes(result: Result) -> list[str]:
             f"{report.residual_db:+.1f} dB relative to the original."
         )
     notes.append(
-        "Waveforms are enlarged so that quiet stems can be seen: each fills its lane up to its own peak, "
-        "which is given with the enlargement. "
+        "Waveforms are enlarged so that quiet stems are visible: each one fills its lane up to its peak, "
+        "which is stated together with the enlargement. "
         f"Spectrograms: mel scale from 0 to {report.sample_rate / 2000:g} kHz, "
         "from -100 dBFS (dark) to 0 dBFS (bright)."
     )

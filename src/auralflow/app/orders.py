@@ -1,4 +1,4 @@
-"""What a user wants, and how far it has come."""
+"""Orders of users, and their progress."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +9,12 @@ __all__ = ["Order", "Stage"]
 
 @dataclass(frozen=True)
 class Order:
-    """What a user wants.
+    """A request to separate a song.
 
     Attributes:
         song: The upload.
         model: Name of the model.
-        targets: What to separate, at least one of the model's targets.
+        targets: Targets to estimate, at least one of the model's.
     """
 
     song: Path
@@ -24,13 +24,13 @@ class Order:
 
 @dataclass(frozen=True)
 class Stage:
-    """How far a song has come.
+    """The progress of a song.
 
     Attributes:
-        name: What is being done.
-        share: How much of it is done, 0 to 1.
-        ahead: Songs that come first, while waiting.
-        seconds_left: Seconds that waiting or separating will probably still take; None while that cannot be
+        name: The current step.
+        share: Fraction of the step that is done, from 0 to 1. Default: 0.
+        ahead: Number of songs ahead in the queue, while waiting. Default: 0.
+        seconds_left: Estimated remaining seconds of waiting or separating; None while that cannot be
             estimated.
     """
 

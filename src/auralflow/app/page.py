@@ -1,4 +1,4 @@
-"""The page: what is on it, and what happens when something is pressed."""
+"""The page: its layout and event handlers."""
 
 from collections.abc import Callable, Generator
 from importlib.resources import files
@@ -21,21 +21,24 @@ __all__ = ["LOOKS", "SAMPLE", "build_page", "require_gradio", "theme"]
 
 _STATIC = files("auralflow.app") / "static"
 LOOKS = (_STATIC / "page.css").read_text(encoding="utf-8")
-"""Looks of the page around the players."""
+"""CSS of the page around the players."""
 _STATUS = (_STATIC / "status.js").read_text(encoding="utf-8")
-# An element that is there from the start is what screen readers watch.
+# Screen readers only watch elements that exist from the start.
 _LIVE = "element.setAttribute('role', 'status')"
 _ADDRESSED = "() => [new URLSearchParams(location.hash.slice(1)).get('job') ?? '']"
-"""The name of the job in the page's address; what follows the # is sent to no server by itself."""
+"""Reads the name of the job from the page's URL; browsers do not send the part after # to servers."""
 
 SAMPLE = _STATIC / "Sample song.ogg"
-"""A song to try, made by auralflow's own generator."""
+"""A sample song, made by auralflow's generator."""
 
 Update = dict[Any, Any]
 
 
 def require_gradio() -> ModuleType:
     """Import Gradio.
+
+    Returns:
+        The module.
 
     Raises:
         UsageError: If the extra ``app`` is not installed.
@@ -48,7 +51,7 @@ def require_gradio() -> ModuleType:
 
 
 def theme() -> "gradio.Theme":
-    """Colours that are told apart well, and fonts of the user's own machine: none is fetched."""
+    """A theme with sufficient contrast and system fonts, so that none are downloaded."""
     gr = require_gradio()
     plain: gradio.Theme = gr.themes.Default(primary_hue="blue", font="system-ui", font_mono="monospace")
     return plain.set(
@@ -65,10 +68,13 @@ def theme() -> "gradio.Theme":
 
 
 def build_page(jobs: Jobs) -> "gradio.Blocks":
-    """Make the page.
+    """Build the page.
 
     Args:
-        jobs: Where the songs are separated.
+        jobs: Separates the songs.
+
+    Returns:
+        The page.
 
     Raises:
         UsageError: If Gradio is not installed.
@@ -95,14 +101,14 @@ def build_page(jobs: Jobs) -> "gradio.Blocks":
             start = gr.Button("Separate", variant="primary", elem_id="separate")
             cancel = gr.Button("Cancel", visible=False, elem_id="cancel")
         status, said, mixer = _answers(studio.settings.max_size)
-        # What the page's address says is put here by the browser.
+        # The browser puts the name of the job from the URL here.
         address = gr.Textbox(visible=False)
         view = View(
             song=song, sample=sample, folded=folded, name=name, another=another, start=start, cancel=cancel,
             status=status, said=said, mixer=mixer,
         )  # fmt: skip
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        # The studio has its own line, in which people see how many come first: Gradio's queue has no limits.
+        # The studio has its own queue, which shows how many songs are ahead: disable the limits of Gradio's.
         follow = quiet | {"concurrency_limit": None}
         song.change(view.chosen, song, view.upload, **quiet)
         sample.click(lambda: str(SAMPLE), None, song, **quiet)
@@ -114,7 +120,7 @@ def build_page(jobs: Jobs) -> "gradio.Blocks":
 
 
 def _settings(jobs: Jobs) -> tuple[Any, Any]:
-    """The model and its stems."""
+    """The choice of the model and its stems."""
     import gradio as gr
 
     names = list(jobs.studio.models)
@@ -132,7 +138,7 @@ def _settings(jobs: Jobs) -> tuple[Any, Any]:
 
 
 def _answers(max_size: float) -> tuple[Any, Any, Any]:
-    """Where people see what becomes of a song: the status, the announcements and the mixer."""
+    """The output: status, announcements for screen readers, and mixer."""
     import gradio as gr
 
     return (
@@ -160,7 +166,7 @@ def _separating(jobs: Jobs, view: View) -> Callable[..., Generator[Update, None,
         try:
             if song is None:
                 raise UsageError(
-                    "there is no song yet", advice="Choose or record one, and wait until it is uploaded."
+                    "there is no song yet", advice="Choose or record one, and wait for the upload to finish."
                 )
             job = jobs.start(str(request.session_hash), Order(Path(song), model, tuple(targets)))
         except AuralflowError as error:
@@ -173,14 +179,14 @@ def _separating(jobs: Jobs, view: View) -> Callable[..., Generator[Update, None,
 
 def _resuming(jobs: Jobs, view: View) -> Callable[..., Generator[Update, None, None]]:
     def resume(job: str) -> Generator[Update, None, None]:
-        # Without any update Gradio would empty all parts.
+        # Without any update, Gradio would clear all components.
         yield from _followed(jobs, job, view) if job else iter([{view.said: ""}])
 
     return resume
 
 
 def _followed(jobs: Jobs, job: str, view: View) -> Generator[Update, None, None]:
-    """Show a job until it ends."""
+    """Show the progress of a job until it ends."""
     try:
         yield view.begun(job, jobs.order(job).song.name)
         work = jobs.watch(job)

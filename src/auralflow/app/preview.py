@@ -1,4 +1,4 @@
-"""The head of the page: title, icon, and what is shown where somebody shares its address."""
+"""The head of the page: title, icon, and the preview shown when its URL is shared."""
 
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -15,8 +15,8 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 TITLE = "auralflow: split a song into stems"
-DESCRIPTION = "Vocals, drums, bass and the rest of a song, to listen to together or alone and to download."
-# What Gradio says of itself there, partly with addresses of other machines.
+DESCRIPTION = "Separate a song into vocals, drums, bass and other; listen to the stems and download them."
+# Gradio's own tags, some with URLs of other machines.
 _FOREIGN = re.compile(r"<meta\s+(?:property|name)=\"(?:og|twitter):[^>]*>\s*")
 
 
@@ -24,7 +24,10 @@ def head(root: str) -> str:
     """The tags for the head of the page.
 
     Args:
-        root: Address of the page, ending in a slash: previews need whole addresses.
+        root: URL of the page, ending in a slash; previews need absolute URLs.
+
+    Returns:
+        The tags as HTML.
 
     Example:
         >>> '<meta property="og:image" content="https://a.org/auralflow/preview.png">' in head("https://a.org/")
@@ -52,19 +55,19 @@ def head(root: str) -> str:
 
 
 class Preview:
-    """A layer of the server that puts the page's own head in place of Gradio's, before any script runs.
+    """Middleware that replaces Gradio's head by the page's own on the server.
 
-    Programs that show previews of addresses run no scripts.
+    Programs that show previews of URLs do not run scripts, so this cannot be done in the browser.
 
     Args:
-        app: What makes the page.
+        app: The application that renders the page.
     """
 
     def __init__(self, app: App) -> None:
         self.app = app
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer a request; only the page itself is changed."""
+        """Handle a request; only the page itself is changed."""
         if scope["type"] != "http" or scope["path"] != "/" or scope["method"] != "GET":
             await self.app(scope, receive, send)
             return
@@ -88,13 +91,13 @@ class Preview:
             await send({**start, "headers": headers})
             await send({"type": "http.response.body", "body": page})
 
-        # Compressed, it could not be read here.
+        # Ask for an uncompressed page, which can be changed here.
         plain = [(name, value) for name, value in scope["headers"] if name.lower() != b"accept-encoding"]
         await self.app({**scope, "headers": plain}, receive, collect)
 
 
 def rewritten(page: bytes, root: str) -> bytes:
-    """The page with its own head.
+    """Replace the head of the page.
 
     Example:
         >>> page = b'<head><meta property="og:title" content="Gradio" /></head>'
@@ -106,7 +109,7 @@ def rewritten(page: bytes, root: str) -> bytes:
 
 
 def _root(scope: Message) -> str:
-    """The address by which the page was asked for; a proxy says if that was HTTPS."""
+    """The URL under which the page was requested; proxies state whether that was HTTPS."""
     headers: dict[bytes, str] = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
     scheme = headers.get(b"x-forwarded-proto", str(scope.get("scheme", "http"))).split(",")[0].strip()
     host = headers.get(b"x-forwarded-host", headers.get(b"host", "localhost")).split(",")[0].strip()

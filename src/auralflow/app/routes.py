@@ -1,4 +1,4 @@
-"""What the server serves beside the page: the files of jobs, and a few pictures."""
+"""Routes of the server besides the page: files of jobs, and a few images."""
 
 from collections.abc import Callable
 from importlib.resources import files
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["PREFIX", "make_routes"]
 
 PREFIX = "/auralflow"
-"""Where all of this lies, apart from the addresses of Gradio."""
+"""Prefix of all these routes, which keeps them apart from Gradio's."""
 
 _PUBLIC = {"icon.svg": "image/svg+xml", "preview.png": "image/png"}
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-store"}
@@ -26,10 +26,13 @@ _NOT_FOUND, _FAILED = 404, 500
 
 
 def make_routes(jobs: Jobs) -> "list[BaseRoute]":
-    """Make the routes. A file is found by the name of its job alone: no path of a request is ever opened.
+    """Create the routes. Files are looked up by job: paths from requests are never opened.
 
     Args:
         jobs: The jobs.
+
+    Returns:
+        The routes.
     """
     from starlette.routing import Route
 
@@ -76,8 +79,10 @@ def _answer(find: Callable[[], tuple[Path, str | None]]) -> "Response":
     except AuralflowError as error:
         return PlainTextResponse(f"{error}\n", status_code=_FAILED, headers=_HEADERS)
     if not path.exists():
-        # The stems were removed a moment ago.
-        return PlainTextResponse("this song is no longer here\n", status_code=_NOT_FOUND, headers=_HEADERS)
+        # The stems have just been deleted.
+        return PlainTextResponse(
+            "this song is no longer available\n", status_code=_NOT_FOUND, headers=_HEADERS
+        )
     headers = _HEADERS
     if name is not None:
         headers = _HEADERS | {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}

@@ -1,4 +1,4 @@
-"""The server of the page, from the first model that is loaded to the last file that is removed."""
+"""The server of the page, from loading the models to removing the last file."""
 
 import os
 import signal
@@ -36,17 +36,17 @@ def serve(
     open_model: Callable[[str], SeparationModel] = load,
     on_ready: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Serve the page until the process is asked to end (Ctrl-C, SIGTERM).
+    """Serve the page until the process is asked to stop (Ctrl-C, SIGTERM).
 
     Args:
         settings: The settings.
-        open_model: Loads a model by its folder or name.
-        on_ready: Called with the address once it can be opened.
+        open_model: Loads a model by folder or name. Default: `auralflow.models.load`.
+        on_ready: Called with the URL once the page can be opened.
 
     Raises:
         UsageError: If Gradio is not installed, or the address, the device or the folder cannot be used.
-        NotFoundError: If there is no such model.
-        ModelError: If a model is broken.
+        NotFoundError: If a model does not exist.
+        ModelError: If a model is damaged.
     """
     require_gradio()
     check_device(settings.device)
@@ -85,7 +85,7 @@ def serve(
 
 @asynccontextmanager
 async def _layered(app: Any, jobs: Jobs, names: frozenset[str] | None) -> AsyncIterator[None]:
-    """Add our own routes and layers: the server calls this before it takes any request."""
+    """Add our routes and middleware; called before the server accepts any request."""
     app.router.routes[:0] = make_routes(jobs)
     app.middleware_stack = Preview(app.middleware_stack)
     if names is not None:
@@ -94,7 +94,7 @@ async def _layered(app: Any, jobs: Jobs, names: frozenset[str] | None) -> AsyncI
 
 
 def _free_port(settings: AppConfig) -> int:
-    """The port to listen on, looked at before the models are loaded, which may take a while."""
+    """The port to listen on, checked before loading the models, which may take a while."""
     try:
         with socket.create_server((settings.host, settings.port)) as probe:
             return int(probe.getsockname()[1])
@@ -102,13 +102,13 @@ def _free_port(settings: AppConfig) -> int:
         raise UsageError(
             f"cannot listen on {settings.host}:{settings.port}",
             found=str(error),
-            advice="Choose another --port, or another --host.",
+            advice="Choose another --port or --host.",
         ) from None
 
 
 @contextmanager
 def _uploads_in(folder: Path) -> Iterator[None]:
-    """Let Gradio put uploads into a folder; it asks the environment where."""
+    """Make Gradio put uploads into a folder, which it reads from the environment."""
     name = "GRADIO_TEMP_DIR"
     before = os.environ.get(name)
     os.environ[name] = str(folder)
@@ -122,7 +122,7 @@ def _uploads_in(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _end_on_signals() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set; files are removed in good order, not in a signal handler."""
+    """An event set by SIGINT and SIGTERM, so that files are not removed inside a signal handler."""
     end = threading.Event()
 
     def handle(*_: int | FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""What the page does with a song, without the page."""
+"""The work behind the page: separates a song, independently of the web."""
 
 import logging
 import shutil
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 _PATIENCE = 0.2
 _STEMS = StemConfig(residual=True)
-# After a smaller share the time left is a mere guess.
+# Before this fraction, the remaining time cannot be estimated.
 _FIRST_GUESS = 0.02
 _ORIGINAL, _RESIDUAL, _VOCALS, _INSTRUMENTAL = (
     "original.wav",
@@ -40,12 +40,12 @@ _ORIGINAL, _RESIDUAL, _VOCALS, _INSTRUMENTAL = (
 
 
 class Studio:
-    """Separates songs with models that are loaded once, as many at a time as the settings say.
+    """Separates songs with models that are loaded once, several at a time if the settings allow it.
 
     Args:
-        models: The models by name, in the order in which they are offered.
+        models: The models by name, in the order of the menu.
         settings: The limits, and the device.
-        workspace: Where songs and stems are kept.
+        workspace: Stores songs and stems.
 
     Example:
         >>> from auralflow.nets.unet import SpectrogramNetConfig
@@ -68,28 +68,29 @@ class Studio:
         """The targets of a model.
 
         Raises:
-            NotFoundError: If there is no such model.
+            NotFoundError: If the model does not exist.
         """
         if model not in self.models:
             raise NotFoundError(f"no model '{model}'", expected=", ".join(self.models))
         return self.models[model].targets
 
     def run(self, order: Order) -> Generator[Stage, None, Result]:
-        """Separate a song, reporting again and again how far it has come.
+        """Separate a song.
 
-        Closing the generator stops the work and removes what was made.
+        Closing the generator stops the work and removes its files.
 
         Args:
-            order: What is wanted.
+            order: What to do.
 
         Yields:
-            How far it has come.
+            The progress, at short intervals.
 
         Returns:
             The separated song, in a folder that the workspace keeps for a while.
 
         Raises:
-            UsageError: If the order cannot be taken.
+            UsageError: If the order is invalid, or too many songs are waiting.
+            NotFoundError: If the model, a target or the upload does not exist.
             AudioError: If the song cannot be read, or the stems cannot be written.
         """
         wanted = self._wanted(order)
@@ -101,8 +102,8 @@ class Studio:
                     yield Stage("waiting", ahead=ahead, seconds_left=place.seconds_ahead)
                     time.sleep(_PATIENCE)
                 begun = time.monotonic()
-                # Not before its turn: some songs must be decoded to be measured, and a separator holds a copy
-                # of the model.
+                # Not before its turn: some songs must be decoded to determine their length, and a separator
+                # contains a copy of the model.
                 info = check_song(kept, name, self.settings)
                 separator = Separator(self.models[order.model], targets=wanted, device=self.settings.device)
                 self._check_disk(separator, info)
@@ -113,10 +114,10 @@ class Studio:
                 return result
 
     def _wanted(self, order: Order) -> tuple[str, ...]:
-        """The targets of an order, in the model's own order, whatever the order of the clicks."""
+        """The targets of an order, in the model's order rather than that of the clicks."""
         known = self.targets(order.model)
         if not order.targets:
-            raise UsageError("no stem was chosen", expected=f"one or more of {', '.join(known)}")
+            raise UsageError("no stems chosen", expected=f"one or more of {', '.join(known)}")
         for target in order.targets:
             if target not in known:
                 raise NotFoundError(f"the model has no target '{target}'", expected=", ".join(known))
@@ -124,12 +125,12 @@ class Studio:
 
     def _check_disk(self, separator: Separator, info: AudioInfo) -> None:
         _, stems = bytes_needed(separator, info.path, _STEMS)
-        # The instrumental is one file more, and the archive holds them all again.
+        # The instrumental is one more file, and the archive contains all of them again.
         count = len(separator.targets) + 2
         needed, free = 2 * stems * (count + 1) // count, shutil.disk_usage(self.workspace.root).free
         if needed > free:
             raise AudioError(
-                "there is no room for the stems",
+                "not enough disk space for the stems",
                 found=f"{free / 1e6:.0f} MB free",
                 expected=f"{needed / 1e6:.0f} MB",
                 advice="Try again later.",
@@ -149,19 +150,19 @@ class Studio:
         except AuralflowError:
             raise
         except Exception as error:
-            # The page shows what is said here, and the other songs go on.
+            # Show the error on the page, and let the other songs continue.
             logger.info("'%s' failed", name, exc_info=True)
-            advice = "Try another song, and tell whoever runs this page."
+            advice = "Try another song, and contact whoever runs this page."
             raise UnexpectedError.of(f"cannot separate '{name}'", error, advice=advice) from error
         finally:
-            # What failed or was stopped leaves nothing behind.
+            # Failed and cancelled jobs leave nothing behind.
             self.workspace.end_job(folder, remove=not done)
 
 
 def _separated(
     separator: Separator, info: AudioInfo, folder: Path, place: Place
 ) -> Generator[Stage, None, SongReport]:
-    """Separate in a thread and report how far it is."""
+    """Separate in a thread, and report the progress."""
     started = time.monotonic()
     shares = [0.0]
     stop = threading.Event()
@@ -177,7 +178,7 @@ def _separated(
                 yield Stage("separating", share, seconds_left=place.seconds_left)
                 _wait(future)
         finally:
-            # Whoever closes this generator does not want the rest.
+            # Closing this generator cancels the work.
             stop.set()
         return future.result()
 
@@ -200,11 +201,11 @@ def _shown(folder: Path, report: SongReport, title: str) -> Generator[Stage, Non
 
 
 def _with_instrumental(folder: Path, files: tuple[str, ...]) -> tuple[str, ...]:
-    """The files of a song, with the instrumental where there are vocals: the original minus the vocals."""
+    """Add the instrumental, the original minus the vocals, to the files of a song with vocals."""
     if _VOCALS not in files or _INSTRUMENTAL in files:
         return files
     if len(files) == 3:
-        # All that is left without the vocals is the instrumental already.
+        # If the vocals are the only target, the residual already is the instrumental.
         (folder / _RESIDUAL).rename(folder / _INSTRUMENTAL)
         return (_ORIGINAL, _VOCALS, _INSTRUMENTAL)
     write_complement(folder / _ORIGINAL, folder / _VOCALS, folder / _INSTRUMENTAL)

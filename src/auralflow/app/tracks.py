@@ -1,4 +1,4 @@
-"""What the page shows of a separated song: waveforms, spectrograms and an archive.
+"""Prepares a separated song for the page: waveforms, spectrograms and an archive.
 
 Shape letters: ``C`` channel, ``N`` sample, ``M`` mel band, ``T`` frame.
 """
@@ -25,7 +25,7 @@ __all__ = ["Result", "Track", "draw_tracks", "full_name", "outline", "pack", "sp
 COLUMNS = 800
 _MELS = 96
 _NUM_FFT = 2048
-# What is quieter than -40 dBFS still looks quiet.
+# Tracks below -40 dBFS still look quiet.
 _LARGEST_SCALE = 100.0
 
 
@@ -35,13 +35,13 @@ class Track:
 
     Attributes:
         name: "original", "instrumental", a target, or "residual".
-        file: Its audio.
-        picture: Its spectrogram.
-        low: Lowest sample in each column of the waveform, times ``scale``.
-        high: Highest sample in each column, times ``scale``.
-        scale: What the waveform is multiplied by, so that a quiet stem can be seen.
-        peak_db: Highest level in dBFS, None where silent.
-        repeats: Whether other tracks add up to this one, so that it is not to be heard beside them.
+        file: The audio file.
+        picture: The image file of its spectrogram.
+        low: Minimum of the samples in each column of the waveform, times ``scale``.
+        high: Maximum of the samples in each column, times ``scale``.
+        scale: Enlargement of the waveform, so that quiet stems are visible.
+        peak_db: Peak level in dBFS, None if silent.
+        repeats: Whether other tracks sum to this one, so that it should not be played together with them.
     """
 
     name: str
@@ -60,9 +60,9 @@ class Result:
 
     Attributes:
         title: Name of the song.
-        report: What was written.
-        tracks: The players: the original first, what is left over last.
-        archive: All WAV files in one.
+        report: Report of the separation.
+        tracks: The players, from the original to the residual.
+        archive: Archive of all WAV files.
     """
 
     title: str
@@ -72,11 +72,11 @@ class Result:
 
 
 def draw_tracks(folder: Path, files: tuple[str, ...]) -> Iterator[Track]:
-    """Draw the files of a song, one after the other.
+    """Draw the waveforms and spectrograms of a song's files, one by one.
 
     Args:
-        folder: Their folder; the pictures go there too.
-        files: Their names.
+        folder: Folder of the files, in which the images are saved too.
+        files: Names of the files.
 
     Yields:
         A track for each file.
@@ -91,19 +91,19 @@ def draw_tracks(folder: Path, files: tuple[str, ...]) -> Iterator[Track]:
         scale = min(1 / peak, _LARGEST_SCALE) if peak > 0 else 1.0
         low, high = outline(scale * samples)
         level = round(20 * math.log10(peak), 1) if peak > 0 else None
-        # The original is the sum of all others; so is an instrumental, unless it stands for the residual.
+        # The original is the sum of all others; so is an instrumental, unless it replaces the residual.
         repeats = file == files[0] or (Path(file).stem == "instrumental" and file != files[-1])
         yield Track(Path(file).stem, folder / file, picture, low, high, scale, level, repeats)
 
 
 def outline(audio: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Lowest and highest sample of all channels in each column of a picture.
+    """Minimum and maximum over all channels in each column of a waveform.
 
     Args:
-        audio: ``[C, N]``.
+        audio: Samples ``[C, N]``.
 
     Returns:
-        As many numbers each as the picture has columns, or as there are samples if those are fewer.
+        The minima and the maxima, one per column, or one per sample if there are fewer samples than columns.
 
     Example:
         >>> outline(torch.tensor([[0.5, -0.5], [0.25, 0.0]]))
@@ -116,21 +116,21 @@ def outline(audio: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 def spectrogram_strip(audio: Tensor, sample_rate: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
-    """Level over time and mel band without axes, so that it lies exactly under the playing position.
+    """Compute a mel spectrogram without axes, so that it lines up with the playing position.
 
     Args:
-        audio: ``[C, N]``.
-        sample_rate: In hertz.
+        audio: Samples ``[C, N]``.
+        sample_rate: Sample rate in hertz.
 
     Returns:
-        ``[M, T]`` from 0 (-100 dBFS) to 1 (0 dBFS), high notes on top.
+        Levels ``[M, T]`` from 0 (-100 dBFS) to 1 (0 dBFS), with high frequencies at the top.
 
     Example:
         >>> spectrogram_strip(torch.zeros(1, 8000), 8000).max()
         np.float32(0.0)
     """
     filters = mel_filters(_NUM_FFT // 2 + 1, _MELS, sample_rate)
-    # Each band shows the mean of its bins: wide bands at the top would else look loud.
+    # Average the bins of each band: otherwise wide bands at the top would look too loud.
     filters = filters / filters.sum(dim=1, keepdim=True).clamp_min(1e-8)
     level = decibels(filters @ power_spectrogram(audio, _NUM_FFT))
     strip: np.ndarray[tuple[int, ...], np.dtype[np.float32]]
@@ -141,12 +141,12 @@ def spectrogram_strip(audio: Tensor, sample_rate: int) -> "np.ndarray[tuple[int,
 def pack(folder: Path, files: tuple[str, ...], title: str) -> Path:
     """Put the files of a song into one archive.
 
-    Packing hardly makes sound smaller, so the files are only put together, which takes no time.
+    The files are stored uncompressed, since audio hardly compresses.
 
     Args:
-        folder: Their folder; the archive goes there too.
-        files: Their names, all of one format.
-        title: Name of the song: the name of the folder in the archive, and the beginning of each file's.
+        folder: Folder of the files, in which the archive is created too.
+        files: Names of the files, all in the same format.
+        title: Name of the song, used for the folder in the archive and as a prefix of the files in it.
 
     Returns:
         The archive.
@@ -160,7 +160,7 @@ def pack(folder: Path, files: tuple[str, ...], title: str) -> Path:
 
 
 def full_name(title: str, file: str) -> str:
-    """The name of a file of a song wherever other songs' files may lie beside it.
+    """The name of a song's file in a place that may contain files of other songs.
 
     Example:
         >>> full_name("My song", "vocals.wav")

@@ -1,4 +1,4 @@
-"""What each state of the page looks like, as changes to its parts."""
+"""The states of the page, as updates to its components."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -16,18 +16,18 @@ Update = dict[Any, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """The parts of the page that change.
+    """The components of the page that change.
 
     Attributes:
-        song: Where a song is chosen or recorded.
+        song: The component to choose or record a song.
         sample: The button for the sample song.
-        folded: The line that takes their place once there is a song.
-        name: The name of the song in it.
-        another: The button in it that unfolds the former two.
-        start: The button that starts.
-        cancel: The button that cancels.
-        status: What is going on, with the phase and the name of the job for the browser.
-        said: What screen readers say.
+        folded: The row that replaces these two once there is a song.
+        name: The name of the song in that row.
+        another: The button in that row to choose another song.
+        start: The button to start.
+        cancel: The button to cancel.
+        status: The progress, with the phase and the name of the job for the browser.
+        said: The announcement for screen readers.
         mixer: The players.
     """
 
@@ -46,20 +46,20 @@ class View:
 
     @property
     def all(self) -> list[Any]:
-        """All of them."""
+        """All components."""
         return [getattr(self, field.name) for field in fields(self)]
 
     @property
     def upload(self) -> list[Any]:
-        """Those that change when a song was chosen."""
+        """The components that change when a song is chosen."""
         return [self.song, self.sample, self.folded, self.name]
 
     def chosen(self, song: str | None) -> Update:
-        """A song has been chosen, or was taken away again."""
+        """A song was chosen, or removed again."""
         return self._folded(Path(song).name) if song else self._unfolded()
 
     def emptied(self) -> Update:
-        """Another song is to be chosen. After a reload the browser holds none that could be taken away."""
+        """The user wants to choose another song. After a reload, the browser has none to remove."""
         import gradio as gr
 
         return self._unfolded() | {self.song: gr.Audio(value=None, visible=True)}
@@ -68,18 +68,18 @@ class View:
         """A job is being followed."""
         return self._folded(song) | {
             **self._buttons(works=True),
-            self.status: _status("working", "<p>Looking at the song</p>", job),
-            self.said: "looking at the song",
+            self.status: _status("working", "<p>Checking the song</p>", job),
+            self.said: "checking the song",
             self.mixer: None,
         }
 
     def working(self, job: str, stage: Stage, words: str | None) -> Update:
-        """It has come this far; what screen readers have said already is not said again."""
+        """The job has made progress; the announcement only changes if ``words`` is given."""
         changes = {self.status: _status("working", wording.progress(stage), job)}
         return changes if words is None else changes | {self.said: words}
 
     def done(self, job: str, result: Result) -> Update:
-        """The song is separated."""
+        """The song was separated."""
         return {
             **self._buttons(works=False),
             self.status: _status("done", wording.done(result), job),
@@ -97,7 +97,7 @@ class View:
         }
 
     def gone(self, message: str) -> Update:
-        """The job of the page's address is no more."""
+        """The job in the page's URL no longer exists."""
         return self.failed(message) | self._unfolded()
 
     def _buttons(self, *, works: bool) -> Update:
@@ -118,7 +118,7 @@ class View:
     def _upload(self, *, folded: bool) -> Update:
         import gradio as gr
 
-        # Hidden, not removed: the song stays chosen.
+        # Hidden rather than removed, so that the song stays chosen.
         shown: Any = "hidden" if folded else True
         return {
             self.song: gr.Audio(visible=shown),

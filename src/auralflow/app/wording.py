@@ -1,4 +1,4 @@
-"""What the page says."""
+"""The texts of the page."""
 
 from html import escape
 
@@ -10,23 +10,23 @@ __all__ = ["announcement", "chosen", "done", "failure", "introduction", "progres
 
 
 def introduction(settings: AppConfig) -> str:
-    """What the page is, and what becomes of what is sent, as Markdown."""
+    """What the page does, and what happens to uploads, as Markdown."""
     return (
         "# auralflow\n"
         "Split a song into stems, listen to them together or alone, and download them.\n\n"
-        f"Songs of up to {_span(settings.max_duration)} and {settings.max_size:g} MiB. Your song is sent to "
-        "the computer that runs this page and nowhere else, and deleted with its stems after "
+        f"Songs can be up to {_span(settings.max_duration)} long and {settings.max_size:g} MiB in size. Your "
+        "song is only sent to the computer that runs this page, and is deleted together with its stems after "
         f"{_span(60 * settings.keep)}."
     )
 
 
 def chosen(name: str) -> str:
-    """Which song was chosen, as HTML."""
+    """The chosen song, as HTML."""
     return f'<p><span aria-hidden="true">♪ </span>Song: <strong>{escape(name)}</strong></p>'
 
 
 def progress(stage: Stage) -> str:
-    """How far a song has come, as HTML."""
+    """The progress of a song, as HTML."""
     text = escape(_text(stage))
     if stage.name == "waiting":
         return f"<p>{text}</p>"
@@ -34,7 +34,7 @@ def progress(stage: Stage) -> str:
 
 
 def announcement(stage: Stage) -> str:
-    """The same for a screen reader, in words that change seldom."""
+    """The progress for screen readers, in words that seldom change."""
     if stage.name == "waiting":
         return _songs_ahead(stage.ahead)
     if stage.name == "separating" and stage.share >= 0.25:
@@ -43,18 +43,18 @@ def announcement(stage: Stage) -> str:
 
 
 def done(result: Result) -> str:
-    """That a song is finished, as HTML."""
+    """The message for a finished song, as HTML."""
     count = len(result.tracks) - 1
-    return f"<p>Done: {count} tracks and the original, ready to play and to download.</p>"
+    return f"<p>Done: {count} tracks and the original are ready to play and download.</p>"
 
 
 def failure(text: str) -> str:
-    """Why something did not work, as HTML."""
+    """An error message, as HTML."""
     return f'<p class="failure">{escape(sentence(text))}</p>'
 
 
 def sentence(text: str) -> str:
-    """A message as a sentence.
+    """Turn a message into a sentence.
 
     Example:
         >>> sentence("cannot read 'a.wav'")
@@ -78,7 +78,7 @@ def _songs_ahead(count: int) -> str:
 
 
 def roughly(seconds: float) -> str:
-    """A length of time, no more exact than it is known.
+    """Format an estimated duration, rounded to a suitable precision.
 
     Example:
         >>> roughly(3.2), roughly(47), roughly(200)
@@ -92,7 +92,7 @@ def roughly(seconds: float) -> str:
 
 
 def _span(seconds: float) -> str:
-    """A length of time in its natural unit.
+    """Format a duration in minutes or seconds.
 
     Example:
         >>> _span(900), _span(45), _span(60)

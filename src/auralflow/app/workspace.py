@@ -1,4 +1,4 @@
-"""The folder in which a server keeps what users send and what it makes for them, for as long as it must."""
+"""The folder in which a server temporarily stores uploads and their stems."""
 
 import shutil
 import tempfile
@@ -22,22 +22,22 @@ _SWEEPS_PER_LIFE = 10
 
 
 class Workspace:
-    """A folder of one server, which is removed with all that is in it when the server ends.
+    """The folder of a server, which is removed with all its contents when the server stops.
 
-    What lies in `uploads` and `jobs` for longer than ``keep`` is removed by a thread. The folder of a server
-    that was killed is removed by the next one: a lock, which ends with its process, tells it from that of a
-    living one.
+    A thread removes anything that was in `uploads` or `jobs` for longer than ``keep``. The folder of a server
+    that was killed is removed by the next one: folders of running servers are locked, and the operating
+    system releases a lock when its process ends.
 
     Args:
-        keep: Seconds after which an upload, or a job that has ended, is removed.
-        parent: Where to make the folder. Default: the system's temporary folder.
+        keep: Seconds after which an upload or a finished job is removed.
+        parent: Where to create the folder. Default: the system's temporary folder.
 
     Attributes:
-        uploads: What users send.
-        jobs: A folder for each song that is separated.
+        uploads: Folder for uploads.
+        jobs: Folder with a folder for each job.
 
     Raises:
-        UsageError: If the folder cannot be made.
+        UsageError: If the folder cannot be created.
 
     Example:
         >>> with Workspace(keep=60) as workspace:
@@ -55,16 +55,16 @@ class Workspace:
             parent.mkdir(parents=True, exist_ok=True)
             _remove_orphans(parent)
             self.root = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-            # Paths are part of the addresses of files, and a user must not guess those of others.
+            # Paths are part of URLs, and users must not be able to guess those of others.
             self.uploads, self.jobs = self.root / "uploads", self.root / "jobs"
             self.uploads.mkdir()
             self.jobs.mkdir()
         except OSError as error:
             raise UsageError(
-                f"cannot keep songs in '{parent}'",
+                f"cannot store songs in '{parent}'",
                 found=str(error),
-                expected="a folder that can be written to",
-                advice="Choose another with --folder.",
+                expected="a writable folder",
+                advice="Choose another one with --folder.",
             ) from None
         self._lock = FileLock(self.root / _LOCK, thread_local=False)
         self._lock.acquire()
@@ -83,14 +83,14 @@ class Workspace:
         self.close()
 
     def new_job(self) -> Path:
-        """Make the folder of a job; it stays until the job is over, and then as long as it is kept."""
+        """Create the folder of a job, which is kept until the job ends, and for a while afterwards."""
         with self._guard:
             folder = Path(tempfile.mkdtemp(dir=self.jobs))
             self._busy.add(folder)
         return folder
 
     def end_job(self, folder: Path, *, remove: bool = False) -> None:
-        """Say that a job is over: its time runs from now on, or it is removed at once."""
+        """Mark a job as finished: its folder is removed after a while, or at once."""
         with self._guard:
             self._busy.discard(folder)
             if remove:
@@ -99,13 +99,13 @@ class Workspace:
                 folder.touch()
 
     def sweep(self, now: Callable[[], float] = time.time) -> list[Path]:
-        """Remove what has been kept for long enough.
+        """Remove whatever has been kept for long enough.
 
         Args:
-            now: The time, in seconds since 1970.
+            now: Returns the time in seconds since 1970. Default: `time.time`.
 
         Returns:
-            What was removed.
+            The removed files and folders.
         """
         removed = []
         with self._guard:
@@ -139,7 +139,7 @@ def _remove_orphans(parent: Path) -> None:
     """Remove the folders of servers that were killed."""
     for folder in parent.glob(f"{_PREFIX}*"):
         if not (folder / _LOCK).is_file():
-            # It may be that of a server that is just beginning.
+            # It may belong to a server that is just starting.
             continue
         with suppress(Timeout, OSError), FileLock(folder / _LOCK, timeout=0):
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,7 +1,7 @@
-"""The command line: reads settings, calls one function of the library per command, prints.
+"""The command line: each command parses its settings, calls one library function and prints the result.
 
-What a command needs is imported inside it: help and usage errors must not wait for torch. Results go to
-standard output; progress, notes and errors to standard error.
+Commands import what they need when they run, so that help and usage errors need not wait for torch. Results
+go to standard output; progress, notes and errors go to standard error.
 """
 
 from auralflow.cli.main import app, main

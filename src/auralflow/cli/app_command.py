@@ -14,7 +14,7 @@ def app(
     *,
     options: Annotated[AppConfig, Parameter(name="*", consume_multiple=True)] = AppConfig(),  # noqa: B008 - frozen
 ) -> None:
-    """Serve a web page on which songs are separated, heard and downloaded (extra app).
+    """Serve a web page to separate songs and to play and download their stems (extra app).
 
     Examples
     --------
@@ -27,5 +27,5 @@ def app(
     serve(
         options,
         open_model=open_model,
-        on_ready=lambda address: result_line(f"listening on {address} (Ctrl-C ends)"),
+        on_ready=lambda address: result_line(f"listening on {address} (Ctrl-C to quit)"),
     )

@@ -7,13 +7,13 @@ from auralflow.cli.console import results
 __all__ = ["completion"]
 
 FILES = 'COMPREPLY=( $(compgen -f -- "${cur}") )'
-"""How the generated script offers files: broken at every blank."""
+"""How the generated script completes files: it splits names at spaces."""
 WHOLE_FILES = f"local IFS=$'\\n'; compopt -o filenames 2>/dev/null; {FILES}"
-"""The same, with names of songs left whole and blanks in them quoted."""
+"""The same without splitting names, and with spaces in them quoted."""
 
 
 def completion(shell: Literal["bash", "zsh", "fish", "powershell"], /) -> None:
-    """Print the script that lets a shell complete commands, options and their values.
+    """Print the completion script of a shell, for commands, options and their values.
 
     Parameters
     ----------

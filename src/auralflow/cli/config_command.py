@@ -23,22 +23,28 @@ TARGETS = Group("Targets", sort_key=0)
 config = App(
     name="config",
     help="Configure a new model: write model.json to its folder. Each net is a command with its own options.",
-    help_epilogue="The options of a net: auralflow config NET --help\n\n"
-    "A net of another package, whose code is trusted then: auralflow config NET --family FAMILY",
+    help_epilogue="For the options of a net: auralflow config NET --help\n\n"
+    "For a net from another package, whose code is then trusted: auralflow config NET --family FAMILY",
     group_parameters=OPTIONS,
 )
 
 
 def add_net(family: Family, net: Net) -> None:
-    """Make a net a command of ``auralflow config``."""
+    """Add a net as a command of ``auralflow config``."""
     add_command(config, _command(family, net), name=net.name)
 
 
 def with_family(tokens: tuple[str, ...]) -> tuple[str, ...]:
-    """Take ``--family NAME`` out of a command line, and make that family's nets commands.
+    """Remove ``--family NAME`` from a command line, and add that family's nets as commands.
+
+    Args:
+        tokens: The arguments of the process.
+
+    Returns:
+        The arguments without the option.
 
     Raises:
-        UsageError: If there is no such family.
+        UsageError: If the family does not exist, or one of its nets has the name of a built-in one.
     """
     for index, token in enumerate(tokens):
         option, _, name = token.partition("=")
@@ -51,10 +57,10 @@ def with_family(tokens: tuple[str, ...]) -> tuple[str, ...]:
                     if any(net.name == own.name for _, own in all_nets()):
                         raise UsageError(
                             f"the family of nets {name!r} has a net {net.name!r}",
-                            found="a name that a net of auralflow has",
+                            found="the name of a net of auralflow",
                         )
                     if net.name in config:
-                        # Of an earlier command in the same process.
+                        # Left by an earlier command in the same process.
                         del config[net.name]
                     add_net(family, net)
             return tokens[:index] + tokens[index + taken :]
@@ -68,7 +74,7 @@ def _command(family: Family, net: Net) -> Callable[..., None]:
         display: Annotated[bool, switch("Show the settings and the number of parameters.")] = False,
         force: Annotated[
             bool,
-            switch("Replace a model in that folder; it moves to a folder previous-TIME."),
+            switch("Replace a model in that folder; the old one is moved to a folder previous-TIME."),
         ] = False,
         vocals: Annotated[bool, switch("Estimate the vocals.", group=TARGETS)] = False,
         drums: Annotated[bool, switch("Estimate the drums.", group=TARGETS)] = False,
@@ -76,7 +82,7 @@ def _command(family: Family, net: Net) -> Callable[..., None]:
         other: Annotated[bool, switch("Estimate everything else.", group=TARGETS)] = False,
         targets: Annotated[
             tuple[str, ...],
-            Parameter(help="Estimate these, as in guitar,piano.", group=TARGETS, show_default=False),
+            Parameter(help="Estimate these targets, as in guitar,piano.", group=TARGETS, show_default=False),
         ] = (),
         options: Settings,
     ) -> None:
@@ -96,7 +102,7 @@ def _about(family: Family, net: Net) -> str:
     targets = "" if _own_targets(net) else " --vocals"
     return (
         f"{net.summary[:1].upper()}{net.summary[1:]}.\n\n"
-        f"{family.title}. Writes the settings of a new {net.name} to model.json in its folder. {source}\n\n"
+        f"{family.title}. Writes the settings of a new {net.name} to model.json. {source}\n\n"
         "Examples\n--------\n"
         f"auralflow config {net.name} --save my_model{targets}\n"
         f"auralflow config {net.name} --save duo \\\n  --targets guitar,piano"
@@ -104,12 +110,12 @@ def _about(family: Family, net: Net) -> str:
 
 
 def _fields(family: Family, net: Net) -> dict[str, Any]:
-    """The options of a net. Those of its relatives are hidden: one command line shall do for all of them."""
+    """The options of a net. Those of the family's other nets are accepted but hidden from the help."""
     own = net.settings.model_fields
     fields = {
         name: _option(net, name, field)
         for name, field in own.items()
-        # What has one value only is no choice.
+        # A field with a single possible value is not an option.
         if name not in NOT_OPTIONS and len(get_args(field.annotation)) != 1
     }
     for relative in family.nets:
@@ -129,7 +135,7 @@ def _option(net: Net, name: str, field: Any) -> tuple[Any, Any]:
 
 
 def _own_targets(net: Net) -> tuple[str, ...]:
-    """What a net estimates if nothing is chosen; nothing for one that can estimate anything."""
+    """The default targets of a net; empty for one that can estimate any."""
     usual = ModelConfig.model_fields["targets"].default
     own: tuple[str, ...] = net.presets.get("targets", net.settings.model_fields["targets"].default)
     return () if own == usual else own
@@ -148,14 +154,14 @@ def _configure(
     targets = targets or _own_targets(net)
     if not targets:
         raise UsageError(
-            "no target was chosen",
+            "no targets given",
             expected="one or more of --vocals --drums --bass --other, or --targets guitar,piano",
         )
     typed = options.model_dump(include=options.model_fields_set)
     known = net.settings.model_fields
     unused = [option_name(name) for name in typed if name not in known]
     if unused:
-        note(f"{', '.join(unused)}: no effect on {net.name}, not stored")
+        note(f"{', '.join(unused)}: no effect on {net.name}, not saved")
     values = {name: value for name, value in typed.items() if name in known}
     chosen = {**net.presets, "family": family.name, "net": net.name, "targets": targets, **values}
     settings = parse_settings(net.settings, chosen)

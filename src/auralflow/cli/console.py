@@ -1,8 +1,8 @@
-"""What a person sees: notes, tables and progress in the terminal.
+"""Terminal output: notes, tables and progress bars.
 
-Results go to standard output, everything else to standard error. rich keeps colours and moving bars to
-terminals and obeys ``NO_COLOR``, ``FORCE_COLOR`` and ``TERM=dumb``. Everything is printed by a
-`PlainConsole`: names are text, and one message is one line.
+Results go to standard output, everything else to standard error. rich limits colours and progress bars to
+terminals and respects ``NO_COLOR``, ``FORCE_COLOR`` and ``TERM=dumb``. Everything is printed by a
+`PlainConsole`: markup in names is not interpreted, and every message is one line.
 """
 
 import copy
@@ -59,26 +59,26 @@ __all__ = [
 
 LOGGER = logging.getLogger("auralflow")
 MESSAGES = logging.getLogger("auralflow.messages")
-"""For the log file: what is printed without it."""
+"""Passes to the log file what is printed directly."""
 
 IS_FIRST_PROCESS = os.environ.get("RANK", "0") == "0"
-"""Of several processes of one training, which torchrun numbers, only the first one talks."""
+"""Of the processes of one training run, which torchrun numbers, only the first prints."""
 
 results = PlainConsole(quiet=not IS_FIRST_PROCESS)
-"""Standard output: what the command was asked for."""
+"""Standard output: the results of a command."""
 help_console = PlainConsole(wraps=True)
 """Standard output: help pages."""
 progress_console = PlainConsole(stderr=True, quiet=not IS_FIRST_PROCESS)
 """Standard error: notes and progress."""
 stderr = PlainConsole(stderr=True)
-"""Standard error: errors, of whichever process."""
+"""Standard error: errors, from any process."""
 
 
 class ConsoleHandler(logging.Handler):
-    """Log lines of the library, on standard error and above any bar that moves there."""
+    """Prints the library's log on standard error, above any progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print a record: what the user should know as any other message, details with time and module."""
+        """Print a record: warnings like any other message, details with their time and module."""
         if record.name == MESSAGES.name:
             return
         text = one_line(record.getMessage())
@@ -92,7 +92,7 @@ class ConsoleHandler(logging.Handler):
 
 
 class LogFile(logging.FileHandler):
-    """Everything that is printed or logged, a line each with its time, in a file that is only added to."""
+    """Appends everything that is printed or logged to a file, one line each, with timestamps."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -107,27 +107,27 @@ class LogFile(logging.FileHandler):
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record, its message in one line."""
+        """Write a record, with its message on one line."""
         record = copy.copy(record)
         record.msg, record.args = one_line(record.getMessage()), None
         super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
-        """Go on without a log whose disk is full: the work is wanted all the same."""
+        """Carry on without the log if its disk is full."""
         LOGGER.removeHandler(self)
         error_line(f"cannot write the log to '{self.baseFilename}': {sys.exc_info()[1]}")
 
 
 def set_messages(*, quiet: bool = False, verbose: bool = False, log_file: Path | None = None) -> None:
-    """Choose how much is told beside results and errors.
+    """Set how much is printed besides results and errors.
 
     Args:
-        quiet: No notes, no progress, no warnings.
-        verbose: Also what the library logs.
-        log_file: A file for everything, with time stamps.
+        quiet: Print no notes, progress or warnings.
+        verbose: Also print the library's log.
+        log_file: A file to append everything to, with timestamps.
 
     Raises:
-        UsageError: If that file cannot be written to.
+        UsageError: If that file cannot be written.
     """
     results.restore(quiet=not IS_FIRST_PROCESS)
     help_console.restore()
@@ -144,16 +144,17 @@ def set_messages(*, quiet: bool = False, verbose: bool = False, log_file: Path |
 
 
 def is_quiet() -> bool:
-    """Whether only errors are wanted."""
+    """Whether only errors are printed."""
     return progress_console.quiet
 
 
 def result_line(text: str, *, is_path: bool = False) -> None:
-    """Print a result in one line.
+    """Print a result on one line.
 
     Args:
         text: The result.
-        is_path: Whether it is a path, which can be copied from a terminal only if it is not broken there.
+        is_path: Whether it is a path, which is not wrapped so that it can be copied from a terminal.
+            Default: False.
     """
     MESSAGES.info(text)
     console = _beside_a_bar()
@@ -161,30 +162,30 @@ def result_line(text: str, *, is_path: bool = False) -> None:
 
 
 def json_line(content: Any) -> None:
-    """Print a result as JSON in one line; NaN is refused."""
+    """Print a result as JSON on one line; NaN is not allowed."""
     _beside_a_bar().print(json.dumps(content, allow_nan=False))
 
 
 def _beside_a_bar() -> PlainConsole:
-    """Where results go: by way of the bar's own console where both are on the terminal."""
+    """The console for results: that of the progress bar if both are on a terminal."""
     return progress_console if results.is_terminal and _can_move() else results
 
 
 def note(text: str) -> None:
-    """Say something in one line that is no result."""
+    """Print a note on one line."""
     MESSAGES.info("note: %s", text)
     progress_console.say(f"note: {one_line(text)}")
 
 
 @contextmanager
 def stage(text: str) -> Iterator[Callable[[], None]]:
-    """Say what is going on while nothing else moves: on a terminal, and in the log.
+    """Show a status line while nothing else is printed, on a terminal; log it in any case.
 
     Args:
-        text: What is going on, as in "loading the model".
+        text: The status, as in "loading the model".
 
     Yields:
-        A function that takes the line away, before something else moves there.
+        A function that removes the line, to be called before a progress bar appears.
     """
     LOGGER.info("%s", text)
     if not _can_move():
@@ -195,7 +196,7 @@ def stage(text: str) -> Iterator[Callable[[], None]]:
 
 
 def with_options(text: str) -> str:
-    """The message of an error with its fields as the options that they are on the command line.
+    """Replace the fields that an error message names by the options they are on the command line.
 
     Example:
         >>> print(with_options("`batch_size` is 0"))
@@ -205,24 +206,24 @@ def with_options(text: str) -> str:
 
 
 def error_line(text: str) -> None:
-    """Say in one line what went wrong."""
+    """Print an error on one line."""
     text = with_options(text)
     MESSAGES.error(text)
-    # Above a bar, if one moves there; that console is silent where only errors are wanted.
+    # Above the progress bar, if there can be one; with --quiet that console prints nothing.
     (progress_console if _can_move() else stderr).say(f"error: {one_line(text)}")
 
 
 def print_json(content: Any) -> None:
-    """Print a result as JSON, in which names are exact: what a terminal must not see is escaped there.
+    """Print a result as JSON, with exact names: JSON itself escapes control characters.
 
     Args:
-        content: Anything the ``json`` module can write. NaN is refused: it is not JSON.
+        content: Anything that the ``json`` module can write except NaN, which is not JSON.
     """
     results.print(json.dumps(content, indent=2, allow_nan=False))
 
 
 def cannot_print() -> bool:
-    """Whether results were lost because standard output is full or closed, which is said once."""
+    """Whether results were lost because standard output is full or closed; prints one error if so."""
     lost = results.lost or help_console.lost
     if lost:
         error_line(f"cannot write to standard output: {lost}")
@@ -241,14 +242,14 @@ def show_settings(title: str, settings: Mapping[str, Any]) -> None:
 
 
 def _can_move() -> bool:
-    """Whether a bar can move: in a file or a pipe only its last state would be left, without the others."""
+    """Whether a progress bar can be updated in place, which a file or a pipe does not allow."""
     return (
         progress_console.is_terminal and not progress_console.is_dumb_terminal and not progress_console.quiet
     )
 
 
 def batch_progress() -> Progress:
-    """A bar over the batches of an epoch."""
+    """A progress bar over the batches of an epoch."""
     return Progress(
         PlainColumn("{task.description}"),
         BarColumn(),
@@ -263,10 +264,10 @@ def batch_progress() -> Progress:
 
 
 class TimesColumn(ProgressColumn):
-    """How much is done, and the time that has gone and is still to come: "19 %, 0:08 gone, 0:40 to go"."""
+    """Percentage done, time elapsed and time remaining: "19 %, 0:08 gone, 0:40 to go"."""
 
     def render(self, task: Task) -> Text:
-        """The numbers, in a width that does not change while they do."""
+        """The text, padded to a constant width."""
         parts = [f"{task.percentage:.0f} %", f"{clock(task.elapsed or 0)} gone"]
         if task.time_remaining is not None and task.completed:
             parts.append(f"{clock(task.time_remaining)} to go")
@@ -277,7 +278,7 @@ _TIMES_WIDTH = len("19 %, 0:08 gone, 0:40 to go")
 
 
 def clock(seconds: float) -> str:
-    """A time as a clock shows it.
+    """Format a duration as minutes and seconds, or hours, minutes and seconds.
 
     Example:
         >>> clock(8), clock(3725)
@@ -289,7 +290,7 @@ def clock(seconds: float) -> str:
 
 
 def song_progress() -> Progress:
-    """A line over songs: "12/63 song.flac 19 %, 0:08 gone, 0:40 to go"; long names are cut to fit in it."""
+    """A progress line over songs: "12/63 song.flac 19 %, 0:08 gone, 0:40 to go"; long names are truncated."""
     return Progress(
         PlainColumn("{task.fields[done]}/{task.total:.0f}"),
         PlainColumn("{task.description}", Column(ratio=1, no_wrap=True, overflow="ellipsis")),
@@ -303,7 +304,7 @@ def song_progress() -> Progress:
 
 
 def file_progress() -> Progress:
-    """A bar over files, each counted by the share of it that is done."""
+    """A progress bar over files that also counts the part of a file that is done."""
     return Progress(
         PlainColumn("{task.description}"),
         BarColumn(),
@@ -318,5 +319,5 @@ def file_progress() -> Progress:
 
 
 def decibels(value: float | None) -> str:
-    """A level to a tenth of a decibel with its sign, or a dash."""
+    """Format a level to a tenth of a decibel, with its sign, or as a dash if there is none."""
     return "-" if value is None else f"{value:+.1f}"

@@ -27,9 +27,9 @@ def check(
     *,
     options: Annotated[CheckConfig, Flatten] = CheckConfig(),  # noqa: B008 - frozen
 ) -> int:
-    """Read a dataset to the end and report what is in it and what is wrong with it.
+    """Read an entire dataset, and report its contents and any problems.
 
-    The exit code is 1 when training would fail, 0 otherwise, warnings or not.
+    The exit code is 1 if training would fail, otherwise 0, even if there are warnings.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def _show_check(report: "DatasetReport") -> None:
     residuals = [track.residual for tracks in report.tracks.values() for track in tracks]
     known = [residual for residual in residuals if residual is not None]
     if known:
-        results.print(f"mixture - sum of stems: {decibels(max(known))} dB of the mixture at worst")
+        results.print(f"mixture - sum of stems: at most {decibels(max(known))} dB relative to the mixture")
     for finding in report.findings:
         colour = "red" if finding.severity == "error" else "yellow"
         results.print(f"{finding.severity}:", style=colour, end=" ")
@@ -83,7 +83,7 @@ def _show_check(report: "DatasetReport") -> None:
     warnings = len(report.findings) - errors
     counts = f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}"
     results.print(counts, end="; ")
-    can = f"can be trained: {', '.join(report.targets)}" if report.can_train else "training would fail"
+    can = f"possible targets: {', '.join(report.targets)}" if report.can_train else "training would fail"
     result_line(can)
 
 
@@ -96,14 +96,14 @@ def prepare(
 ) -> int:
     """Decode and resample a dataset once, into a cache that training reads much faster.
 
-    Run it again to go on after an interruption, or after the dataset has changed: what is right is kept.
+    Run it again after an interruption or a change of the dataset: tracks that are up to date are kept.
 
     Parameters
     ----------
     dataset
         Folder with train/TRACK/vocals.wav and so on.
     cache
-        Folder of the cache, which auralflow train takes in place of the dataset.
+        Folder for the cache, which auralflow train accepts in place of the dataset.
 
     Examples
     --------
@@ -140,16 +140,16 @@ def import_(
     *,
     options: Annotated[ImportConfig, Flatten] = ImportConfig(),  # noqa: B008 - frozen
 ) -> int:
-    """Make a dataset of MUSDB18, MUSDB18-HQ or, with a mapping file, any multitrack collection.
+    """Import MUSDB18, MUSDB18-HQ or, with a mapping file, any multitrack collection as a dataset.
 
-    Run it again to go on after an interruption: tracks that are there are kept.
+    Run it again after an interruption: tracks that are already imported are kept.
 
     Parameters
     ----------
     source
         Folder of the collection.
     folder
-        Folder of the dataset to be made.
+        Folder for the dataset.
 
     Examples
     --------

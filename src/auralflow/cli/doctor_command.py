@@ -23,16 +23,16 @@ def doctor(
     json: Annotated[bool, switch("Print the result as JSON.")] = False,
     options: Annotated[DoctorConfig, Flatten] = DoctorConfig(),  # noqa: B008 - frozen
 ) -> int:
-    """Check whether everything works on this machine, and say what to do where it does not.
+    """Check whether everything works on this machine, and suggest a fix for whatever does not.
 
-    Versions, cores and threads, disks, codecs (each is tried), devices (each computes) and speed. The exit
-    code is 1 when something is broken, else 0.
+    Checks versions, cores and threads, disks, every codec, every device and the speed. The exit code is 1 if
+    something is broken, otherwise 0.
 
     Examples
     --------
     auralflow doctor
     auralflow doctor --save /big/disk/stems --device cuda
-    auralflow doctor --json > report.json        # to send with a question
+    auralflow doctor --json > report.json        # to attach to a bug report
     """
     from auralflow.diagnosis import diagnose
 
@@ -49,7 +49,7 @@ def doctor(
 
 
 def _joined(checks: "Sequence[Check]") -> "Iterator[Check]":
-    """The checks, with all packages and all codecs that are well in one line each."""
+    """Merge the checks of all working packages into one line, and those of working codecs into another."""
     from dataclasses import replace
 
     for group, members in groupby(checks, lambda check: check.group):

@@ -16,19 +16,19 @@ def download(
     *,
     force: Annotated[
         bool,
-        switch("Replace a model in that folder; it moves to a folder previous-TIME."),
+        switch("Replace a model in that folder; the old one is moved to a folder previous-TIME."),
     ] = False,
     options: Annotated[DownloadConfig, Flatten] = DownloadConfig(),  # noqa: B008 - frozen
 ) -> None:
-    """Make a model folder of a pretrained model, of all its targets or of some.
+    """Save a pretrained model as a model folder, with all or some of its targets.
 
-    The weights are those of this installation, a checkout, the mirror that AURALFLOW_MIRROR names, or the
-    cache in AURALFLOW_HOME; else they are downloaded, unless AURALFLOW_OFFLINE is 1.
+    Weights are looked up in this installation, a checkout, the mirror named by AURALFLOW_MIRROR and the cache
+    in AURALFLOW_HOME; otherwise they are downloaded, unless AURALFLOW_OFFLINE is 1.
 
     Parameters
     ----------
     name
-        Name of the model, as auralflow models lists it.
+        Name of the model, as listed by auralflow models.
 
     Examples
     --------

@@ -17,29 +17,29 @@ __all__ = ["ensemble"]
 def ensemble(
     *models: Path,
     link: Annotated[
-        bool, switch("Refer to the models' weights by name or path and SHA-256, instead of copying them.")
+        bool, switch("Link to the models' weights by name or path and SHA-256 instead of copying them.")
     ] = False,
     force: Annotated[
         bool,
-        switch("Replace a model in that folder; it moves to a folder previous-TIME."),
+        switch("Replace a model in that folder; the old one is moved to a folder previous-TIME."),
     ] = False,
     options: Annotated[EnsembleOptions, Flatten] = EnsembleOptions(),  # noqa: B008 - frozen
 ) -> None:
-    """Make one model of several, whose estimates are combined.
+    """Combine several models into one that averages their estimates, or combines them otherwise.
 
-    Each is run as it is run alone, in one pass over the song. For a target that a model lacks, it is
-    left out. An ensemble that is given alone is made again of its members, with other weights.
+    Each model runs as it would alone, in a single pass over the song; a target that a model lacks comes from
+    the others. Given a single ensemble, rebuilds it from its members with other weights.
 
     Parameters
     ----------
     models
-        Folders of models, or names of pretrained ones.
+        Model folders or names of pretrained models.
 
     Examples
     --------
     auralflow ensemble htdemucs_ft scnet-large --save both
     auralflow ensemble model_a model_b --weights 1,1 --weights vocals=3,1
-    auralflow ensemble model_a model_b --fit dataset  # finds the weights
+    auralflow ensemble model_a model_b --fit dataset  # fit the weights
     """
     from auralflow.cli.pretrained import download_progress, note_hidden_name
     from auralflow.models.ensemble_weights import parse_weights
@@ -47,7 +47,7 @@ def ensemble(
     from auralflow.models.writing import check_free
 
     if options.fit and options.method != "mean":
-        raise UsageError("--fit finds the weights of a mean", found=f"--method {options.method}")
+        raise UsageError("--fit needs --method mean", found=f"--method {options.method}")
     check_free(options.save, None, force=force)
     for model in models:
         note_hidden_name(model)
@@ -69,7 +69,7 @@ def ensemble(
 
 
 def _fitted(draft: "Draft", dataset: Path, options: EnsembleOptions) -> "Draft":
-    """The ensemble with the weights that leave the least error, and a line for each target."""
+    """Fit the weights that minimise the error, and print a line for each target."""
     from auralflow.evaluation import refitted
 
     with file_progress() as progress:
@@ -83,12 +83,12 @@ def _fitted(draft: "Draft", dataset: Path, options: EnsembleOptions) -> "Draft":
     for fitted in found:
         result_line(fitted.sentence)
     for target in draft.table().keys() - {fitted.target for fitted in found}:
-        note(f"no track has a stem of {target}: its weights stay as they are")
+        note(f"no track has a {target} stem: the weights for it are unchanged")
     return draft
 
 
 def _show(draft: "Draft") -> None:
-    """Which models count how much for each target."""
+    """Print the weights of each model."""
     table = draft.table()
     for index, name in enumerate(draft.names):
         counted = [f"{target} {row[index]:.3g}" for target, row in table.items() if row[index]]

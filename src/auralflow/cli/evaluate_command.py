@@ -21,26 +21,27 @@ def evaluate(
     family: FamilyName = None,
     trust_code: TrustCode = False,
     details: Annotated[
-        bool, switch("Print every score, the differences of pairs of systems and each track too.")
+        bool, switch("Also print all scores, the differences between pairs of systems, and every track.")
     ] = False,
     options: Annotated[EvaluateConfig, Flatten] = EvaluateConfig(),  # noqa: B008 - frozen
 ) -> int:
     """Score models on a dataset, between the mixture as floor and ideal masks (oracles) as ceiling.
 
-    The table has, for each system and target, the improvement of SI-SDR, its share of the oracle's, and the
-    SDR of museval, in which most results are published; then a sentence says who is better and how surely.
+    The table lists, for each system and target, the SI-SDR improvement, its percentage of the oracle's, and
+    the SDR of museval, in which most results are published. A sentence below it names the better system and
+    the uncertainty.
 
     Parameters
     ----------
     paths
-        Folders of models, or names of pretrained ones, then the dataset: a folder with
-        test/TRACK/vocals.wav and so on.
+        Model folders or names of pretrained models, then the dataset: a folder with test/TRACK/vocals.wav and
+        so on.
 
     Examples
     --------
     auralflow evaluate my_model dataset --save scores.json
-    auralflow evaluate model_a model_b dataset --save report  # a page
-    auralflow evaluate dataset --estimates stems      # of another separator
+    auralflow evaluate model_a model_b dataset --save report  # a web page
+    auralflow evaluate dataset --estimates stems      # from another separator
     auralflow evaluate my_ensemble dataset --fit-weights
     """
     if not paths or (len(paths) == 1 and not options.estimates):
@@ -89,7 +90,7 @@ def _is_file(path: Path) -> bool:
 def _systems(
     models: list[Path], options: EvaluateConfig, trust_code: bool | str
 ) -> tuple[list["System"], list[Path]]:
-    """The systems, and the folders that hold scores of museval instead of stems."""
+    """The systems, and the folders that contain museval's scores instead of stems."""
     from auralflow.cli.pretrained import open_model
     from auralflow.config import SOURCES
     from auralflow.evaluation import ModelSystem, StemFolder
@@ -113,7 +114,7 @@ def _systems(
 def _fitted(
     systems: list["System"], models: list[Path], dataset: Path, options: EvaluateConfig
 ) -> dict[str, list["FittedWeights"]]:
-    """What was fitted, by the name of the ensemble; behind each ensemble comes itself with these weights."""
+    """Fit the weights of all ensembles, and insert each one with fitted weights after the original."""
     from auralflow.evaluation import ModelSystem
     from auralflow.evaluation.fitting import as_typed
 
@@ -124,9 +125,9 @@ def _fitted(
     ]
     if not pairs:
         raise UsageError(
-            "--fit-weights is for ensembles",
+            "--fit-weights needs an ensemble",
             found=", ".join(system.name for system in systems),
-            expected="a model that auralflow ensemble has made",
+            expected="a model created by auralflow ensemble",
         )
     fitted = {}
     for path, system in pairs:
@@ -139,7 +140,7 @@ def _fitted(
         result_line(f"to keep them: {shlex.join([*words, '--save'])} FOLDER")
         systems.insert(systems.index(system) + 1, again)
     if options.subset == "valid":
-        note("these weights were fitted on the songs that are scored")
+        note("the weights were fitted on the same songs that are scored")
     return fitted
 
 
@@ -167,7 +168,7 @@ def _refitted(
 
 
 def _own_names(paths: list[Path]) -> list[str]:
-    """The folders' names, or their whole paths where a name is taken."""
+    """The folders' names, or their full paths where a name is taken."""
     from auralflow.evaluation import BOUNDS
 
     taken = [*BOUNDS, *(path.resolve().name for path in paths)]
@@ -193,7 +194,7 @@ def _save(
     if _is_file(options.save):
         content: dict[str, Any] = {"models": [str(path) for path in models], **report_json(comparison)}
         if len(comparison.systems) == 1:
-            # What scripts look for in the scores of one model stands where they look.
+            # Scripts expect the scores of a single model at the top level.
             content = {**content, "model": str((models or [dataset])[0]), **comparison.systems[0].to_json()}
         write_json(options.save, content)
         result_line(f"wrote {options.save}")

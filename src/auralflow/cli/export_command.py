@@ -9,14 +9,14 @@ __all__ = ["export"]
 
 
 def export(model: str, file: Path, /, *, family: FamilyName = None, trust_code: TrustCode = False) -> None:
-    """Write the net of a model as an ONNX file: from magnitude spectrograms to masks.
+    """Export the net of a model to ONNX: from magnitude spectrograms to masks.
 
     Parameters
     ----------
     model
-        Folder of a model, or the name of a pretrained one.
+        Model folder or name of a pretrained model.
     file
-        The ONNX file to be made or replaced.
+        The ONNX file to write or replace.
 
     Examples
     --------

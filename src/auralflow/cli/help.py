@@ -1,4 +1,4 @@
-"""Help pages: commands and options in groups, usage lines, the examples in the commands' docstrings."""
+"""Help pages: groups of commands and options, usage lines, and examples from the commands' docstrings."""
 
 import functools
 import inspect
@@ -20,7 +20,7 @@ DATA = Group("Datasets", sort_key=3)
 PROGRAM = Group("This program", sort_key=4)
 
 OPTIONS = Group.create_default_parameters("Options")
-"""Where an option goes that no group below names."""
+"""The group of options that are not listed below."""
 
 SETTING_GROUPS: Mapping[str, Mapping[str, str]] = {
     "ModelOptions": {
@@ -59,7 +59,7 @@ SETTING_GROUPS: Mapping[str, Mapping[str, str]] = {
         "Computing": "jobs",
     },
 }
-"""Groups of the options, by the settings class that has them; names of options as in Python."""
+"""Groups of options by settings class; the options are listed by field name."""
 
 SECTION = re.compile(r"\n\n(\w+)\n-+\n")
 
@@ -67,13 +67,13 @@ SECTION = re.compile(r"\n\n(\w+)\n-+\n")
 def add_command(
     app: App, function: Callable[..., Any], *, name: str | None = None, group: Group | None = None
 ) -> None:
-    """Make a function a command, with a usage line, groups of options and examples in its help.
+    """Register a function as a command, with a usage line, groups of options and examples in its help.
 
     Args:
-        app: The program, or a command that has commands.
-        function: The command. The section *Examples* of its docstring is shown below the options.
-        name: Name of the command. Default: that of the function.
-        group: Where the command stands in the program's help. Default: with the other commands.
+        app: The program, or a command with subcommands.
+        function: The command. The *Examples* section of its docstring is shown below the options.
+        name: Name of the command. Default: the name of the function.
+        group: Group of the command in the program's help. Default: none.
     """
     name = name or function.__name__
     program = " ".join(["auralflow", *(part for part in app.name if part != "auralflow"), name])
@@ -84,7 +84,7 @@ def add_command(
         _with_groups(function),
         name=name,
         **place,
-        # Paragraphs are broken where the terminal ends, not where the source does.
+        # Rewrap paragraphs to the width of the terminal rather than that of the source.
         help="\n\n".join(" ".join(paragraph.split()) for paragraph in about.split("\n\n")),
         sort_key=len(app.resolved_commands()),
         usage=_usage(program, function),
@@ -103,7 +103,7 @@ def _usage(program: str, function: Callable[..., Any]) -> str:
 
 
 def _with_groups(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same function; its settings have groups and get to it as they were written there."""
+    """Wrap a function so that its options are grouped, and it still receives its own settings classes."""
     signature = inspect.signature(function)
     kinds = {
         name: kind
@@ -138,7 +138,7 @@ def _settings_type(annotation: Any) -> type[Settings] | None:
 
 
 def _grouped(kind: type[Settings]) -> type[Settings]:
-    """A settings class whose fields carry what their options look like in the help."""
+    """A subclass of a settings class whose fields say how to show their options in the help."""
     titles = {
         field: title
         for base in kind.__mro__
@@ -159,7 +159,7 @@ def _grouped(kind: type[Settings]) -> type[Settings]:
         if field.default is False or field.default == ():
             look["show_default"] = False
         if field.annotation is bool and field.default is False:
-            # Only what a training has stored can be on without having been typed.
+            # Only a stored setting of an earlier training run can be on without having been typed.
             look["negative"] = None if issubclass(kind, TrainConfig) else ()
         fields[name] = (Annotated[field.annotation, Parameter(**look)], field)
     return create_model(kind.__name__, __base__=kind, **fields)

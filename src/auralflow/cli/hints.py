@@ -1,4 +1,4 @@
-"""What other separators call their options, and what does it here."""
+"""Options of other separators, and their equivalents here."""
 
 import re
 
@@ -9,33 +9,33 @@ _TWO_STEMS = re.compile(
 )
 _PAIR = "For vocals and instrumental (karaoke, a cappella): --instrumental, the same as --two-stems vocals."
 _ELSEWHERE = {
-    "-n --model --model-filename --model-name": "The model is the first word: auralflow separate htdemucs "
-    "song.mp3.",
-    "--out --output --output-path --output-dir --outdir": "--save chooses the folder.",
-    "--mp3 --flac --output-format --codec": "--format chooses the format, as in --format mp3.",
-    "--mp3-bitrate --bit-rate": "--bitrate sets the kilobits per second, as in --bitrate 192.",
-    "--float32 --int24": "--subtype chooses the depth, as in --subtype FLOAT.",
-    "--clip-mode": "--clip says what happens when a stem exceeds full scale.",
-    "--segment --segment-size --chunk-size": "--chunk chooses the seconds that the net sees at once.",
-    "--niter": "--wiener chooses the iterations of the Wiener filter.",
-    "--stem --stems": "--targets chooses the stems, as in --targets vocals,drums.",
-    "--gpu --cuda --use-gpu --no-cuda": "--device chooses, as in --device cuda; a GPU that is there is "
-    "used anyway.",
+    "-n --model --model-filename --model-name": "The model is the first argument: auralflow separate "
+    "htdemucs song.mp3.",
+    "--out --output --output-path --output-dir --outdir": "Use --save to choose the folder.",
+    "--mp3 --flac --output-format --codec": "Use --format to choose the format, as in --format mp3.",
+    "--mp3-bitrate --bit-rate": "Use --bitrate to set the bit rate in kbit/s, as in --bitrate 192.",
+    "--float32 --int24": "Use --subtype to choose the sample format, as in --subtype FLOAT.",
+    "--clip-mode": "Use --clip to choose what happens if a stem exceeds full scale.",
+    "--segment --segment-size --chunk-size": "Use --chunk to set the length of a chunk in seconds.",
+    "--niter": "Use --wiener to set the iterations of the Wiener filter.",
+    "--stem --stems": "Use --targets to choose the stems, as in --targets vocals,drums.",
+    "--gpu --cuda --use-gpu --no-cuda": "Use --device to choose a device, as in --device cuda; by default, a "
+    "GPU is used if there is one.",
 }
 
 
 def hint(command: str, option: str) -> str:
-    """Return what to type in place of an option of another separator, or an empty string.
+    """Return what to type instead of an option of another separator, or an empty string.
 
     Args:
         command: The command that was called.
-        option: The option as it was typed.
+        option: The option as typed.
 
     Example:
         >>> hint("separate", "--karaoke")
         'For vocals and instrumental (karaoke, a cappella): --instrumental, the same as --two-stems vocals.'
         >>> hint("separate", "--segment=7")
-        '--chunk chooses the seconds that the net sees at once.'
+        'Use --chunk to set the length of a chunk in seconds.'
         >>> hint("train", "--karaoke"), hint("separate", "--sing")
         ('', '')
     """

@@ -15,31 +15,31 @@ def import_files(
     *files: Path,
     force: Annotated[
         bool,
-        switch("Replace a model in that folder; it moves to a folder previous-TIME."),
+        switch("Replace a model in that folder; the old one is moved to a folder previous-TIME."),
     ] = False,
     options: Annotated[ImportModelConfig, Flatten] = ImportModelConfig(),  # noqa: B008 - frozen
 ) -> None:
-    """Make a model folder of weights that others have published.
+    """Import published weights into a model folder.
 
-    Files of PyTorch, safetensors, ONNX and TensorFlow are recognised by their content, also within a
-    tar or zip archive or a wheel. Nothing in them is run.
+    PyTorch, safetensors, ONNX and TensorFlow files are recognised by their content, even inside a tar or zip
+    archive or a wheel. No code in them is executed.
 
     Parameters
     ----------
     files
-        Files of weights, archives or folders of them, and the YAML or JSON beside them.
+        Weights files, archives or folders of them, and the YAML or JSON published with them.
 
     Examples
     --------
     auralflow import 2stems.tar.gz --save spleeter
     auralflow import vocals.pth drums.pth bass.pth other.pth --save umx
     auralflow import model.ckpt --config model.yaml --save my_model
-    auralflow import net.onnx --n-fft 6144 --stem vocals --save mdx  # unlisted
+    auralflow import net.onnx --n-fft 6144 --stem vocals --save mdx
     """
     from auralflow.models.importing import import_model
 
     if not files:
-        raise UsageError("no file was given", expected="auralflow import FILE... --save FOLDER")
+        raise UsageError("no files given", expected="auralflow import FILE... --save FOLDER")
     imported = import_model(
         files,
         options.save,

@@ -1,4 +1,4 @@
-"""The program: its commands, and what becomes of errors."""
+"""The program: its commands and its error handling."""
 
 import logging
 import platform
@@ -42,7 +42,7 @@ MESSAGES = Group("Messages", sort_key=100)
 FORMER_NAMES = {"--engine": "--executor"}
 LOG_FILE = Parameter(
     name="--log-file",
-    help="Add everything that is printed or logged to this file, with time stamps.",
+    help="Append everything that is printed or logged to this file, with timestamps.",
     group=MESSAGES,
 )
 VERBOSE = Parameter(name=("--verbose", "-v"))
@@ -53,7 +53,7 @@ app = App(
     help="Music source separation by deep mask estimation.",
     help_format="plaintext",
     console=help_console,
-    help_epilogue="What a command does and which options it has: auralflow COMMAND --help",
+    help_epilogue="For help on a command: auralflow COMMAND --help",
     version=__version__,
     version_flags=["--version"],
     help_flags=["--help", "-h"],
@@ -61,7 +61,7 @@ app = App(
     # No --empty-… forms for options that take several values.
     default_parameter=Parameter(negative_iterable=()),
 )
-# `main` has something to say then.
+# `main` handles Ctrl-C itself.
 app.suppress_keyboard_interrupt = app.meta.suppress_keyboard_interrupt = False
 app["--help"].group = app["--version"].group = (MESSAGES,)
 add_command(app, separate, group=SONGS)
@@ -93,14 +93,14 @@ def _run(
     verbose: Annotated[
         bool,
         VERBOSE,
-        switch("Tell more: what is used and done, and where an error came from.", group=MESSAGES),
+        switch("Print what is used and done, and tracebacks of errors.", group=MESSAGES),
     ] = False,
     quiet: Annotated[
-        bool, QUIET, switch("Only results and errors: no notes, no progress.", group=MESSAGES)
+        bool, QUIET, switch("Print only results and errors, no notes or progress.", group=MESSAGES)
     ] = False,
     log_file: Annotated[Path | None, LOG_FILE] = None,
 ) -> Any:
-    """Take the options that all commands have, then run the command."""
+    """Apply the options common to all commands, then run the command."""
     if verbose and quiet:
         raise UsageError("--verbose and --quiet exclude each other")
     set_messages(verbose=verbose, quiet=quiet, log_file=log_file)
@@ -114,14 +114,14 @@ def _run(
 
 
 def _with_names_of_today(tokens: Sequence[str]) -> list[str]:
-    """The same arguments, with options that had another name once under their own."""
+    """Replace former names of options by their current ones."""
     result: list[str] = []
     for index, word in enumerate(tokens):
         if word == "--":
             return [*result, *tokens[index:]]
         name, equals, value = word.partition("=")
         if name in FORMER_NAMES:
-            note(f"{name} is called {FORMER_NAMES[name]} now")
+            note(f"{name} is now called {FORMER_NAMES[name]}")
         result.append(FORMER_NAMES.get(name, name) + equals + value)
     return result
 
@@ -130,11 +130,11 @@ def main(tokens: Sequence[str] | None = None, *, interrupted: Callable[[], bool]
     """Run the command line.
 
     Args:
-        tokens: Arguments. Default: those of the process.
-        interrupted: Whether the user has pressed Ctrl-C, whatever exception became of it.
+        tokens: The arguments. Default: those of the process.
+        interrupted: Returns whether the user has pressed Ctrl-C, whichever exception that led to.
 
     Returns:
-        Exit code, see `auralflow.errors.ExitCode`.
+        The exit code, see `auralflow.errors.ExitCode`.
     """
     set_messages()
     try:
@@ -143,7 +143,7 @@ def main(tokens: Sequence[str] | None = None, *, interrupted: Callable[[], bool]
     except KeyboardInterrupt:
         stderr.print("stopped")
         code = ExitCode.INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - nobody is served by a traceback; --verbose shows it
+    except Exception as error:  # noqa: BLE001 - users want one line; --verbose prints the traceback
         if interrupted():
             stderr.print("stopped")
             return ExitCode.INTERRUPTED
@@ -152,7 +152,7 @@ def main(tokens: Sequence[str] | None = None, *, interrupted: Callable[[], bool]
 
 
 def _with_commands(tokens: tuple[str, ...]) -> tuple[str, ...]:
-    """Make the nets commands that ``config --family`` asks for, before anything looks for them."""
+    """Register the nets that ``config --family`` asks for before the arguments are parsed."""
     if next((token for token in tokens if not token.startswith("-")), "") != "config":
         return tokens
     from auralflow.cli.config_command import with_family
@@ -177,20 +177,20 @@ def _call(program: App, tokens: Sequence[str]) -> Any:
 def _usage_error(error: CycloptsError | ValidationError) -> UsageError:
     detail: Any = error if isinstance(error, ValidationError) else error.__cause__
     if isinstance(detail, ValidationError):
-        # Loaded here and by what `config` needs alone: there are many families.
+        # There are many families; load them only for `config` and for suggestions.
         from auralflow.nets.families import all_nets
 
         kinds: list[type[Settings]] = [*(net.settings for _, net in all_nets()), TrainConfig]
         known = [name for kind in kinds for name in kind.model_fields]
         return settings_error(detail, known, name=option_name)
-    # Where one is suggested, the list of the others only hides it.
+    # If a command is suggested, the list of all the others only distracts.
     text = re.sub(r"(Did you mean .*?\?) Available commands: .*", r"\1", " ".join(str(error).split()))
-    text = re.sub(r"Unused Tokens: \[(.*)\]\.", r"There is no place for \1.", text)
+    text = re.sub(r"Unused Tokens: \[(.*)\]\.", r"Unexpected argument: \1.", text)
     chain = getattr(error, "command_chain", None) or ()
     advice = ""
     if isinstance(error, UnknownOptionError) and chain and error.token is not None:
         advice = hint(chain[-1], error.token.keyword or error.token.value)
-        # What looks alike is not what is meant.
+        # An option that merely looks similar is not what was meant.
         text = text.partition(" Did you mean")[0] if advice else text
     word = error.unused_tokens[0] if isinstance(error, UnknownCommandError) and error.unused_tokens else ""
     if word and Path(word).exists():

@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 __all__ = ["models"]
 
 PLACES = {"downloadable": "download", "not there": "nowhere"}
-"""What the table says of weights that are not here."""
+"""How the table describes weights that are not on this machine."""
 
 
 def models(
     *,
-    details: Annotated[bool, switch("Print all that is known of each model.")] = False,
+    details: Annotated[bool, switch("Print everything known about each model.")] = False,
     json: Annotated[bool, switch("Print the cards as JSON.")] = False,
     options: Annotated[ListConfig, Flatten] = ListConfig(),  # noqa: B008 - frozen
 ) -> None:
-    """Say which model to use for what: quality, computing time, size and licence of each that has a name.
+    """List the named models and what to use them for: quality, computing time, size and licence.
 
-    Wherever a command takes a model it takes one of these names. Models of others are downloaded and
-    converted when they are first used.
+    Every command that takes a model accepts these names. Models from other projects are downloaded and
+    converted on first use.
 
     Examples
     --------
@@ -49,7 +49,7 @@ def models(
     if json:
         print_json([_as_json(model) for model in found])
     elif not found:
-        results.print("there is no such model")
+        results.print("no matching model")
     elif details:
         _show_details(found)
     else:
@@ -89,7 +89,7 @@ def _as_json(model: "NamedModel") -> dict[str, Any]:
 def _table() -> "Table":
     from rich.table import Table
 
-    # Without lines between the columns, all that decides fits into 80.
+    # Without lines between the columns, everything that matters fits into 80 characters.
     return Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
 
 
@@ -145,8 +145,8 @@ def _show(found: "list[NamedModel]", task: "Task | None") -> None:
     for scale in SCALES:
         if scale.letter in scales:
             results.print(f"dB {scale.letter}: {scale.dataset}, {scale.metric}")
-    results.print("Scores compare within a letter only; - is not stated, or not measured.")
-    results.print("CPU, GPU: seconds for a song of 3 minutes")
+    results.print("Compare scores only within a letter; - is not stated or not measured.")
+    results.print("CPU, GPU: seconds for a 3-minute song")
     if processor:
         results.print(f"CPU: {processor}")
     results.print("More: auralflow models --task karaoke, --details; docs/models.md")
@@ -210,9 +210,9 @@ def _own(card: "ModelCard") -> dict[str, str]:
 
 
 def _scores(table: "ScoreTable", targets: Sequence[str]) -> dict[str, str]:
-    """In both units, each with its oracle."""
+    """Scores in both units, each with its oracle."""
     count = sum(not track.known_artist for track in table.tracks)
-    where = f"{table.dataset}, {table.subset}, {count} songs of artists that were not trained on"
+    where = f"{table.dataset}, {table.subset}, {count} songs by artists not in the training data"
 
     def line(statistic: Callable[..., float | None], value: str) -> str:
         return ", ".join(
@@ -221,12 +221,12 @@ def _scores(table: "ScoreTable", targets: Sequence[str]) -> dict[str, str]:
 
     facts = {
         "SI-SDR improvement": f"{line(table.mean, 'si_sdr_improvement')} dB, mean on {where}",
-        "that of an oracle": f"{line(table.mean, 'ceiling')} dB, the ideal ratio mask",
+        "of the oracle": f"{line(table.mean, 'ceiling')} dB, the ideal ratio mask",
     }
     if any(table.median(target, known_artist=False) is not None for target in targets):
         facts["SDR of museval"] = (
-            f"{line(table.median, 'museval_sdr')} dB, median of 1-s frames, then of the same songs; of the "
-            f"mixture: {line(table.median, 'museval_floor')} dB; of the oracle: "
+            f"{line(table.median, 'museval_sdr')} dB, median of 1-s frames, then of the same songs; mixture: "
+            f"{line(table.median, 'museval_floor')} dB; oracle: "
             f"{line(table.median, 'museval_ceiling')} dB"
         )
     return facts

@@ -15,21 +15,21 @@ def plot(
     *paths: Path,
     options: Annotated[PlotConfig, Flatten] = PlotConfig(),  # noqa: B008 - frozen
 ) -> None:
-    """Draw audio files, or the training of a model, to pictures.
+    """Plot audio files, or the training of a model.
 
     Parameters
     ----------
     paths
-        Audio files, model folders, names of pretrained models, or summary.json of a training.
+        Audio files, model folders, names of pretrained models, or the summary.json of a training run.
 
     Examples
     --------
     auralflow plot song.wav --kind mel --start 30 --duration 10
-    auralflow plot estimate.wav truth.wav --kind difference --save pictures
-    auralflow plot my_model --picture svg         # the curves of its training
+    auralflow plot estimate.wav reference.wav --kind difference --save plots
+    auralflow plot my_model --picture svg         # its training curves
     """
     if not paths:
-        raise UsageError("no file was given", expected="auralflow plot FILE ...")
+        raise UsageError("no files given", expected="auralflow plot FILE ...")
     from auralflow.models import installed_registry
     from auralflow.visualizer import plot_files
 

@@ -1,4 +1,4 @@
-"""Models as they are named on the command line: folders, or pretrained names."""
+"""Models as given on the command line: folders or pretrained names."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,22 +14,25 @@ __all__ = ["download_progress", "note_hidden_name", "open_model"]
 
 
 def note_hidden_name(model: str | Path) -> None:
-    """Say so if a path was taken that has the name of a pretrained model."""
+    """Print a note if a path hides a pretrained model of the same name."""
     from auralflow.models import installed_registry
 
     if str(model) in installed_registry().all_names and Path(model).exists():
-        note(f"'{model}' is taken for the path that exists, not for the pretrained model of this name")
+        note(f"using the existing path '{model}', not the pretrained model of that name")
 
 
 @contextmanager
 def download_progress(
     name: str, before: Callable[[], None] = lambda: None
 ) -> Iterator[Callable[[int, int], None]]:
-    """Yield what a download reports its progress to; a bar appears with the first byte.
+    """Yield a progress callback for a download; the bar appears with the first byte.
 
     Args:
-        name: What is downloaded.
+        name: Name of the download.
         before: Called before the bar appears.
+
+    Yields:
+        A function to call with the number of bytes done and the total.
     """
     progress = file_progress()
     task = progress.add_task(f"downloading {name}", total=None)
@@ -43,13 +46,13 @@ def download_progress(
     try:
         yield show
     finally:
-        # A bar that was never there would still end with an empty line.
+        # Stopping a bar that never appeared would print an empty line.
         if progress.live.is_started:
             progress.stop()
 
 
 def open_model(model: str | Path, *, trust_code: bool | str = False) -> "SeparationModel":
-    """Load a model of a folder or of a pretrained name, which is downloaded where it must be."""
+    """Load a model from a folder or by a pretrained name, downloading it if necessary."""
     with stage(f"loading the model {model}") as hide:
         from auralflow.models import load
 

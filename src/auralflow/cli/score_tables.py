@@ -1,4 +1,4 @@
-"""The scores of an evaluation in the terminal: in full words, however narrow it is."""
+"""Tables of scores for the terminal, without broken words however narrow it is."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -18,7 +18,7 @@ __all__ = ["show_comparison"]
 
 KINDS = {BOUNDS[0]: " (the floor)", BOUNDS[1]: " (an oracle)", BOUNDS[2]: " (an oracle)"}
 NARROWEST = 8
-"""Letters that the first column has at least."""
+"""Minimum width of the first column."""
 
 
 def show_comparison(comparison: Comparison, *, details: bool) -> None:
@@ -26,7 +26,7 @@ def show_comparison(comparison: Comparison, *, details: bool) -> None:
 
     Args:
         comparison: The scores.
-        details: Print, after what to read first, every score, the pairs and the tracks.
+        details: Also print all scores, the differences between pairs, and the tracks.
     """
     _show_headline(headline(comparison))
     sentence = verdict(comparison)
@@ -38,7 +38,7 @@ def show_comparison(comparison: Comparison, *, details: bool) -> None:
     several = max((len(report.tracks) for report in comparison.reports), default=0) > 1
     tables = [table for table in summary_tables(comparison) if METRICS[table.metric].shown]
     tables += [table for table in pair_tables(comparison) if METRICS[table.metric].shown]
-    # Of a single track all has been said.
+    # The tables above already contain all scores of a single track.
     tables += [
         track_table(report, "si_sdr_improvement", note=comparison.where)
         for report in comparison.systems
@@ -50,7 +50,7 @@ def show_comparison(comparison: Comparison, *, details: bool) -> None:
 
 
 def _show_headline(content: Content) -> None:
-    """Each system's name in a line of its own, so that no name is too long."""
+    """Print the main table, with each system's name on its own line so that long names fit."""
     rows = [row[1:] for row in content.rows]
     for columns in _blocks(rows, content.columns[1:], results.width - 2, wraps=False):
         labels, *values = columns
@@ -95,7 +95,7 @@ def _new_table(heads: Sequence[str]) -> Table:
 def _blocks(
     rows: Sequence[Sequence[Cell]], heads: Sequence[str], width: int, *, wraps: bool = True
 ) -> Iterator[list[int]]:
-    """The first column with as many others as fit beside it, then with the next."""
+    """Split columns into blocks that fit the width, each starting with the first column."""
     widths = [_width(rows, head, index) for index, head in enumerate(heads)]
     first = min(widths[0], max(_longest_word(rows), NARROWEST)) if wraps and rows else widths[0]
     block, used = [0], first
@@ -117,5 +117,5 @@ def _longest_word(rows: Sequence[Sequence[Cell]]) -> int:
 
 
 def _paragraph(text: str, style: str = "") -> None:
-    """Text that breaks between words."""
+    """Print text that wraps between words."""
     results.print(one_line(text), style=style, soft_wrap=False)

@@ -23,42 +23,42 @@ def separate(
     instrumental: Annotated[
         bool,
         switch(
-            "Write vocals and instrumental (karaoke, a cappella), which sum to the original: the same as "
+            "Write vocals and instrumental (a cappella and karaoke), which sum to the original; same as "
             "--two-stems vocals."
         ),
     ] = False,
     force: Annotated[
-        bool, switch("Separate songs again that are finished, and replace files of other origin.")
+        bool, switch("Separate finished songs again, and overwrite files from elsewhere.")
     ] = False,
     dry_run: Annotated[
-        bool, switch("Only show what would be done, how long it takes and whether the disk can hold it.")
+        bool, switch("Only show what would be done, how long it would take and whether it fits on the disk.")
     ] = False,
-    json: Annotated[bool, switch("Print the result as JSON, at the end.")] = False,
-    json_lines: Annotated[bool, switch("Print a line of JSON for each song, as soon as it is done.")] = False,
+    json: Annotated[bool, switch("Print the results as JSON at the end.")] = False,
+    json_lines: Annotated[bool, switch("Print a line of JSON for each song as soon as it is done.")] = False,
     family: FamilyName = None,
     trust_code: TrustCode = False,
     options: Annotated[SeparateConfig, Flatten] = SeparateConfig(),  # noqa: B008 - frozen
 ) -> int:
     """Separate songs, or folders of songs, into stems.
 
-    The first word may be a model: a folder with a model.json, or a name that auralflow models lists. Without
-    one, the model that is part of auralflow separates. For karaoke, an instrumental or an acapella there is
-    --instrumental. What an earlier run finished is verified and kept; what was interrupted is done again.
+    The first argument may be a model: a folder with a model.json, or a name listed by auralflow models. The
+    default is a model that comes with auralflow. Use --instrumental for karaoke, an instrumental or an
+    acapella. Songs finished by an earlier run are verified and kept; interrupted ones are separated again.
 
     Parameters
     ----------
     paths
-        A model, if any, then songs and folders of songs.
+        Optionally a model, then songs and folders of songs.
 
     Examples
     --------
     auralflow separate song.mp3                       # to separated_audio/song
-    auralflow separate umxhq song.mp3                 # with a model of others
+    auralflow separate umxhq song.mp3                 # with a published model
     auralflow separate song.mp3 --instrumental        # karaoke, a cappella
-    auralflow separate my_model music --save stems    # a folder; again: goes on
+    auralflow separate my_model music --save stems    # a folder; resumable
     auralflow separate my_model song.wav --targets vocals --residual
-    auralflow separate my_model music --dry-run       # how long, how much disk
-    auralflow separate my_model music --only-failed   # once more, what failed
+    auralflow separate my_model music --dry-run       # time and disk space
+    auralflow separate my_model music --only-failed   # retry what failed
     auralflow separate song.mp3 --format m4a --bitrate 256 --layout flat
     """
     output = _output(json=json, json_lines=json_lines, dry_run=dry_run)
@@ -74,12 +74,12 @@ def separate(
     with stage("looking for songs"):
         songs = _find(options, named)
     if not songs:
-        note("there is nothing to do: no song " + ("failed" if options.only_failed else "is in this share"))
+        note("nothing to do: no song " + ("failed" if options.only_failed else "is in this shard"))
         if json:
             print_json({"songs": [], "failed": 0})
         return ExitCode.DONE
     if named == paths:
-        note(f"separating with {model}, which is part of auralflow; for better ones see: auralflow models")
+        note(f"using the built-in model {model}; for better ones, see: auralflow models")
     loaded = open_model(model, trust_code=family or trust_code)
     with stage("preparing the model"):
         from auralflow.separation import Separator
@@ -91,7 +91,7 @@ def separate(
                 return _plan(separator, songs, options, force=force, json=json)
             return _run(separator, songs, options, force=force, output=output)
     except KeyboardInterrupt:
-        stderr.print("stopped; what is finished is kept, and the same command goes on from there")
+        stderr.print("stopped; finished songs are kept, and the same command resumes from there")
         return ExitCode.INTERRUPTED
 
 
@@ -99,7 +99,7 @@ def _output(*, json: bool, json_lines: bool, dry_run: bool) -> Output:
     if json and json_lines:
         raise UsageError("--json and --json-lines exclude each other")
     if dry_run and json_lines:
-        raise UsageError("--json-lines is for a run", advice="Use --dry-run --json.")
+        raise UsageError("--json-lines does not work with --dry-run", advice="Use --dry-run --json.")
     return "json" if json else "json-lines" if json_lines else "text"
 
 
@@ -108,25 +108,25 @@ def _check_targets(paths: tuple[Path, ...], options: SeparateConfig) -> None:
         if str(path) in SOURCES and options.targets and not path.exists():
             raise UsageError(
                 f"no such file or folder: '{path}'",
-                advice=f"Several targets are one word: --targets {','.join((*options.targets, str(path)))}.",
+                advice=f"Join targets with commas: --targets {','.join((*options.targets, str(path)))}.",
             )
 
 
 def _with_instrumental(options: SeparateConfig) -> SeparateConfig:
     if options.two_stems not in (None, "vocals") or options.targets:
         raise UsageError(
-            "--instrumental writes vocals and instrumental, and no other stems",
+            "--instrumental writes vocals and instrumental only",
             advice="Leave out --two-stems and --targets.",
         )
     if options.residual:
         raise UsageError(
-            "--residual is silence with --instrumental: vocals and instrumental sum to the original"
+            "--residual would be silent with --instrumental: vocals and instrumental sum to the original"
         )
     return options.model_copy(update={"two_stems": "vocals"})
 
 
 def _model_and_songs(paths: tuple[Path, ...], *, is_listed: bool = False) -> tuple[str, tuple[Path, ...]]:
-    """The model, which is the first word if that means one, and what is to be separated."""
+    """Split the arguments into the model, if the first one is a model, and the songs."""
     from auralflow.cli.pretrained import note_hidden_name
     from auralflow.models.loading import DEFAULT_MODEL, is_model
 
@@ -136,8 +136,8 @@ def _model_and_songs(paths: tuple[Path, ...], *, is_listed: bool = False) -> tup
         model, songs = DEFAULT_MODEL, paths
     if not songs and not is_listed:
         raise UsageError(
-            "no song was given",
-            found=f"'{model}' alone, which is a model" if paths else "",
+            "no songs given",
+            found=f"only '{model}', which is a model" if paths else "",
             expected="auralflow separate [MODEL] SONG-OR-FOLDER ..., as in: auralflow separate song.mp3",
         )
     if songs and songs == paths:
@@ -147,7 +147,7 @@ def _model_and_songs(paths: tuple[Path, ...], *, is_listed: bool = False) -> tup
 
 
 def _check_first(songs: tuple[Path, ...]) -> None:
-    """Say that a first word which is no path may be a model's name with a mistake in it."""
+    """Suggest a model if the first argument is not a path and may be a misspelt model name."""
     from auralflow.config.base import suggestion
     from auralflow.models import installed_registry
 
@@ -156,12 +156,12 @@ def _check_first(songs: tuple[Path, ...]) -> None:
     if not songs[0].exists() and (meant or len(songs) > 1):
         raise NotFoundError(
             f"no model, file or folder '{first}'{meant}",
-            expected="a folder with a model.json, a name that auralflow models lists, or a song",
+            expected="a folder with a model.json, a name listed by auralflow models, or a song",
         )
 
 
 def _find(options: SeparateConfig, named: "Sequence[Path]") -> "list[Song]":
-    """The songs that are to be separated."""
+    """Find the songs to separate."""
     from auralflow.separation import find_songs
     from auralflow.separation.lists import FailedSongs, paths_in, share_of
     from auralflow.separation.songs import OUTPUT_FOLDER
@@ -250,10 +250,10 @@ def _plan(
         error_line(f"{len(failures)} of {len(songs)} songs would fail")
     if not plan.fits:
         raise AuralflowError(
-            f"the disk of '{options.save}' cannot hold the stems",
+            f"the stems do not fit on the disk of '{options.save}'",
             found=f"{plan.bytes_free / 1e9:.2f} GB free",
             expected=f"{plan.bytes / 1e9:.2f} GB",
-            advice="Free some space, choose another --save, or another --format.",
+            advice="Free some space, or choose another --save or --format.",
         )
     return ExitCode.FAILED if failures and not options.accept_failed else ExitCode.DONE
 

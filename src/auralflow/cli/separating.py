@@ -1,4 +1,4 @@
-"""What ``separate`` shows while it works and when it is done."""
+"""The output of ``separate``, during and after a run."""
 
 import time
 from collections.abc import Sequence
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 __all__ = ["Output", "Show", "spoken"]
 
 Output = Literal["text", "json", "json-lines"]
-"""What goes to standard output."""
+"""What to write to standard output."""
 
-# Seconds between two writings of the list of failed songs.
+# Seconds between two writes of the list of failed songs.
 _WRITE_EVERY = 2.0
 
 
 class Show:
-    """The progress, the result of each song and the end of a run.
+    """Shows the progress of a run, the result of each song, and a summary.
 
     Args:
         songs: The songs.
         options: The settings of the run.
-        failed: The list of songs that failed, kept up to date.
-        output: What goes to standard output.
-        stems: Names of the stems, for the end.
+        failed: The list of failed songs, which is kept up to date.
+        output: What to write to standard output.
+        stems: Names of the stems, for the summary.
     """
 
     def __init__(
@@ -70,17 +70,17 @@ class Show:
     def __exit__(self, *_: object) -> None:
         if self._progress.live.is_started:
             self._progress.stop()
-        # Also after Ctrl-C, and with what failed until then.
+        # After Ctrl-C too, to list what had failed by then.
         self._update_list()
 
     def under_way(self, song: "Song", fraction: float) -> None:
-        """Show how far a song is."""
+        """Show the progress of a song."""
         with self._lock:
             self._under_way[song.path] = fraction
             self._move(song.path.name)
 
     def ended(self, outcome: "Outcome") -> None:
-        """Show what became of a song."""
+        """Show the result of a song."""
         with self._lock:
             self.outcomes.append(outcome)
             self._under_way.pop(outcome.song.path, None)
@@ -95,7 +95,7 @@ class Show:
             self._print(outcome)
 
     def finish(self) -> int:
-        """Print what is printed last, and return the exit code."""
+        """Print the summary, and return the exit code."""
         self._update_list()
         failures = sum(outcome.error is not None for outcome in self.outcomes)
         if self.output == "json":
@@ -108,7 +108,7 @@ class Show:
             note(summary)
         elif not is_quiet():
             if len(self.songs) > 1 and failures < len(self.songs):
-                result_line(f"each with {', '.join(self.stems)}")
+                result_line(f"stems: {', '.join(self.stems)}")
             result_line(summary)
         return ExitCode.DONE
 
@@ -157,7 +157,7 @@ class Show:
 
 
 def spoken(seconds: float) -> str:
-    """A time in words.
+    """Format a duration with units.
 
     Example:
         >>> spoken(8.41), spoken(41), spoken(200), spoken(7390)
@@ -175,12 +175,12 @@ def spoken(seconds: float) -> str:
 
 
 def _named(path: Path, error: str) -> str:
-    """What is wrong with a song, and its path where that is not told, or not in all its spaces."""
+    """An error message, with the path of the song in front unless the message contains it verbatim."""
     return error if str(path) in error else f"'{path}': {error}"
 
 
 def _as_line(outcome: "Outcome") -> dict[str, Any]:
-    """A song in a line of JSON."""
+    """The result of a song, for one line of JSON."""
     return {
         "path": str(outcome.song.path),
         "status": outcome.status,
@@ -192,25 +192,25 @@ def _as_line(outcome: "Outcome") -> dict[str, Any]:
 
 
 def _remarks(outcome: "Outcome", *, alone: bool) -> list[str]:
-    """What should be known about a finished song.
+    """Remarks on a finished song.
 
     Args:
-        outcome: The song.
-        alone: Whether it has its folder for itself.
+        outcome: The result of the song.
+        alone: Whether the song has a separate folder.
     """
     remarks = []
     if outcome.status == "kept":
         remarks.append("kept from an earlier run")
     if others := _other_files(outcome) if alone else []:
-        remarks.append(f"from another run: {', '.join(others)}")
+        remarks.append(f"also here, from another run: {', '.join(others)}")
     gain = outcome.report.get("gain_db", 0.0)
     if gain:
-        remarks.append(f"all files lowered by {-gain:.2f} dB, for one would have clipped")
+        remarks.append(f"all files lowered by {-gain:.2f} dB to avoid clipping")
     return remarks
 
 
 def _other_files(outcome: "Outcome") -> list[str]:
-    """Audio that lies beside a song's stems and is none of them: of other targets, or in another format."""
+    """Audio files beside a song's stems from other runs: other targets, or another format."""
     from auralflow.audio import is_audio
 
     own = outcome.report.get("files", ())

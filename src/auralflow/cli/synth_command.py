@@ -17,15 +17,15 @@ def synth(
     *,
     options: Annotated[SynthConfig, Flatten] = SynthConfig(),  # noqa: B008 - frozen
 ) -> int:
-    """Write a MUSDB-shaped dataset of generated songs.
+    """Generate songs, and write them as a dataset in the layout of MUSDB18.
 
-    Without further material, everything is composed and synthesised. The exit code is 1 when a MIDI file
-    could not be read; the songs are made of the others then.
+    Unless other material is given, everything is composed and synthesised. If MIDI files cannot be read, the
+    exit code is 1 and the songs are made from the others.
 
     Parameters
     ----------
     folder
-        The dataset's folder. Songs that are already there stay.
+        Folder for the dataset. Songs that are already there are kept.
 
     Examples
     --------
@@ -54,6 +54,6 @@ def synth(
         note(text)
     for text in report.failures:
         error_line(text)
-    kept = f", kept {report.kept} that were there" if report.kept else ""
+    kept = f", kept {report.kept} existing" if report.kept else ""
     result_line(f"wrote {report.written} songs to {folder}{kept}")
     return ExitCode.FAILED if report.failures else ExitCode.DONE

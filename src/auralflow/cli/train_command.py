@@ -22,29 +22,29 @@ def train(  # noqa: PLR0913 - the options of a command are its arguments
     dataset: Path,
     /,
     *,
-    resume: Annotated[bool, switch("Go on from the last checkpoint, if there is one.")] = False,
-    display: Annotated[bool, switch("Show the settings after trainer.json is written.")] = False,
+    resume: Annotated[bool, switch("Resume from the last checkpoint, if there is one.")] = False,
+    display: Annotated[bool, switch("Show the settings after writing trainer.json.")] = False,
     force: Annotated[
-        bool, switch("Start anew; an earlier training moves to a folder previous-TIME.")
+        bool, switch("Start over; an earlier training run is moved to a folder previous-TIME.")
     ] = False,
     init: Annotated[
         str | None,
-        Parameter(help="Folder of a model, or name of a pretrained one, whose weights are the start."),
+        Parameter(help="Start from the weights of this model: a folder or the name of a pretrained model."),
     ] = None,
     family: FamilyName = None,
     trust_code: TrustCode = False,
     options: Annotated[TrainConfig, Flatten] = TrainConfig(),  # noqa: B008 - frozen
 ) -> int:
-    """Train a model on a MUSDB-shaped dataset.
+    """Train a model on a dataset in the layout of MUSDB18.
 
-    What was typed counts before what an earlier run left in the model's trainer.json.
+    Options override the settings of an earlier run in the model's trainer.json.
 
     Parameters
     ----------
     model
         Folder of the model.
     dataset
-        Folder with train/TRACK/vocals.wav and so on, and valid/ likewise, or its prepared cache.
+        Folder with train/TRACK/vocals.wav and so on, likewise valid/, or its prepared cache.
 
     Examples
     --------
@@ -60,14 +60,14 @@ def train(  # noqa: PLR0913 - the options of a command are its arguments
     trusted = family or trust_code
     if init:
         _find_start(init, trusted)
-    # Of several processes one writes.
+    # Only one of several processes writes.
     prepared = None
     if IS_FIRST_PROCESS:
         prepared = prepare_folder(
             model, dataset, settings, resume=resume, force=force, initial=init, trust_code=trusted
         )
         if prepared.previous:
-            note(f"the earlier training was moved to {prepared.previous}")
+            note(f"the earlier training run was moved to {prepared.previous}")
     if display:
         show_settings(str(model / TRAINER_FILE), settings.model_dump(mode="json"))
     for line in explain_no_effect(model, settings, resume=resume):
@@ -88,27 +88,27 @@ def train(  # noqa: PLR0913 - the options of a command are its arguments
             trust_code=trusted,
         )
     if trainer.was_stopped and not trainer.is_finished:
-        note(f"stopped in epoch {trainer.state.epoch + 1}; go on with --resume")
+        note(f"stopped in epoch {trainer.state.epoch + 1}; continue with --resume")
         return ExitCode.INTERRUPTED
     _show_best(trainer.state.history, model)
     return ExitCode.DONE
 
 
 def _settings(model: Path, options: TrainConfig, *, resume: bool, trained: bool) -> TrainConfig:
-    """What was typed, then what an earlier run left, then the defaults."""
+    """The settings: those given as options, then those of an earlier run, then the defaults."""
     from auralflow.trainer.run import TRAINER_FILE
 
     file = model / TRAINER_FILE
     stored = read_settings(file) if file.is_file() else {}
     if not resume and stored.get("lr") in (DEFAULT_RATE, TRAINED_RATE):
-        # The earlier run's default; whether it is this one's depends on where this one starts.
+        # The earlier run's default; this run's may differ, as it depends on the starting weights.
         del stored["lr"]
     typed = options.model_dump(include=options.model_fields_set)
     settings = parse_settings(TrainConfig, stored | typed, source=str(file))
     if not trained or "lr" in settings.model_fields_set:
         return settings
     settings = settings.from_trained()
-    note(f"learning rate {settings.lr:g}, the default from trained weights; choose another with --lr")
+    note(f"learning rate {settings.lr:g}, the default with trained weights; choose another with --lr")
     return settings
 
 
@@ -117,7 +117,7 @@ def _show_best(history: "list[EpochRecord]", model: Path) -> None:
     if not best:
         return
     if not best.epoch:
-        note("no epoch was better than the start, whose weights are kept")
+        note("no epoch improved on the initial weights, which are kept")
     result_line(
         f"best: epoch {best.epoch}, validation loss {best.valid_loss:.4g}, "
         f"SI-SDR improvement {decibels(best.mean_improvement)} dB: {model / 'model.safetensors'}"
@@ -130,14 +130,14 @@ def _refuse_name(model: Path) -> None:
     if is_pretrained(model):
         raise UsageError(
             f"{model} is the name of a pretrained model",
-            expected="the folder of the model that is trained",
+            expected="the folder of the model to train",
             advice=f"Run: auralflow download {model} --save my_model, then train my_model with --force "
             f"--init {model}.",
         )
 
 
 def _find_start(model: str, trust_code: bool | str) -> None:
-    """Get the weights that training starts from before it changes anything."""
+    """Get the initial weights before anything is written."""
     from auralflow.cli.pretrained import download_progress, note_hidden_name
     from auralflow.models.loading import find_model
 

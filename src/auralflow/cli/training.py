@@ -1,4 +1,4 @@
-"""Training as a person follows it in the terminal."""
+"""The progress of training in the terminal."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,9 +19,9 @@ class _Column(NamedTuple):
     """One column of the table of epochs.
 
     Attributes:
-        title: Its head.
-        width: Its width, without the space before it.
-        droppable: In which order it gives way on a narrow terminal; 0: never.
+        title: The heading.
+        width: The width, without the space before the column.
+        droppable: Order in which columns are dropped on a narrow terminal; 0: never.
     """
 
     title: str
@@ -30,11 +30,11 @@ class _Column(NamedTuple):
 
 
 class ProgressCallback(Callback):
-    """A bar with loss and speed over the batches of an epoch, and a row of a table for every epoch.
+    """Shows a progress bar with loss and speed during an epoch, and a table with a row for each epoch.
 
     Args:
-        max_epochs: Number of epochs, for the bar.
-        silent: Do not report what is written.
+        max_epochs: Total number of epochs.
+        silent: Do not report checkpoints.
     """
 
     def __init__(self, max_epochs: int, *, silent: bool) -> None:
@@ -57,18 +57,18 @@ class ProgressCallback(Callback):
         self.progress.stop()
 
     def on_train_start(self, state: TrainingState, num_batches: int | None) -> None:
-        """Set up the bar."""
+        """Set up the progress bar."""
         self.task = self.progress.add_task("", total=num_batches, loss="", speed="")
         self.skipped = state.skipped
         self._begin_epoch(state)
 
     def _begin_epoch(self, state: TrainingState) -> None:
         self.started, self.chunks = time.monotonic(), 0
-        # Anew, or the time left would be reckoned with what came between two epochs.
+        # Reset, or the estimate of the remaining time would include the pause between epochs.
         self.progress.reset(
             self.task,
             completed=state.batch,
-            # After the last epoch there is no next one to announce.
+            # There is no next epoch to show after the last.
             visible=state.epoch < self.max_epochs,
             description=f"epoch {min(state.epoch + 1, self.max_epochs)}/{self.max_epochs}",
             loss="",
@@ -76,7 +76,7 @@ class ProgressCallback(Callback):
         )
 
     def on_batch_end(self, state: TrainingState, loss: float, num_chunks: int) -> None:
-        """Move the bar."""
+        """Advance the progress bar."""
         self.chunks += num_chunks
         speed = self.chunks / max(1e-9, time.monotonic() - self.started)
         self.progress.update(
@@ -84,7 +84,7 @@ class ProgressCallback(Callback):
         )
 
     def on_epoch_end(self, state: TrainingState, record: EpochRecord) -> None:
-        """Print the row, and the head of the table before the first."""
+        """Print the row of the epoch, and the heading of the table before the first."""
         if not self.columns:
             leaks = record.leak.get(VOICE) is not None
             targets = tuple(record.si_sdr_improvement)
@@ -99,12 +99,12 @@ class ProgressCallback(Callback):
         self._begin_epoch(state)
 
     def on_train_end(self, state: TrainingState) -> None:
-        """Take the bar away."""
+        """Remove the progress bar."""
         self.progress.update(self.task, visible=False)
         self._print_saved()
 
     def on_checkpoint(self, state: TrainingState, path: Path) -> None:
-        """Say once where something is written; it is then replaced after every epoch."""
+        """Report a file the first time it is written; every epoch replaces it."""
         if not self.silent and path not in self.reported:
             self.reported.add(path)
             self.saved.append(path)
@@ -119,7 +119,7 @@ class ProgressCallback(Callback):
 
 
 def _columns(targets: Sequence[str], width: int, *, leaks: bool) -> list[_Column]:
-    """What fits into a line: learning rate, time and SNR give way first, then the single targets."""
+    """The columns that fit the width: learning rate, time and SNR are dropped first, then the targets."""
     columns = [
         _Column("epoch", 8),
         _Column("train", 7),
@@ -142,7 +142,7 @@ def _head(columns: Sequence[_Column], record: EpochRecord) -> Iterator[str]:
     yield "Losses, then SI-SDR improvement over the mixture and SNR on validation, in dB."
     yield "floor: SI-SDR of the mixture itself; *: best weights so far"
     if any(column.title == "leak" for column in columns):
-        yield "leak: what is called vocals where there are none, in dB of the mixture"
+        yield "leak: energy of estimated vocals where there are none, in dB of the mixture"
     yield " ".join(f"{column.title:>{column.width}}" for column in columns)
     cells = {one_line(target): decibels(level) for target, level in record.mixture_si_sdr.items()}
     yield _line(columns, {"epoch": "floor", **cells})
@@ -168,7 +168,7 @@ def _line(columns: Sequence[_Column], cells: Mapping[str, str]) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """Minutes and seconds, or hours and minutes, in six letters.
+    """Format a duration in at most six characters.
 
     Example:
         >>> _duration(7.4), _duration(75), _duration(7300)

@@ -1,6 +1,6 @@
 """Every setting of auralflow: its type, default, bounds and help. Loads no torch.
 
-One schema serves three faces: the options of the command line, the JSON files in a model folder and the
+One schema defines three interfaces: the command-line options, the JSON files in a model folder and the
 keyword arguments in Python. Settings are frozen, and an unknown key is an error with a suggestion.
 
 Example:

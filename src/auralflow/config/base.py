@@ -1,4 +1,4 @@
-"""What all settings share: strictness, one-line errors, reading from JSON."""
+"""The base of all settings: strict validation, one-line errors, reading from JSON."""
 
 import difflib
 import json
@@ -33,7 +33,7 @@ class Settings(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _accept_spellings(cls, value: Any, info: ValidationInfo) -> Any:
-        """Take ``si-sdr`` for ``si_sdr`` and, from the command line, ``"1"`` for 1."""
+        """Accept ``si-sdr`` for ``si_sdr`` and, from the command line, ``"1"`` for 1."""
         if isinstance(value, str) and info.field_name:
             choices = get_args(cls.model_fields[info.field_name].annotation)
             spellings = {str(choice).replace("_", "-"): choice for choice in choices}
@@ -45,18 +45,18 @@ AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
 def option_name(field: str) -> str:
-    """The option of the command line for a field: ``num_fft`` to ``--num-fft``."""
+    """The command-line option for a field: ``num_fft`` becomes ``--num-fft``."""
     return "--" + field.replace("_", "-")
 
 
 def suggestion(word: str, known: Sequence[str]) -> str:
-    """Return ``" (did you mean …?)"`` for a word that is nearly a known one, else an empty string."""
+    """Return ``" (did you mean …?)"`` if a word is close to a known one, otherwise an empty string."""
     close = difflib.get_close_matches(word, known, n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def split_words(value: Any) -> Any:
-    """Turn ``"vocals,bass"``, or several of such, into a tuple of words; anything else stays as it is.
+    """Split ``"vocals,bass"``, or several such strings, into a tuple of words; return all else unchanged.
 
     Example:
         >>> split_words(["vocals, bass", "drums"])
@@ -71,13 +71,13 @@ def split_words(value: Any) -> Any:
 def settings_error(
     error: ValidationError, fields: list[str], *, source: str = "", name: Callable[[str], str] = str
 ) -> SettingsError:
-    """Turn pydantic's several lines into one line that names the setting as the user wrote it.
+    """Condense pydantic's multi-line error into one line that names the setting as the user wrote it.
 
     Args:
-        error: What pydantic raised.
+        error: The exception that pydantic raised.
         fields: Names of the known settings, for suggestions.
-        source: File that the settings come from, if any.
-        name: How a field is written there: `option_name` for the command line.
+        source: The file the settings come from, if any.
+        name: Formats a field as the user writes it: `option_name` on the command line.
     """
     first = error.errors()[0]
     prefix = f"{source}: " if source else ""
@@ -87,7 +87,7 @@ def settings_error(
         advice = f"Did you mean {name(close[0])!r}?" if close else f"Known: {', '.join(map(name, fields))}."
         return SettingsError(f"{prefix}unknown setting {name(field)!r}", advice=advice)
     if not field:
-        # A check across settings already names them as options.
+        # A validator over several settings already names them.
         return SettingsError(prefix + first["msg"].removeprefix("Value error, "))
     return SettingsError(f"{prefix}{name(field)} is {str(first['input'])[:200]}: {_complaint(first)}")
 
@@ -100,18 +100,23 @@ def _complaint(detail: ErrorDetails) -> str:
 
 
 def parse_settings(kind: type[AnySettings], values: Mapping[str, Any], *, source: str = "") -> AnySettings:
-    """Check values against a schema.
+    """Validate values against a settings class.
 
     Args:
         kind: The settings class.
         values: Setting names and values.
-        source: File that the values come from, for messages.
+        source: The file the values come from, for error messages.
 
     Returns:
-        The checked settings.
+        The validated settings.
 
     Raises:
-        SettingsError: If a setting is unknown or out of range; one line.
+        SettingsError: If a setting is unknown or out of range; the message is one line.
+
+    Example:
+        >>> from auralflow.config import SynthConfig
+        >>> parse_settings(SynthConfig, {"tracks": 3}).tracks
+        3
     """
     try:
         return kind.model_validate(dict(values))
@@ -122,9 +127,23 @@ def parse_settings(kind: type[AnySettings], values: Mapping[str, Any], *, source
 def read_settings(path: Path) -> dict[str, Any]:
     """Read the JSON object in a settings file.
 
+    Args:
+        path: The file.
+
+    Returns:
+        Setting names and values, not validated.
+
     Raises:
-        NotFoundError: If there is no such file.
-        SettingsError: If it is not a JSON object.
+        NotFoundError: If the file does not exist.
+        SettingsError: If it cannot be read, or is not a JSON object.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder, "settings.json")
+        ...     _ = file.write_text('{"tracks": 3}')
+        ...     read_settings(file)
+        {'tracks': 3}
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))

@@ -12,8 +12,8 @@ __all__ = ["DoctorConfig"]
 class DoctorConfig(Settings):
     """Settings of `auralflow doctor`."""
 
-    save: Path = Field(default=Path(), description="Folder that results shall go to; its disk is checked.")
-    device: str = Field(default="auto", pattern=DEVICE_PATTERN, description="Where to measure the speed.")
+    save: Path = Field(default=Path(), description="Folder for results, whose disk is to be checked.")
+    device: str = Field(default="auto", pattern=DEVICE_PATTERN, description="Device whose speed is measured.")
     calibration: float = Field(
-        default=3, ge=0, le=600, description="Seconds to measure the speed for; 0: do not."
+        default=3, ge=0, le=600, description="Seconds to spend on measuring the speed; 0 skips it."
     )

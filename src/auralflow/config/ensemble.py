@@ -20,7 +20,7 @@ METHOD_ALIASES: Mapping[str, str] = {
     "min_fft": "min_magnitude",
     "max_fft": "max_magnitude",
 }
-"""What other programs call the methods. A transform is linear: the mean of spectra is that of waveforms."""
+"""Other programs' names for the methods. A transform is linear: averaging spectra is averaging waveforms."""
 
 
 class EnsembleOptions(Settings):
@@ -29,23 +29,24 @@ class EnsembleOptions(Settings):
     save: Path = Field(default=Path("my_ensemble"), description="Folder of the ensemble.")
     weights: tuple[str, ...] = Field(
         default=(),
-        description="What each model counts, in their order: 2,1,1 for all targets, vocals=2,1,1 for one; "
-        "may be repeated. Default: all the same.",
+        description="Weights of the models, in order: 2,1,1 for all targets, vocals=2,1,1 for one; may be "
+        "repeated. Default: equal weights.",
     )
     method: Method = Field(
         default="mean",
-        description="How estimates become one: mean or median of their samples; mean or median of their "
-        "magnitudes with the phase of the mean; or, bin by bin, the one of smallest or largest magnitude.",
+        description="How to combine the estimates: mean or median of the samples; mean or median of the "
+        "magnitudes, with the phase of the mean; or, for each bin, the estimate with the smallest or largest "
+        "magnitude.",
     )
     targets: tuple[str, ...] = Field(
         default=(),
-        description="Targets of the ensemble, as in vocals,bass. Default: all that any of the models has.",
+        description="Targets of the ensemble, as in vocals,bass. Default: the targets of all models.",
     )
     fit: Path | None = Field(
         default=None,
-        description="A dataset on which to find the weights of the mean that leave the least error.",
+        description="Dataset on which to fit the weights of the mean: those that minimise the error.",
     )
-    subset: Literal["train", "valid", "test"] = Field(default="valid", description="Part of that dataset.")
+    subset: Literal["train", "valid", "test"] = Field(default="valid", description="Split of that dataset.")
 
     @field_validator("targets", mode="before")
     @classmethod

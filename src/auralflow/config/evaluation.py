@@ -18,29 +18,29 @@ ScoreConfig = create_model(
     "ScoreConfig",
     __base__=Settings,
     __module__=__name__,
-    __doc__="Which scores to compute beyond the usual ones, as the metrics state it themselves.",
+    __doc__="Which scores to compute besides the usual ones; the options come from the table of metrics.",
     **_options,
 )
 
 
 class EvaluateConfig(ScoreConfig, EngineConfig):
-    """Settings of `auralflow evaluate`; models separate with those of the engine."""
+    """Settings of `auralflow evaluate`, including those with which the models separate."""
 
     subset: Literal["train", "valid", "test"] = Field(
-        default="test", description="Part of the dataset to score."
+        default="test", description="Split of the dataset to score."
     )
     save: Path | None = Field(
         default=None,
-        description="Folder of the report, or a JSON file for the scores alone (a name in .json).",
+        description="Folder for the report, or a file name ending in .json for the scores alone.",
     )
     estimates: tuple[Path, ...] = Field(
         default=(),
-        description="Folder of stems, or of museval's scores, of another separator; may be repeated.",
+        description="Folder of another separator's stems, or of its museval scores; may be repeated.",
     )
     fit_weights: bool = Field(
         default=False,
-        description="Find the weights of each ensemble that leave the least error on valid/, and score it "
-        "with them too.",
+        description="Fit the weights of each ensemble to minimise the error on valid/, and also score it with "
+        "these weights.",
     )
-    bounds: bool = Field(default=True, description="Score the mixture itself and ideal masks (oracles) too.")
-    jobs: int = Field(default=1, ge=1, description="Tracks at once.")
+    bounds: bool = Field(default=True, description="Also score the mixture itself and ideal masks (oracles).")
+    jobs: int = Field(default=1, ge=1, description="Number of tracks to score in parallel.")

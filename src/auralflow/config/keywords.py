@@ -1,4 +1,4 @@
-"""The settings of a `Separator` as keyword arguments, which an editor completes and mypy checks."""
+"""The settings of a `Separator` as typed keyword arguments, for editors and mypy."""
 
 from typing import Literal, TypedDict
 
@@ -6,22 +6,22 @@ __all__ = ["EngineKeywords"]
 
 
 class EngineKeywords(TypedDict, total=False):
-    """Fields of `EngineConfig`, all optional; where one is left out, its default there holds.
+    """The fields of `EngineConfig`, all optional, with the same defaults.
 
     Attributes:
-        targets: Targets to be estimated, as names or as text such as ``"vocals,bass"``. Default: all.
-        two_stems: Estimate this target and all the rest, which sum to the original. Default: None.
-        overlap: Share of a chunk that the next one covers again, 0 to below 1. Default: the model's own.
-        chunk: Seconds that the net sees at once. Default: the model's own.
-        window: How estimates of chunks that overlap become one. Default: ``"published"``.
-        shifts: Passes that are averaged, each with its chunks elsewhere. Default: 1.
-        wiener: Iterations of multichannel Wiener filtering. Default: the model's own, mostly 0.
-        phase: The mixture's phase, or that of Griffin and Lim. Default: ``"mixture"``.
-        consistent: Whether the targets are made to sum to the original. Default: False.
-        batch_size: Chunks that the net sees at once. Default: what suits the device.
+        targets: Targets to estimate, as names or as one string such as ``"vocals,bass"``. Default: all.
+        two_stems: Estimate this target and everything else, which sum to the original. Default: None.
+        overlap: Fraction of a chunk that overlaps the next one, from 0 to below 1. Default: the model's.
+        chunk: Length of a chunk in seconds. Default: the model's.
+        window: How estimates of overlapping chunks are combined. Default: ``"published"``.
+        shifts: Number of passes to average, each with shifted chunks. Default: 1.
+        wiener: Iterations of multichannel Wiener filtering. Default: the model's, usually 0.
+        phase: Keep the mixture's phase, or refine it with Griffin-Lim. Default: ``"mixture"``.
+        consistent: Whether to adjust the targets so that they sum to the original. Default: False.
+        batch_size: Number of chunks per batch. Default: depends on the device.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"mps"``. Default: ``"auto"``.
-        backend: What runs the net. Default: ``"torch"``.
-        precision: Numbers that the net computes with. Default: as in `EngineConfig`.
+        backend: The library that runs the net. Default: ``"torch"``.
+        precision: Number format that the net computes in. Default: ``"auto"``.
     """
 
     targets: tuple[str, ...] | list[str] | str | None

@@ -1,4 +1,4 @@
-"""Settings of the commands about models with a name."""
+"""Settings of the commands for named models."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -10,7 +10,7 @@ from auralflow.config.base import Settings, split_words
 __all__ = ["DownloadConfig", "LicenceTerms", "ListConfig"]
 
 LicenceTerms = Literal["permissive", "copyleft", "non-commercial", "unstated"]
-"""What a licence of weights allows, in a word."""
+"""What the licence of some weights allows, in one word."""
 
 
 class DownloadConfig(Settings):
@@ -19,9 +19,9 @@ class DownloadConfig(Settings):
     save: Path = Field(default=Path("my_model"), description="Folder of the model.")
     target: tuple[str, ...] = Field(
         default=(),
-        description="Targets to keep, as in vocals,bass. Default: all that the model has.",
+        description="Targets to keep, as in vocals,bass. Default: all.",
     )
-    offline: bool = Field(default=False, description="Use the network for nothing.")
+    offline: bool = Field(default=False, description="Do not use the network.")
 
     @field_validator("target", mode="before")
     @classmethod
@@ -36,11 +36,11 @@ class ListConfig(Settings):
         default=(), description="List only models that estimate all of these, as in vocals,drums."
     )
     licence: LicenceTerms | None = Field(
-        default=None, description="List only models with such a licence. Default: all."
+        default=None, description="List only models with this kind of licence. Default: all."
     )
     task: str = Field(
         default="",
-        description="List the models for a task, the best first: four-stems, vocals (a cappella), "
+        description="List the models for a task, best first: four-stems, vocals (a cappella), "
         "instrumental (karaoke), six-stems, dereverb, denoise, crowd or speech.",
     )
 

@@ -19,86 +19,88 @@ else:
 
 
 class EngineConfig(Settings):
-    """How a `Separator` turns a signal into targets: its keyword arguments."""
+    """How a `Separator` estimates targets from a signal: its keyword arguments."""
 
     targets: tuple[str, ...] | None = Field(
-        default=None, description="Targets to be written, as in vocals,bass. Default: all that the model has."
+        default=None, description="Targets to write, as in vocals,bass. Default: all."
     )
     two_stems: str | None = Field(
         default=None,
-        description="Write two stems that sum to the original: this target and all the rest. vocals gives "
-        "vocals and instrumental (karaoke and a cappella), drums gives drums and no_drums.",
+        description="Write two stems that sum to the original: this target and everything else. vocals gives "
+        "vocals and instrumental (a cappella and karaoke), drums gives drums and no_drums.",
     )
     overlap: float | None = Field(
         default=None,
         ge=0,
         lt=1,
-        description="Share of a chunk that the next one covers again. Default: the model's own, mostly 0.25.",
+        description="Fraction of a chunk that overlaps the next one. Default: the model's, usually 0.25.",
     )
     chunk: float | None = Field(
         default=None,
         gt=0,
         le=600,
-        description="Seconds that the net sees at once, for nets of any length; the overlap stays as long as "
-        "it is for the model's own chunks. Default: the model's own.",
+        description="Length of a chunk in seconds, for nets that take any length; the overlap in seconds is "
+        "unchanged. Default: the model's.",
     )
     window: Literal["published", "cross_fade"] = Field(
         default="published",
-        description="How the estimates of chunks that overlap become one: as the model is published and "
-        "scored, or by auralflow's own linear fades, for which no chunk starts that covers nothing new.",
+        description="How the estimates of overlapping chunks are combined: as the model was published and "
+        "scored, or with auralflow's linear cross-fades, which skip chunks that cover nothing new.",
     )
     shifts: int = Field(
-        default=1, ge=1, le=32, description="Average over this many passes, each with its chunks elsewhere."
+        default=1, ge=1, le=32, description="Number of passes to average, each with shifted chunks."
     )
     wiener: int | None = Field(
         default=None,
         ge=0,
         le=16,
-        description="Iterations of multichannel Wiener filtering. Default: the model's own, mostly 0.",
+        description="Iterations of multichannel Wiener filtering. Default: the model's, usually 0.",
     )
     phase: Literal["mixture", "griffin_lim"] = Field(
         default="mixture",
-        description="Phase of the targets: the mixture's, or moved to fit by Griffin and Lim.",
+        description="Phase of the targets: the mixture's, or refined with Griffin-Lim.",
     )
     consistent: bool = Field(
-        default=False, description="Share out what is left over, so that the targets sum to the original."
+        default=False,
+        description="Distribute the residual over the targets, so that they sum to the original.",
     )
     batch_size: int | None = Field(
-        default=None, ge=1, description="Chunks that the net sees at once. Default: what suits the device."
+        default=None, ge=1, description="Number of chunks per batch. Default: depends on the device."
     )
     device: str = Field(default="auto", pattern=DEVICE_PATTERN, description="auto, cpu, cuda, cuda:N or mps.")
     backend: Literal["torch", "onnx"] = Field(
-        default="torch", description="What runs the net; onnx, on the CPU, needs the extra onnx."
+        default="torch",
+        description="Library that runs the net; onnx runs on the CPU and needs the extra onnx.",
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto",
-        description="Numbers that the net computes with; auto takes bfloat16 where a short measurement finds "
-        "it faster here, and the model has been shown to lose little by it.",
+        description="Number format that the net computes in; auto picks bfloat16 if a short measurement "
+        "shows it to be faster on this machine and the model is known to lose little quality.",
     )
 
     @model_validator(mode="after")
     def _check_two_stems(self) -> Self:
         if self.two_stems and self.targets:
             raise ValueError(
-                "--two-stems and --targets exclude each other: two stems are a target and the rest"
+                "--two-stems and --targets exclude each other: two stems are one target and everything else"
             )
         return self
 
     @model_validator(mode="after")
     def _check_precision(self) -> Self:
         if self.precision == "bfloat16" and self.backend == "onnx":
-            raise ValueError("--precision bfloat16 is for --backend torch: the exported graph is in float32")
+            raise ValueError("--precision bfloat16 needs --backend torch: the exported graph is in float32")
         return self
 
     def identity(self) -> dict[str, Any]:
-        """The settings that decide what the targets are, as JSON values: not those that only make it fast.
+        """The settings that determine the targets, as JSON values, without those that only affect speed.
 
         Example:
             >>> EngineConfig(batch_size=3).identity() == EngineConfig(device="cpu").identity()
             True
         """
         fast = {"batch_size", "device", "backend"}
-        # Journals from before there were these settings stay valid.
+        # Keeps journals valid that are older than these settings.
         later = {"two_stems": None, "window": "published"}
         absent = {name for name, usual in later.items() if getattr(self, name) == usual}
         return self.model_dump(mode="json", include=set(EngineConfig.model_fields) - fast - absent)
@@ -110,58 +112,57 @@ class EngineConfig(Settings):
 
 
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
-"""What a name may not hold on one system or another."""
+"""Characters that some operating system does not allow in a file name."""
 
 
 def _check_pattern(pattern: str) -> None:
-    """Refuse a pattern that is none, gives all stems of a song one name, or leads to another folder."""
+    """Reject a pattern that is malformed, gives all stems of a song the same name, or leaves the folder."""
     try:
         parts = list(string.Formatter().parse(pattern))
     except ValueError as error:
         raise ValueError(f"not a pattern: {error}") from None
     fields = [(field, form, conversion) for _, field, form, conversion in parts if field is not None]
     if any(field not in (("track", "", None), ("stem", "", None)) for field in fields):
-        raise ValueError("only {track} and {stem} may stand in braces")
+        raise ValueError("only {track} and {stem} may appear in braces")
     if ("stem", "", None) not in fields:
-        raise ValueError("{stem} is missing: all stems of a song would have one name")
+        raise ValueError("{stem} is missing: all stems of a song would have the same name")
     text = "".join(literal for literal, *_ in parts)
     if _FORBIDDEN.search(text) or pattern.startswith(".") or len(text) > 100:
-        raise ValueError("must be part of a file's name: no slash and the like, no dot in front")
+        raise ValueError("must be valid in a file name: no slashes or similar, no leading dot")
 
 
 class StemConfig(Settings):
-    """What is written of a song."""
+    """Which files to write for a song, and how."""
 
     residual: bool = Field(
-        default=False, description="Write the residual too: the original minus the targets."
+        default=False, description="Also write the residual: the original minus the targets."
     )
     layout: Literal["tree", "flat"] = Field(
         default="tree",
-        description="Write a folder for each song, in the tree of the folders they come from, or all files "
-        "into one folder.",
+        description="Write one folder per song, mirroring the input folders, or all files into one folder.",
     )
     name: str | None = Field(
         default=None,
-        description="Name files by this pattern of {track} and {stem}. Default: {stem}, or {track} - {stem} "
+        description="Pattern for file names, with {track} and {stem}. Default: {stem}, or {track} - {stem} "
         "with --layout flat.",
     )
-    original: bool = Field(default=True, description="Write the original too, as it was separated.")
-    start: float = Field(default=0, ge=0, description="Leave out the first seconds.")
+    original: bool = Field(default=True, description="Also write the original, as it was separated.")
+    start: float = Field(default=0, ge=0, description="Skip this many seconds at the beginning.")
     duration: float | None = Field(
-        default=None, gt=0, description="Separate this many seconds only, from the start on. Default: all."
+        default=None, gt=0, description="Separate only this many seconds. Default: to the end."
     )
-    format: AudioFormat = Field(default="wav", description="Format of the files.")
+    format: AudioFormat = Field(default="wav", description="Audio format of the files.")
     subtype: str | None = Field(
         default=None,
-        description="Encoding in the format, such as PCM_16, PCM_24 or FLOAT. Default: the input's depth.",
+        description="Sample format, such as PCM_16, PCM_24 or FLOAT. Default: the bit depth of the input.",
     )
     bitrate: int | None = Field(
         default=None,
-        description="Kilobits per second of a lossy format, such as 192. Default: the format's own choice.",
+        description="Bit rate of a lossy format in kbit/s, such as 192. Default: depends on the format.",
     )
     clip: Literal["gain", "error", "float"] = Field(
         default="gain",
-        description="When a stem exceeds full scale: lower all files of the song by one gain, fail, or "
+        description="If a stem exceeds full scale: lower all files of the song by the same gain, fail, or "
         "write the song as float.",
     )
 
@@ -177,7 +178,7 @@ class StemConfig(Settings):
 
     @property
     def name_pattern(self) -> str:
-        """The pattern of the files' names, without their ending."""
+        """The pattern for file names, without the extension."""
         return self.name or ("{track} - {stem}" if self.layout == "flat" else "{stem}")
 
     @field_validator("name")
@@ -190,7 +191,7 @@ class StemConfig(Settings):
     @model_validator(mode="after")
     def _check_layout(self) -> Self:
         if self.layout == "flat" and "{track}" not in self.name_pattern:
-            raise ValueError("--layout flat needs {track} in --name: all files lie in one folder")
+            raise ValueError("--layout flat needs {track} in --name: all files share one folder")
         return self
 
     @model_validator(mode="after")
@@ -199,26 +200,26 @@ class StemConfig(Settings):
         if self.bitrate is None or self.bitrate in known:
             return self
         if not known:
-            raise ValueError(f"--bitrate is for lossy formats: {self.format} keeps every bit")
+            raise ValueError(f"--bitrate is for lossy formats: {self.format} is lossless")
         most = f"{known[0]} to {known[-1]}" if isinstance(known, range) else ", ".join(map(str, known))
-        raise ValueError(f"--bitrate is {self.bitrate}: {self.format} has {most}")
+        raise ValueError(f"--bitrate is {self.bitrate}: {self.format} allows {most}")
 
     def file_identity(self) -> dict[str, Any]:
-        """The settings that decide what the files are, as JSON values; those of later versions where used.
+        """The settings that determine the files, as JSON values; newer settings only if they were changed.
 
         Example:
             >>> StemConfig().file_identity() == StemConfig(original=False).file_identity()
             False
         """
         values = self.model_dump(mode="json", include=set(StemConfig.model_fields))
-        # What was finished before there was a setting stays finished.
+        # Songs finished before a setting was introduced stay finished.
         later = {"original": True, "bitrate": None, "layout": "tree", "name": None}
         return {name: value for name, value in values.items() if name not in later or value != later[name]}
 
     @model_validator(mode="after")
     def _check_clip(self) -> Self:
         if self.clip == "float" and FORMATS[self.format].natural_subtype("FLOAT") != "FLOAT":
-            raise ValueError(f"--clip float needs --format wav: {self.format} has no float form")
+            raise ValueError(f"--clip float needs --format wav: {self.format} has no float samples")
         return self
 
 
@@ -232,31 +233,32 @@ class SeparateConfig(StemConfig, EngineConfig):
     )
     from_file: str | None = Field(
         default=None,
-        description="Separate the songs that this file lists, too: one a line, or separated by NUL. - reads "
+        description="Also separate the songs listed in this file, one per line or separated by NUL; - reads "
         "standard input.",
         json_schema_extra={"parameter": {"allow_leading_hyphen": True}},
     )
     shard: str | None = Field(
         default=None,
-        description="Separate one share of the songs, as in 3/10: for machines without a common disk.",
+        description="Separate one shard of the songs, as in 3/10, for machines that do not share a disk.",
     )
     only_failed: bool = Field(
-        default=False, description="Separate only the songs that failed.txt in the output folder lists."
+        default=False, description="Separate only the songs listed in failed.txt in the output folder."
     )
-    accept_failed: bool = Field(default=False, description="Exit with 0 although songs failed.")
-    jobs: int = Field(default=1, ge=1, le=256, description="Songs that are separated at the same time.")
+    accept_failed: bool = Field(default=False, description="Exit with code 0 even if songs failed.")
+    jobs: int = Field(default=1, ge=1, le=256, description="Number of songs to separate in parallel.")
     executor: Literal["local", "ray"] = Field(
         default="local",
-        description="Where songs are separated: here, or as tasks on a Ray cluster (extra ray).",
+        description="Where to separate: on this machine, or as tasks on a Ray cluster (extra ray).",
     )
     address: str | None = Field(
-        default=None, description="Address of the Ray cluster. Default: one on this machine, for this run."
+        default=None,
+        description="Address of the Ray cluster. Default: start a temporary one on this machine.",
     )
 
     @model_validator(mode="before")
     @classmethod
     def _take_former_name(cls, values: Any) -> Any:
-        """``engine``, as ``executor`` was called before, is still understood."""
+        """Accept ``engine``, the former name of ``executor``."""
         if isinstance(values, dict) and "engine" in values and "executor" not in values:
             return {("executor" if name == "engine" else name): value for name, value in values.items()}
         return values
@@ -267,12 +269,12 @@ class SeparateConfig(StemConfig, EngineConfig):
         if shard is not None:
             match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", shard)
             if not match or not 1 <= int(match[1]) <= int(match[2]):
-                raise ValueError("must be a share and their number, from 1/10 to 10/10")
+                raise ValueError("must be of the form INDEX/COUNT, such as 1/10 to 10/10")
         return shard
 
     @property
     def share(self) -> tuple[int, int] | None:
-        """Number of the share of the songs, and how many shares there are; None for all songs."""
+        """Index of the shard, counted from 1, and the number of shards; None for all songs."""
         if self.shard is None:
             return None
         number, count = self.shard.split("/")
@@ -282,14 +284,14 @@ class SeparateConfig(StemConfig, EngineConfig):
     def _check_residual(self) -> Self:
         if self.two_stems and self.residual:
             raise ValueError(
-                "--residual is silence with --two-stems, which sum to the original: leave it out"
+                "--residual would be silent with --two-stems, whose stems sum to the original: leave it out"
             )
         return self
 
     @model_validator(mode="after")
     def _check_executor(self) -> Self:
         if self.address and self.executor == "local":
-            raise ValueError("--address is for --executor ray: without it, nothing is sent anywhere")
+            raise ValueError("--address needs --executor ray: otherwise nothing is sent anywhere")
         if self.jobs > 1 and self.executor == "ray":
-            raise ValueError("--jobs is for --executor local: a cluster runs as many songs as it has cores")
+            raise ValueError("--jobs needs --executor local: a cluster runs as many songs as it has cores")
         return self

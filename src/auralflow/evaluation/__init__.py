@@ -1,7 +1,8 @@
-"""Scores of separators on a dataset, between a floor and a ceiling, side by side.
+"""Scores separators on a dataset, side by side, between a floor and a ceiling.
 
-`evaluate` scores one model; `compare` scores several systems, finished stems of other separators among them,
-and the bounds that no mask on the same audio goes beyond. Scores become tables, files and a page.
+`evaluate` scores one model. `compare` scores several systems, including existing stems of other separators,
+and the bounds: the mixture itself, and ideal masks (oracles). Results can be saved as tables, files and a web
+page.
 
 Example:
     >>> report = Report([TrackScores("song", 3.0, {"bass": Score(si_sdr=2.0)})], ("bass",), {}, name="model")

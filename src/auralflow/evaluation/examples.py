@@ -1,4 +1,4 @@
-"""Excerpts of the tracks that a system did best and worst on, to be seen and heard.
+"""Excerpts of a system's best and worst tracks, for plots and players.
 
 Shape letters: ``S`` source, ``K`` channel, ``N`` sample.
 """
@@ -27,13 +27,13 @@ class Example:
 
     Attributes:
         system: Name of the system.
-        kind: Whether it is the system's best or worst track.
-        scores: The scores of the whole track.
-        start: Where the excerpt begins, in seconds.
-        sample_rate: In hertz.
-        mixture: ``[K, N]``.
-        truths: By target, ``[K, N]``.
-        estimates: By target, ``[K, N]``.
+        kind: Whether it is from the system's best, worst or only track.
+        scores: The scores of the entire track.
+        start: Start of the excerpt in seconds.
+        sample_rate: Sample rate in hertz.
+        mixture: The mixture ``[K, N]``.
+        truths: References ``[K, N]`` by target.
+        estimates: Estimates ``[K, N]`` by target.
     """
 
     system: str
@@ -49,17 +49,18 @@ class Example:
 def make_examples(
     system: System, report: Report, dataset: Path, *, subset: Split = "test", seconds: float = EXCERPT_SECONDS
 ) -> Iterator[Example]:
-    """Take excerpts of the best and the worst track of a system, by the mean SI-SDR of its targets.
+    """Take excerpts of a system's best and worst tracks, by the mean SI-SDR of its targets.
 
     Args:
         system: The system.
         report: Its scores.
         dataset: The dataset that it was scored on.
-        subset: Part of the dataset.
-        seconds: Length of an excerpt. It begins where most windows have a score.
+        subset: Split of the dataset. Default: ``"test"``.
+        seconds: Length of an excerpt in seconds, chosen to contain as many scored windows as possible.
+            Default: 8.
 
     Yields:
-        The best and the worst; one where there is only one; none where nothing was scored.
+        The best and the worst, or only one if there is a single track, or none if nothing was scored.
     """
     tracks = {track.name: track for track in index_split(dataset, subset)}
     sources = sources_of(tracks.values(), system.targets)
@@ -85,7 +86,7 @@ def _level(scores: TrackScores) -> float | None:
 
 
 def _start(scores: TrackScores, seconds: float) -> float:
-    """Where the most windows have a score, and of such places the one nearest to the middle."""
+    """The start of the excerpt with the most scored windows; among several, the one nearest to the middle."""
     columns = [frames.get("sdr", ()) for frames in scores.frames.values()]
     count = max(map(len, columns), default=0)
     width = max(1, int(seconds / scores.window))

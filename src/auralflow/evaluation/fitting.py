@@ -1,4 +1,4 @@
-"""What the members of an ensemble should count: the weights that leave the least error.
+"""Fits the weights of an ensemble's members to minimise the error.
 
 Shape letters: ``M`` member, ``S`` source, ``K`` channel, ``n`` sample of a block.
 """
@@ -26,19 +26,19 @@ __all__ = ["FittedWeights", "as_typed", "best_weights", "fit_weights", "refitted
 
 Matrix = npt.NDArray[np.float64]
 NEGATIVE = -1e-9
-"""A weight below this is negative, and not only rounded."""
+"""Weights below this are negative, rather than zero with a rounding error."""
 
 
 @dataclass(frozen=True)
 class FittedWeights:
-    """What the members should count for a target.
+    """Fitted weights of the members for one target.
 
     Attributes:
         target: The target.
-        weights: One for each member of the ensemble, which sum to 1; 0 for those that do not estimate it.
-        before: The weights that the ensemble has, which sum to 1 too.
-        gain_db: Energy of the error with those over that with these, in dB.
-        num_tracks: Tracks that were compared.
+        weights: One weight per member of the ensemble, with the sum 1; 0 for members that do not estimate it.
+        before: The ensemble's current weights, also with the sum 1.
+        gain_db: Reduction of the error's energy, in dB, relative to the current weights.
+        num_tracks: Number of tracks used.
     """
 
     target: str
@@ -49,7 +49,7 @@ class FittedWeights:
 
     @property
     def sentence(self) -> str:
-        """All of it in one line.
+        """A one-line description.
 
         Example:
             >>> FittedWeights("bass", (0.75, 0.25), (0.5, 0.5), 1.25, 3).sentence
@@ -63,22 +63,22 @@ class FittedWeights:
 
 
 def as_typed(weights: Sequence[float], digits: int = 3) -> str:
-    """Weights as ``--weights`` takes them."""
+    """Format weights for ``--weights``."""
     return ",".join(f"{weight:.{digits}g}" for weight in weights)
 
 
 def best_weights(errors: Matrix) -> Matrix:
-    r"""The weights of a mean that has the least energy.
+    r"""Compute the weights of a mean that minimise its energy.
 
-    With the energies :math:`E_{ij} = \sum_n e_i[n]\, e_j[n]` of the members' errors, that of the weighted
-    mean is :math:`w^\top E w` where the weights sum to 1. Its minimum over weights of 0 and more lies where
-    the members that count satisfy :math:`E w = \lambda 1`; which these are is found by trying.
+    With the energies :math:`E_{ij} = \sum_n e_i[n]\, e_j[n]` of the members' errors, the energy of the
+    weighted mean is :math:`w^\top E w` if the weights sum to 1. At its minimum over non-negative weights, the
+    members with non-zero weights satisfy :math:`E w = \lambda 1`; all subsets of members are tried.
 
     Args:
-        errors: ``[M, M]``, symmetric.
+        errors: Energies ``[M, M]``, symmetric.
 
     Returns:
-        ``[M]``, each 0 or more, with the sum 1.
+        Non-negative weights ``[M]`` with the sum 1.
 
     Example:
         >>> best_weights(np.diag([1.0, 3.0])).round(6).tolist()
@@ -92,7 +92,7 @@ def best_weights(errors: Matrix) -> Matrix:
             system = np.ones((size + 1, size + 1))
             system[:size, :size] = errors[np.ix_(chosen, chosen)] / scale
             system[size, size] = 0
-            # Members that are the same leave the choice between them open: they then share.
+            # Identical members make the solution ambiguous: least squares gives them equal weights.
             found = np.linalg.lstsq(system, np.eye(size + 1)[size], rcond=None)[0][:size]
             if found.min() < NEGATIVE:
                 continue
@@ -111,34 +111,36 @@ def fit_weights(
     subset: Split = "valid",
     on_progress: Callable[[str, float], None] = lambda *_: None,
 ) -> list[FittedWeights]:
-    """Find the weights of an ensemble's mean that leave the least error on a dataset, in closed form.
+    """Fit the weights of an ensemble's mean to minimise the error on a dataset, in closed form.
 
-    Each track is separated once, and read block by block: only sums are kept.
+    Each track is separated once and processed block by block; only sums are kept.
 
     Args:
-        separator: The separator of an ensemble. Members that count nothing for a target stay out of it.
-        dataset: A MUSDB-shaped dataset that the members were not trained on.
-        subset: ``"train"``, ``"valid"`` or ``"test"``.
-        on_progress: Called with the track under way and the fraction of it that is done.
+        separator: The separator of an ensemble. Members with a weight of 0 for a target keep it.
+        dataset: A dataset in the layout of MUSDB18 that the members were not trained on.
+        subset: ``"train"``, ``"valid"`` or ``"test"``. Default: ``"valid"``.
+        on_progress: Called with the name of the current track and the fraction of it that is done.
 
     Returns:
-        The weights for each target whose truth is known.
+        The weights for each target that has references.
 
     Raises:
-        UsageError: If the model is no ensemble that takes the mean.
-        NotFoundError: If there is no such dataset.
-        DatasetError: If the subset has no track that can be compared.
+        UsageError: If the model is not an ensemble with the method ``mean``.
+        NotFoundError: If the dataset does not exist.
+        DatasetError: If the subset has no suitable tracks.
         AudioError: If a track cannot be read.
     """
     ensemble = separator.model.ensemble
     if ensemble is None or ensemble.method != "mean":
-        method = "a single model" if ensemble is None else f"an ensemble by {ensemble.method}"
-        raise UsageError("there are no weights to fit", found=method, expected="an ensemble by mean")
+        method = "a single model" if ensemble is None else f"an ensemble with the method {ensemble.method}"
+        raise UsageError(
+            "there are no weights to fit", found=method, expected="an ensemble with the method mean"
+        )
     rows = {
         target: ensemble.weights[:, separator.model.targets.index(target)].tolist()
         for target in separator.run.targets
     }
-    # A separator leaves out the members that count nothing for what it was asked for.
+    # A separator leaves out members with a weight of 0 for all requested targets.
     running = [place for place, counts in enumerate(zip(*rows.values(), strict=True)) if any(counts)]
     sums = {
         target: _Sums(row, [i for i, place in enumerate(running) if row[place] > 0], running)
@@ -158,17 +160,17 @@ def refitted(
     subset: Split = "valid",
     on_progress: Callable[[str, float], None] = lambda *_: None,
 ) -> tuple[Draft, list[FittedWeights]]:
-    """Give an ensemble the weights that leave the least error on a dataset.
+    """Fit the weights of an ensemble to minimise the error on a dataset.
 
     Args:
         draft: The ensemble.
         dataset: See `fit_weights`.
-        settings: How its members separate.
-        subset: See `fit_weights`.
+        settings: How its members separate. Default: the defaults of `EngineConfig`.
+        subset: See `fit_weights`. Default: ``"valid"``.
         on_progress: See `fit_weights`.
 
     Returns:
-        The ensemble with these weights, and what they are. Targets whose truth no track knows keep theirs.
+        The ensemble with the fitted weights, and the weights. Targets without any reference keep theirs.
 
     Raises:
         AuralflowError: See `fit_weights`.
@@ -179,12 +181,12 @@ def refitted(
 
 
 class _Sums:
-    """Energies of the errors of the members that estimate a target.
+    """Sums the energies of the errors of all members that estimate a target.
 
     Args:
-        row: What each member of the ensemble counts for it.
-        members: Those that count, among the members that run.
-        running: Places of these in the ensemble.
+        row: Weights of the ensemble's members for the target.
+        members: Indices of members with a non-zero weight, among the running members.
+        running: Indices of the running members in the ensemble.
     """
 
     def __init__(self, row: Sequence[float], members: Sequence[int], running: Sequence[int]) -> None:
@@ -195,13 +197,13 @@ class _Sums:
         self.num_tracks = 0
 
     def add(self, estimates: Sequence[npt.NDArray[np.float32]], truth: npt.NDArray[np.float32]) -> None:
-        """Add a block: the members' estimates and the truth ``[K, n]``."""
+        """Add a block: the members' estimates and the reference ``[K, n]``."""
         errors = torch.from_numpy(np.stack(estimates) - truth).flatten(1).double()
-        # Not by NumPy's product, whose library starts threads of its own beside those of the net.
+        # Not NumPy's product: its library starts threads that compete with those of the net.
         self.errors += (errors @ errors.T).numpy()
 
     def fitted(self, target: str) -> FittedWeights:
-        """The weights, among those of all members of the ensemble."""
+        """The fitted weights, for all members of the ensemble."""
         weights = np.zeros(len(self.before))
         weights[self.places] = best_weights(self.errors)
         before, after = (float(w @ self.errors @ w) for w in (self.before[self.places], weights[self.places]))

@@ -1,6 +1,6 @@
-"""What a comparison comes to: one table that can be read alone, and a sentence that says who is better.
+"""The summary of a comparison: one self-contained table, and a sentence that names the better system.
 
-The table has the improvement of SI-SDR, how far it goes from the mixture to an oracle, and the SDR of
+The table contains the SI-SDR improvement, how far it gets from the mixture to an oracle, and the SDR of
 museval, in which most results on MUSDB18 are published.
 """
 
@@ -18,24 +18,23 @@ from auralflow.metrics import METRICS
 __all__ = ["MEAN", "headline", "verdict"]
 
 MEAN = "mean"
-"""Column of the mean over the targets."""
+"""Name of the column with the mean over the targets."""
 IMPROVEMENT, SDR = METRICS["si_sdr_improvement"], METRICS["framewise_sdr"]
 FLOOR, ORACLE = BOUNDS[0], BOUNDS[-1]
 ENOUGH_TRACKS = 5
-"""From how many on a comparison of pairs says how sure it is."""
+"""Minimum number of tracks to state a confidence interval."""
 LEFT_OVER = (ACCOMPANIMENT, RESIDUAL)
 ROWS = ("SI-SDR improvement, dB", "share of oracle's", "SDR of museval, dB")
 
 
 def headline(comparison: Comparison) -> Table:
-    """Up to three rows for each system and a column for each target: what to read first.
+    """Create the main table, with up to three rows for each system and a column for each target.
 
     Args:
         comparison: The scores.
 
     Returns:
-        The table: floor, systems, oracle. A system's name is in each of its rows, and what is measured beside
-        it.
+        The table: floor, systems, oracle. Each row starts with the name of the system and of the score.
     """
     stems = [target for target in comparison.targets if target not in LEFT_OVER]
     others = [target for target in comparison.targets if target in LEFT_OVER]
@@ -67,7 +66,7 @@ def _mean(values: Sequence[float]) -> float | None:
 
 def _values(report: Report, oracle: Report | None) -> Iterator[dict[str, float]]:
     """Mean improvement, share and median SDR by target."""
-    # Nothing improves on itself.
+    # The mixture cannot improve on itself.
     known = () if report.name == FLOOR else report.targets
     columns = {target: report.column(target, IMPROVEMENT.name).values() for target in known}
     yield {target: math.fsum(scores) / len(scores) for target, scores in columns.items() if scores}
@@ -80,7 +79,7 @@ def _values(report: Report, oracle: Report | None) -> Iterator[dict[str, float]]
 
 
 def _share(report: Report, oracle: Report, targets: Sequence[str]) -> float | None:
-    """What the improvements come to as a share of the oracle's, where both have one."""
+    """The improvement as a fraction of the oracle's, on tracks that have both."""
     if report.name == ORACLE:
         return None
     own = limit = 0.0
@@ -107,28 +106,28 @@ def _note(comparison: Comparison, *, has_oracle: bool) -> str:
         )
     if has_oracle:
         parts.append(
-            f"Share: from the mixture (0 %) to the {ORACLE} (100 %), an oracle that knows the true stems."
+            f"Share: from the mixture (0 %) to the {ORACLE} (100 %), an oracle that uses the references."
         )
     if comparison.has(SDR.name):
         parts.append(
-            "SDR of museval, the unit of most results on MUSDB18: median over 1-s frames"
-            + (", then over tracks." if several else ".")
+            "SDR of museval, used for most results on MUSDB18: median of 1-s frames"
+            + (", then of tracks." if several else ".")
         )
     return " ".join(parts)
 
 
 def verdict(comparison: Comparison) -> str:
-    """Say in a sentence who is better and by how much, and how sure that is.
+    """State in a sentence which system is better, by how much, and with what uncertainty.
 
-    Two systems are compared on the same tracks, by the mean over the targets that all systems estimate. With
-    fewer than five tracks nothing is said about other songs; from five on a 95 % interval of a bootstrap over
-    tracks says whether the difference is more than chance.
+    The two best systems are compared on the same tracks, by the mean over the targets that all systems
+    estimate. With at least five tracks, a 95 % confidence interval from a bootstrap over tracks shows whether
+    the difference may be due to chance.
 
     Args:
         comparison: The scores.
 
     Returns:
-        One or two sentences; empty where no system has a score.
+        One sentence; empty if no system has a score.
     """
     systems = [report for report in comparison.systems if report.tracks]
     by_improvement = all(_has(report, IMPROVEMENT.name) for report in systems)
@@ -141,12 +140,12 @@ def verdict(comparison: Comparison) -> str:
     ]
     levels = {report.name: _by_track(report, common, metric.name) for report in systems}
     if not common or not all(levels.values()):
-        return "" if len(systems) < 2 else "The systems have no target in common to be compared by."
+        return "" if len(systems) < 2 else "The systems cannot be compared: they have no target in common."
     if len(systems) == 1:
         return _alone(systems[0], comparison, common, unit, by_improvement=by_improvement)
     shared = set.intersection(*(set(values) for values in levels.values()))
     if not shared:
-        return "The systems have no track in common to be compared on."
+        return "The systems cannot be compared: they have no track in common."
     ranked = sorted(levels, key=lambda name: -math.fsum(levels[name][track] for track in sorted(shared)))
     first, second = ranked[:2]
     pair = paired_difference(levels[first], levels[second])
@@ -158,7 +157,7 @@ def _has(report: Report, metric: str) -> bool:
 
 
 def _by_track(report: Report, targets: Sequence[str], metric: str) -> dict[str, float]:
-    """Mean over the targets, on the tracks that have a score of each known one."""
+    """Mean over the targets, by track."""
     columns = [report.column(target, metric) for target in targets]
     tracks = {track: [column[track] for column in columns if track in column] for track in _tracks(columns)}
     return {track: math.fsum(scores) / len(scores) for track, scores in tracks.items()}
@@ -179,14 +178,14 @@ def _of_two(first: str, second: str, pair: PairedDifference, unit: str, targets:
     score = f"{pair.wins} of {tracks}"
     lead = f"{abs(found.mean):.1f} {unit}"
     if found.count < ENOUGH_TRACKS or found.mean_interval is None:
-        few = f"{tracks} {'is' if found.count == 1 else 'are'} too few to speak for other songs"
+        few = f"{tracks} {'is' if found.count == 1 else 'are'} too few to generalise to other songs"
         return f"{first} is ahead of {second} by {lead} ({targets}), better on {score}; {few}."
     low, high = found.mean_interval
     interval = f"95 % interval {low:+.1f} to {high:+.1f}"
     if low <= 0 <= high:
         return (
-            f"{first} and {second} cannot be told apart on {tracks}: {first} is ahead by {lead} ({targets}; "
-            f"{interval}), better on {score}."
+            f"{first} and {second} are not significantly different on {tracks}: {first} is ahead by {lead} "
+            f"({targets}; {interval}), better on {score}."
         )
     return f"{first} is better than {second} by {lead} ({targets}; {interval}), on {score}."
 
@@ -194,16 +193,16 @@ def _of_two(first: str, second: str, pair: PairedDifference, unit: str, targets:
 def _alone(
     report: Report, comparison: Comparison, targets: Sequence[str], unit: str, *, by_improvement: bool
 ) -> str:
-    """Against the floor and the oracle, where nothing else is to be compared with."""
+    """Compare a single system with the floor and the oracle."""
     metric = IMPROVEMENT if by_improvement else SDR
     found = summarize(list(_by_track(report, targets, metric.name).values()))
     assert found.mean is not None
     tracks = counted(found.count, "track")
     oracle = next((bound for bound in comparison.reports if bound.name == ORACLE), None)
     share = _share(report, oracle, targets) if oracle and by_improvement else None
-    way = "" if share is None else f", {_percent(share)} of what the {ORACLE} reaches"
+    way = "" if share is None else f", {_percent(share)} of the improvement of the {ORACLE}"
     if found.count < ENOUGH_TRACKS or found.mean_interval is None:
-        doubt = f"{tracks} {'is' if found.count == 1 else 'are'} too few to speak for other songs"
+        doubt = f"{tracks} {'is' if found.count == 1 else 'are'} too few to generalise to other songs"
     else:
         low, high = found.mean_interval
         doubt = f"95 % interval {low:+.1f} to {high:+.1f} over {tracks}"

@@ -1,7 +1,7 @@
-"""Scores in the files of museval, so that its tools read ours, and ours read its.
+"""Reads and writes scores in the file format of museval.
 
-A file ``<subset>/<track>.json`` holds, for each target, SDR, ISR, SIR and SAR of each window. Scores that
-were not computed are NaN there, as museval itself writes what has no score.
+A file ``<subset>/<track>.json`` contains the SDR, ISR, SIR and SAR of each window for each target. Scores
+that were not computed are NaN, as museval itself writes undefined scores.
 """
 
 import json
@@ -19,23 +19,33 @@ from auralflow.storage import write_text
 __all__ = ["read_museval", "write_museval"]
 
 FORMAT_OF = "0.4.1"
-"""The version of museval whose format this is."""
+"""The version of museval that uses this format."""
 DIGITS = 5
-"""museval keeps that many."""
+"""Number of decimals, as in museval."""
 COLUMNS = {"SDR": "sdr", "SIR": "sir", "SAR": "sar", "ISR": "isr"}
 
 
 def write_museval(report: Report, folder: str | Path, *, subset: str = "test") -> list[Path]:
-    """Write the scores of a system as museval would.
+    """Write the scores of a system in the format of museval.
 
     Args:
         report: The scores.
-        folder: Where to; ``museval.MethodStore().add_eval_dir(folder)`` reads it, with the folder's name as
-            the method's.
-        subset: Part of the dataset. museval itself looks into ``test`` only.
+        folder: Output folder, which ``museval.MethodStore().add_eval_dir(folder)`` can read; the name of the
+            folder becomes the name of the method.
+        subset: Split of the dataset; museval itself only reads ``test``. Default: ``"test"``.
 
     Returns:
         The files.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> frames = {"bass": {"sdr": [2.0, 4.0]}}
+        >>> report = Report([TrackScores("song", 2.0, {"bass": Score()}, frames)], ("bass",), {})
+        >>> [path.name for path in write_museval(report, folder)]
+        ['song.json']
+        >>> read_museval(folder).tracks[0].scores["bass"].framewise_sdr
+        3.0
     """
     folder = Path(folder)
     paths = []
@@ -66,25 +76,25 @@ def _number(columns: Any, key: str, index: int) -> float:
 
 
 def read_museval(folder: str | Path, *, subset: str = "test") -> Report:
-    """Read scores that museval, or `write_museval`, has written.
+    """Read scores written by museval or `write_museval`.
 
     Args:
         folder: The folder with ``<subset>/<track>.json``.
-        subset: Part of the dataset.
+        subset: Split of the dataset. Default: ``"test"``.
 
     Returns:
-        The scores: framewise SDR, ISR, SIR and SAR, each the median over the frames that have one. The report
-        has the folder's name.
+        The scores: framewise SDR, ISR, SIR and SAR, each the median of the frames that have one. The report
+        is named after the folder.
 
     Raises:
-        NotFoundError: If there is no such file.
-        DatasetError: If a file is not museval's.
+        NotFoundError: If there are no such files.
+        DatasetError: If a file is not in the format of museval.
     """
     folder = Path(folder)
     files = sorted((folder / subset).glob("**/*.json"))
     if not files:
         raise NotFoundError(
-            f"no scores in '{folder / subset}'", expected="<track>.json, as museval writes them"
+            f"no scores in '{folder / subset}'", expected="<track>.json, as written by museval"
         )
     tracks = [_read_track(path) for path in files]
     targets = tuple(dict.fromkeys(target for track in tracks for target in track.scores))

@@ -1,4 +1,4 @@
-"""A report as one HTML file, with its pictures and sounds inside: it requests nothing from the network."""
+"""Renders a report as one HTML file with embedded plots and audio, which makes no network requests."""
 
 import base64
 import html
@@ -33,9 +33,9 @@ __all__ = ["report_page"]
 
 DOTS_PER_INCH = 100
 SOUND = {"format": "MP3", "type": "audio/mpeg"}
-"""Every browser plays it."""
+"""A format that every browser can play."""
 KINDS = {BOUNDS[0]: "the floor", BOUNDS[1]: "an oracle", BOUNDS[2]: "an oracle"}
-# The policy makes the browser itself refuse anything from outside.
+# The policy makes the browser block anything from outside.
 HEAD = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy"
@@ -49,14 +49,14 @@ HEAD = """<!doctype html>
 
 
 def report_page(comparison: Comparison, examples: Sequence[Example] = ()) -> str:
-    """The page: verdict, contents and scores first, then what can be heard, then all the rest.
+    """Render the page: the verdict, contents and main scores, then players, then everything else.
 
     Args:
         comparison: The scores.
-        examples: Excerpts to be seen and heard.
+        examples: Excerpts to plot and play. Default: none.
 
     Returns:
-        HTML.
+        The page as HTML.
     """
     pairs = list(pair_tables(comparison))
     sections = [
@@ -98,7 +98,7 @@ def _remarks(comparison: Comparison) -> str:
 
 
 def _headline(table: Table) -> str:
-    """A group of rows for each system, under its name."""
+    """Render the main table, with a group of rows for each system, under its name."""
     width = len(table.columns) - 1
     rows = []
     for name, group in groupby(table.rows, key=lambda row: row[0].main):
@@ -120,7 +120,7 @@ def _table(table: Table) -> str:
 
 def _framed(columns: Sequence[str], rows: Iterable[str], note: str) -> str:
     head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in columns)
-    # A number is not torn from its unit.
+    # Keep numbers together with their units.
     text = f'<p class="note">{html.escape(note).replace(" %", "&nbsp;%")}</p>' if note else ""
     return (
         f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
@@ -151,7 +151,7 @@ def _folded(title: str, content: str) -> str:
 
 def _boxes(comparison: Comparison) -> Iterator[str]:
     if max((len(report.tracks) for report in comparison.reports), default=0) <= 1:
-        # One track has no spread.
+        # There is no spread with one track.
         return
     for metric in METRICS.values():
         if not metric.pictured:
@@ -223,7 +223,7 @@ def _players(example: Example) -> str:
 
 def _player(name: str, audio: Audio, sample_rate: int) -> str:
     buffer = io.BytesIO()
-    # Of more than two channels the first two are heard; MP3 knows no more.
+    # MP3 only supports two channels: play the first two.
     heard = np.clip(audio[:2].T, -1, 1)
     soundfile.write(buffer, heard, sample_rate, format=SOUND["format"])
     data = base64.b64encode(buffer.getvalue()).decode()

@@ -1,4 +1,4 @@
-"""How the page of a report looks: light or dark as the reader's system is, on wide and narrow screens."""
+"""CSS of a report's page, for light and dark mode and wide and narrow screens."""
 
 __all__ = ["STYLE"]
 

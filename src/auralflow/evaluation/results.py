@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["BOUNDS", "Comparison"]
 
 BOUNDS = ("mixture", "ideal binary mask", "ideal ratio mask")
-"""Names of the systems that know too little or too much."""
+"""Names of the bounds: the floor, and the ideal masks, which are oracles."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class Comparison:
     """Reports of several systems on the same tracks.
 
     Attributes:
-        reports: One for each, the bounds among them.
-        about: What was compared: dataset, subset and the like, as JSON values.
-        fitted: By ensemble, the weights that were found for it on other tracks.
+        reports: One for each system, including bounds.
+        about: Dataset, subset and similar information, as JSON values. Default: none.
+        fitted: Weights of ensembles that were fitted on other tracks, by ensemble. Default: none.
     """
 
     reports: Sequence[Report]
@@ -34,12 +34,12 @@ class Comparison:
 
     @property
     def systems(self) -> list[Report]:
-        """The reports of what is no bound."""
+        """The reports of all systems except bounds."""
         return [report for report in self.reports if report.name not in BOUNDS]
 
     @property
     def where(self) -> str:
-        """Data set, part of it and number of tracks.
+        """The data set, its split and the number of tracks.
 
         Example:
             >>> Comparison([Report([], (), {}, "model")], {"dataset": "data/songs", "subset": "test"}).where
@@ -53,12 +53,12 @@ class Comparison:
 
     @property
     def targets(self) -> list[str]:
-        """Every target that was scored."""
+        """All scored targets."""
         return list(dict.fromkeys(target for report in self.reports for target in report.targets))
 
     @property
     def failed(self) -> dict[str, str]:
-        """What could not be scored, with the error, by system and track."""
+        """The errors of everything that could not be scored, by system and track."""
         return {
             f"{report.name}: {track}": error
             for report in self.reports
@@ -67,15 +67,15 @@ class Comparison:
 
     @property
     def fits(self) -> list[str]:
-        """A sentence for each target of each ensemble whose weights were fitted."""
+        """A sentence for each target of each ensemble with fitted weights."""
         return [f"{name}, {each.sentence}" for name, found in self.fitted.items() for each in found]
 
     def has(self, metric: str) -> bool:
-        """Whether anything has a score by this metric."""
+        """Whether there are any scores for this metric."""
         return any(report.column(target, metric) for report in self.reports for target in report.targets)
 
     def summaries(self, metric: str) -> dict[str, dict[str, Summary]]:
-        """By system, then by target: what its scores by one metric come to."""
+        """Mean and median of one metric, by system and target."""
         return {
             report.name: {
                 target: summarize(list(report.column(target, metric).values())) for target in report.targets
@@ -84,7 +84,7 @@ class Comparison:
         }
 
     def pairs(self, metric: str) -> dict[str, dict[str, PairedDifference]]:
-        """By pair of systems ("A - B"), then by target: the difference on the tracks that both have."""
+        """Differences of one metric on common tracks, by pair of systems ("A - B") and target."""
         systems = self.systems
         return {
             f"{first.name} - {second.name}": {
@@ -101,7 +101,7 @@ class Comparison:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """Everything as JSON values."""
+        """All scores and statistics as JSON values."""
         metrics = [metric for metric in DEFINITIONS if self.has(metric)]
         return {
             **dict(self.about),

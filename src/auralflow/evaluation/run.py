@@ -1,4 +1,4 @@
-"""Running an evaluation: which tracks, one after the other or several at once, and again after a stop."""
+"""Runs an evaluation: selects tracks, scores them one by one or in parallel, and resumes after a stop."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 TRACKS_FOLDER = "tracks"
 CACHE_VERSION = 1
-"""To be raised when the same audio would get other scores than before."""
+"""To be incremented when the same audio would get different scores than before."""
 
 Progress = Callable[[str, float], None]
 logger = logging.getLogger(__name__)
@@ -41,23 +41,23 @@ def evaluate(
     subset: Split = "test",
     on_progress: Progress = lambda *_: None,
 ) -> Report:
-    """Separate the tracks of a dataset and compare the estimates with the stems.
+    """Separate the tracks of a dataset, and compare the estimates with the stems.
 
-    The mixture is the track's own file, or the sum of its stems when all of them are there. Estimates are
-    compared at the track's sample rate and channels. `compare` scores several systems, with bounds.
+    The mixture is the track's mixture file or, if all stems are known, their sum. Estimates are compared at
+    the track's sample rate and number of channels. To score several systems, with bounds, see `compare`.
 
     Args:
         separator: The separator.
-        dataset: A MUSDB-shaped dataset.
-        subset: ``"train"``, ``"valid"`` or ``"test"``.
-        on_progress: Called with the name of the track under way and the fraction of it that is done.
+        dataset: A dataset in the layout of MUSDB18.
+        subset: ``"train"``, ``"valid"`` or ``"test"``. Default: ``"test"``.
+        on_progress: Called with the name of the current track and the fraction of it that is done.
 
     Returns:
-        The scores of the model's own targets.
+        The scores of the model's targets.
 
     Raises:
-        NotFoundError: If there is no such dataset.
-        DatasetError: If the subset has no track that can be scored.
+        NotFoundError: If the dataset does not exist.
+        DatasetError: If the subset has no tracks that can be scored.
         AudioError: If a track cannot be read.
     """
     dataset = Path(dataset)
@@ -78,7 +78,7 @@ def evaluate(
 
 
 def metric_device(device: torch.device) -> torch.device:
-    """Where scores are computed: with the model, unless that device has no double precision."""
+    """The device for scores: the model's, unless it does not support double precision."""
     return torch.device("cpu") if device.type == "mps" else device
 
 
@@ -100,18 +100,18 @@ class Plan:
             if not known:
                 skipped[track.name] = f"has none of the targets {', '.join(targets)}"
             elif not track.knows(known, sources):
-                skipped[track.name] = "has no mixture and not all stems to sum to one"
+                skipped[track.name] = "has neither a mixture nor all stems"
             else:
                 tracks.append(track)
         if not tracks:
             if is_cache(dataset):
                 raise DatasetError(
-                    f"'{dataset}' is a prepared cache, which is for training",
-                    expected="the dataset that it was prepared from",
+                    f"'{dataset}' is a prepared cache, which is only for training",
+                    expected="the dataset it was prepared from",
                 )
             raise DatasetError(
                 f"no track of '{dataset}' can be scored",
-                found=f"{len(found)} tracks in {subset}/" if found else f"no track in {subset}/",
+                found=f"{len(found)} tracks in {subset}/" if found else f"no tracks in {subset}/",
                 expected="tracks with the targets' stems and a mixture, or all stems",
             )
         return cls(tracks, sources, skipped)
@@ -132,29 +132,30 @@ def compare(  # noqa: PLR0913 - each is a choice of its own
 ) -> Comparison:
     """Score several systems, and the bounds, on the same tracks.
 
-    A track that fails for a system is recorded in its report and stops nothing.
+    If a track fails for a system, the error is recorded in its report, and the evaluation continues.
 
     Args:
         systems: Models and folders of stems.
-        dataset: A MUSDB-shaped dataset.
-        subset: ``"train"``, ``"valid"`` or ``"test"``.
-        targets: What to score. Default: all that a system estimates.
-        bounds: Score the mixture as estimate, and the ideal masks of the first model's transform, too.
-        extras: Scores on request.
-        jobs: Tracks at once, in threads.
-        folder: Where the scores of each track are kept as soon as they are known. A run that finds them there
-            does not compute them again, unless the system, the track or what is asked for has changed.
-        device: Where scores are computed. Default: where the first model is.
-        on_progress: Called with what is under way and the fraction of everything that is done; from several
-            threads when there are several jobs.
+        dataset: A dataset in the layout of MUSDB18.
+        subset: ``"train"``, ``"valid"`` or ``"test"``. Default: ``"test"``.
+        targets: Targets to score. Default: the targets of all systems.
+        bounds: Also score the mixture as an estimate, and ideal masks in the first model's transform.
+            Default: True.
+        extras: Optional scores. Default: none.
+        jobs: Number of tracks to score in parallel, in threads. Default: 1.
+        folder: Folder in which the scores of each track are cached as soon as they are known. A later run
+            reuses them, unless the system, the track or the requested scores have changed. Default: none.
+        device: Device for computing scores. Default: the first model's.
+        on_progress: Called with the current system and track, and the fraction of all work that is done; from
+            several threads if ``jobs`` is more than 1.
 
     Returns:
         A report for each system.
 
     Raises:
-        NotFoundError: If there is no such dataset.
-        DatasetError: If the subset has no track that can be scored.
-        UsageError: If two systems have one name.
+        NotFoundError: If the dataset does not exist.
+        DatasetError: If the subset has no tracks that can be scored.
+        UsageError: If two systems have the same name.
     """
     dataset = Path(dataset)
     folder = None if folder is None else Path(folder)
@@ -167,9 +168,11 @@ def compare(  # noqa: PLR0913 - each is a choice of its own
     everyone = _with_bounds(systems, models, wanted, place) if bounds else list(systems)
     names = [system.name for system in everyone]
     if len(set(names)) < len(names):
-        raise UsageError("cannot tell systems apart", found=", ".join(names), expected="a name for each")
+        raise UsageError(
+            "two systems have the same name", found=", ".join(names), expected="a different name for each"
+        )
     work = _Work(plan, wanted, extras, folder, place)
-    # Track by track, so that the files of one are still at hand for the next system.
+    # Track by track, so that a track's files are still in the disk cache for the next system.
     tasks = [(system, track) for track in plan.tracks for system in everyone if work.has_any(system, track)]
     found = _run(work, tasks, jobs, on_progress)
     outcomes = {
@@ -182,7 +185,7 @@ def compare(  # noqa: PLR0913 - each is a choice of its own
 def _run(
     work: "_Work", tasks: Sequence[tuple[System, Track]], jobs: int, on_progress: Progress
 ) -> Iterator[TrackScores | str]:
-    """Do tasks one by one, or several at once in threads, and hand out what comes of each in their order."""
+    """Run tasks one by one or in threads, and yield the results in order."""
     shares = [0.0] * len(tasks)
     stop = threading.Event()
 
@@ -206,13 +209,13 @@ def _run(
     try:
         yield from pool.map(one, range(len(tasks)))
     finally:
-        # Who is stopped does not want to wait for the songs that are under way.
+        # When interrupted, do not wait for the tracks in progress.
         stop.set()
         pool.shutdown(cancel_futures=True)
 
 
 def _left_over(systems: Sequence[System], stems: Sequence[str], sources: Sequence[str]) -> Iterator[str]:
-    """What is left of the mixture, where it means the same for all systems."""
+    """The accompaniment and the residual, if they mean the same for all systems."""
     if "vocals" in stems:
         yield ACCOMPANIMENT
     alike = all(set(stems) <= set(system.targets) for system in systems)
@@ -251,7 +254,7 @@ def _report(
 
 @dataclass(frozen=True)
 class _Work:
-    """What is done for one system and one track."""
+    """Scores one system on one track."""
 
     plan: Plan
     wanted: Sequence[str]
@@ -260,12 +263,12 @@ class _Work:
     device: torch.device
 
     def has_any(self, system: System, track: Track) -> bool:
-        """Whether the system has an estimate of something whose truth is known."""
+        """Whether the system has an estimate of any target with a known reference."""
         known = {*track.stems, *([ACCOMPANIMENT] if "vocals" in track.stems else [])}
         return bool(known & set(self.wanted) & set(system.available(track)))
 
     def score(self, system: System, track: Track, tell: Callable[[float], None]) -> TrackScores | str:
-        """The scores, from the folder where they are known already; what went wrong as text."""
+        """The scores, from the cache if they are already known, or an error message."""
         try:
             path = self._path(system, track)
             known = _read_scores(path) if path is not None and path.is_file() else None
@@ -292,7 +295,7 @@ class _Work:
         return scores
 
     def _path(self, system: System, track: Track) -> Path | None:
-        """Where the scores are kept: a change of anything that they depend on leads to another name."""
+        """The file to cache the scores in, whose name depends on everything that affects them."""
         if self.folder is None:
             return None
         files = [*track.stems.values(), *([track.mixture] if track.mixture else [])]
@@ -305,14 +308,14 @@ class _Work:
             "extras": self.extras.to_json(),
         }
         key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-        # Cut short, because file systems allow 255 bytes; the key tells tracks apart.
+        # Truncated, because file systems allow 255 bytes; the key distinguishes tracks.
         return self.folder / TRACKS_FOLDER / f"{track.name[:50]}-{key[:16]}.json"
 
 
 def _read_scores(path: Path) -> TrackScores | None:
-    """Scores that were kept; None if the file is damaged, for they can be computed again."""
+    """Read cached scores; None if the file is damaged, in which case they are computed again."""
     try:
         return TrackScores.from_json(json.loads(path.read_text(encoding="utf-8")))
     except (AttributeError, LookupError, TypeError, ValueError, RecursionError):
-        logger.warning("'%s' is damaged: the track is scored again", path)
+        logger.warning("'%s' is damaged, scoring the track again", path)
         return None

@@ -1,4 +1,4 @@
-"""A report as files: JSON, CSV, Markdown, museval's JSON and a page."""
+"""Saves a report as JSON, CSV, Markdown, museval's JSON and a web page."""
 
 import csv
 import io
@@ -23,16 +23,25 @@ def save_report(
 ) -> list[Path]:
     """Write a report to a folder.
 
+    ``report.json`` contains everything, ``scores.csv`` one score per line, ``report.md`` the tables,
+    ``report.html`` tables, plots and players in one self-contained file, and ``museval/<system>/`` the
+    framewise scores for museval's tools.
+
     Args:
         comparison: The scores.
-        folder: Where to. ``report.json`` holds everything, ``scores.csv`` one score a line, ``report.md`` the
-            tables, ``report.html`` tables, pictures and sounds in one file that asks the network for nothing,
-            and ``museval/<system>/`` the framewise scores for museval's own tools.
-        subset: Part of the dataset.
-        examples: Excerpts to be seen and heard in the page.
+        folder: The output folder.
+        subset: Split of the dataset. Default: ``"test"``.
+        examples: Excerpts to plot and play on the page. Default: none.
 
     Returns:
-        The main files.
+        The four main files.
+
+    Example:
+        >>> import tempfile
+        >>> from auralflow.evaluation import Report, Score, TrackScores
+        >>> report = Report([TrackScores("song", 3.0, {"bass": Score(si_sdr=2.0)})], ("bass",), {}, "model")
+        >>> [path.name for path in save_report(Comparison([report]), tempfile.mkdtemp())]
+        ['report.html', 'report.md', 'scores.csv', 'report.json']
     """
     folder = Path(folder)
     files = [folder / name for name in ("report.html", "report.md", "scores.csv", "report.json")]
@@ -41,14 +50,14 @@ def save_report(
     write_text(files[2], _lines(comparison))
     write_json(files[3], report_json(comparison))
     for report in comparison.reports:
-        # Bounds have fixed names, with which no system may be confused.
+        # Bounds have fixed names; other systems' names must not collide with them.
         name = report.name.replace(" ", "_") if report.name in BOUNDS else _file_name(report.name)
         write_museval(report, folder / "museval" / name, subset=subset)
     return files
 
 
 def report_json(comparison: Comparison) -> dict[str, Any]:
-    """Everything as JSON values, after the sentence that sums it up."""
+    """The verdict and all scores as JSON values."""
     return {"verdict": verdict(comparison), **comparison.to_json()}
 
 

@@ -1,4 +1,4 @@
-"""What an evaluation finds: scores of targets in tracks."""
+"""Results of an evaluation: scores of targets in tracks."""
 
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,16 +15,19 @@ RESIDUAL = "residual"
 """The mixture minus all targets of a model."""
 
 DEFINITIONS = {metric.name: metric.definition for metric in TABLE.values()}
-"""What the scores mean; stored with every report."""
+"""Definitions of the scores; stored with every report."""
 METRICS = tuple(TABLE)
 """Names of the scores."""
 
 
 class Score:
-    """Scores of one target in one track; None where a signal is silent or the score was not asked for.
+    """Scores of one target in one track; None if a signal is silent or the score was not requested.
 
     Args:
-        values: Scores by the names of `METRICS`, which are attributes too; `DEFINITIONS` say what they mean.
+        values: Scores by name, see `METRICS` and `DEFINITIONS`. The names are also attributes.
+
+    Raises:
+        TypeError: If a name is unknown.
 
     Example:
         >>> score = Score(si_sdr=2.5)
@@ -36,7 +39,7 @@ class Score:
 
     def __init__(self, **values: float | None) -> None:
         if unknown := values.keys() - set(METRICS):
-            raise TypeError(f"no metrics: {', '.join(sorted(unknown))}")
+            raise TypeError(f"unknown metrics: {', '.join(sorted(unknown))}")
         self._values = {name: values.get(name) for name in METRICS}
 
     def __getattr__(self, name: str) -> float | None:
@@ -59,7 +62,7 @@ class Score:
         return dict(self._values)
 
     def updated(self, **values: float | None) -> "Score":
-        """The same with other values."""
+        """A copy with some values changed."""
         return Score(**{**self._values, **values})
 
 
@@ -68,12 +71,12 @@ class TrackScores:
     """Scores of one track.
 
     Attributes:
-        track: Its name.
-        seconds: Its length.
-        scores: By target; targets whose truth is unknown are missing.
-        frames: By target, then ``sdr``, ``isr``, ``sir``, ``sar``: the score of each window.
-        window: Length of a window in seconds.
-        reasons: By target, why it has no score.
+        track: Name of the track.
+        seconds: Length of the track in seconds.
+        scores: Scores by target; targets without a reference are missing.
+        frames: Scores of each window, by target and then ``sdr``, ``isr``, ``sir`` or ``sar``. Default: none.
+        window: Length of a window in seconds. Default: 1.
+        reasons: Reasons why targets have no score, by target. Default: none.
     """
 
     track: str
@@ -90,21 +93,21 @@ class TrackScores:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "TrackScores":
-        """The scores from what `to_json` gave."""
+        """Restore scores from the result of `to_json`."""
         scores = {target: Score(**values) for target, values in content["scores"].items()}
         return cls(**{**content, "scores": scores})
 
 
 @dataclass(frozen=True)
 class Report:
-    """Scores of one system on one part of a dataset.
+    """Scores of one system on one split of a dataset.
 
     Attributes:
         tracks: Scores of each track.
-        targets: What the system estimates, with accompaniment and residual where they were scored.
-        skipped: Tracks without any scores, with the reason.
-        name: The system's name.
-        failed: Tracks that could not be separated or read, with the error.
+        targets: Targets of the system, plus accompaniment and residual if they were scored.
+        skipped: Reasons why tracks have no scores, by track.
+        name: Name of the system. Default: empty.
+        failed: Errors of tracks that could not be separated or read, by track. Default: none.
     """
 
     tracks: Sequence[TrackScores]
@@ -114,10 +117,13 @@ class Report:
     failed: Mapping[str, str] = field(default_factory=dict)
 
     def summary(self, statistic: Callable[[list[float]], float]) -> dict[str, Score]:
-        """One number per target and metric over all tracks that have one.
+        """Aggregate the scores of all tracks that have one, by target and metric.
 
         Args:
-            statistic: Mean or median, for instance.
+            statistic: Maps scores to one number, such as the mean or the median.
+
+        Returns:
+            The aggregated scores by target.
 
         Example:
             >>> tracks = [TrackScores(name, 3.0, {"bass": Score(sdr=level)})
@@ -134,7 +140,7 @@ class Report:
         return result
 
     def column(self, target: str, metric: str) -> dict[str, float]:
-        """The scores of one target by one metric, by track; tracks without one are left out."""
+        """The scores of one target for one metric, by track; tracks without one are left out."""
         return dict(self._column(target, metric))
 
     def _column(self, target: str, metric: str) -> Iterator[tuple[str, float]]:

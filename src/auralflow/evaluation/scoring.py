@@ -1,7 +1,7 @@
-"""The scores of one system on one track, in memory that does not grow with its length.
+"""Scores one system on one track, with memory that does not depend on its length.
 
-Shape letters: ``R`` row (a target, or what is left of the mixture), ``S`` source, ``K`` channel, ``n`` sample
-of a block, ``N`` sample, ``T`` window.
+Shape letters: ``R`` row (a target, the accompaniment or the residual), ``S`` source, ``K`` channel, ``n``
+sample of a block, ``N`` sample, ``T`` window.
 """
 
 import math
@@ -24,14 +24,17 @@ from auralflow.metrics.table import OPTIONS, FrameMetric, SumMetric, TrackMetric
 __all__ = ["Extras", "score_track"]
 
 FRAME_SECONDS = 1.0
-"""Length of a window of framewise scores, as museval has it."""
+"""Length of a window for framewise scores in seconds, as in museval."""
 
 
 class Extras:
-    """Scores that take longer, and hold a whole track in memory.
+    """Optional scores, which take longer and keep an entire track in memory.
 
     Args:
-        wanted: By the names of `auralflow.metrics.table.OPTIONS`, whether to compute them. Default: none.
+        wanted: Whether to compute each of `auralflow.metrics.table.OPTIONS`, by name. Default: none.
+
+    Raises:
+        TypeError: If a name is unknown.
 
     Example:
         >>> Extras(stoi=True).to_json()
@@ -40,20 +43,20 @@ class Extras:
 
     def __init__(self, **wanted: bool) -> None:
         if unknown := wanted.keys() - OPTIONS.keys():
-            raise TypeError(f"no options: {', '.join(sorted(unknown))}")
+            raise TypeError(f"unknown options: {', '.join(sorted(unknown))}")
         self._wanted = {name: wanted.get(name, False) for name in OPTIONS}
 
     @property
     def any(self) -> bool:
-        """Whether one of them is wanted."""
+        """Whether any of them is requested."""
         return any(self._wanted.values())
 
     def asks_for(self, metric: Metric) -> bool:
-        """Whether a metric is wanted that is computed on request only."""
+        """Whether an optional metric is requested."""
         return metric.option is not None and self._wanted[metric.option.name]
 
     def to_json(self) -> dict[str, bool]:
-        """What is wanted, by the names of the options."""
+        """Whether each option is requested, by name."""
         return dict(self._wanted)
 
 
@@ -70,21 +73,21 @@ def score_track(
     """Score the estimates of a system for one track.
 
     Args:
-        system: What is scored.
-        track: A track whose mixture is known.
-        sources: The stems that the mixture is the sum of.
-        targets: What to score: stems that the track has, ``"accompaniment"`` (the mixture minus the vocals)
-            and ``"residual"`` (the mixture minus all stems among the targets).
-        extras: Scores on request.
-        device: Where to compute. Default: the CPU.
-        on_progress: Called with the fraction done, 0 to 1.
+        system: The system to score.
+        track: A track with a known mixture.
+        sources: The stems that sum to the mixture.
+        targets: What to score: stems of the track, ``"accompaniment"`` (the mixture minus the vocals) and
+            ``"residual"`` (the mixture minus all stems among the targets).
+        extras: Optional scores. Default: none.
+        device: Device to compute on. Default: the CPU.
+        on_progress: Called with the fraction done, from 0 to 1.
 
     Returns:
-        The scores of those targets that the system has, or implies, an estimate of.
+        The scores of all targets that the system estimates, directly or by subtraction.
 
     Raises:
         AudioError: If a file cannot be read.
-        DatasetError: If stems and mixture do not fit each other.
+        DatasetError: If stems and mixture do not match.
     """
     place = device or torch.device("cpu")
     rows = _Rows.of(system, track, targets)
@@ -120,14 +123,14 @@ def score_track(
     reasons = _reasons(sums, rows.names)
     for name, exact in zip(rows.names, already, strict=True):
         if exact and name in {ACCOMPANIMENT, RESIDUAL}:
-            # Nothing was to be taken from the mixture: its perfect score would only spoil the means.
+            # There was nothing to remove from the mixture: its perfect score would distort the means.
             scores[name], reasons[name] = Score(), "is the mixture itself"
     length = min(window, track.num_samples) / track.sample_rate
     return TrackScores(track.name, track.seconds, scores, frames, length, reasons)
 
 
 def defined(value: float) -> float | None:
-    """A score, or None where there is none to be had."""
+    """A score, or None if it is undefined."""
     return value if math.isfinite(value) else None
 
 
@@ -139,17 +142,17 @@ def _median(values: Sequence[float | None]) -> float | None:
 def _reasons(sums: RatioSums, names: Sequence[str]) -> dict[str, str]:
     truth, estimate = (flags.tolist() for flags in sums.silent())
     return {
-        name: "the truth is silent" if truth[index] else "the estimate is silent"
+        name: "the reference is silent" if truth[index] else "the estimate is silent"
         for index, name in enumerate(names)
         if truth[index] or estimate[index]
     }
 
 
 def _runs(names: Sequence[str]) -> Iterator[tuple[list[str], list[str]]]:
-    """Which rows museval scores together, and which of them keep the scores of that run.
+    """Groups of rows that museval scores together, and the rows that take their scores from that group.
 
-    A frame in which one source of a run is silent counts for none of them. With accompaniment, the scores of
-    the vocals come from the run of these two.
+    A frame in which one source of a group is silent counts for none of them. If there is an accompaniment,
+    the scores of the vocals come from the group of these two.
     """
     stems = [name for name in names if name not in {ACCOMPANIMENT, RESIDUAL}]
     pair = ["vocals", ACCOMPANIMENT] if ACCOMPANIMENT in names and "vocals" in names else []
@@ -202,7 +205,7 @@ def _add_frames(
     truths: Tensor,
     window: int,
 ) -> None:
-    # One function gives the columns of several metrics, and is slow.
+    # One slow function computes the columns of several metrics.
     columns: dict[Callable[..., Any], list[str]] = {}
     for metric in wanted:
         if metric.from_audio:
@@ -213,19 +216,19 @@ def _add_frames(
             found = function(estimates[rows], truths[rows], window)
             for name in keepers:
                 for key in asked:
-                    # A run of one source has no other source to interfere.
+                    # In a group of one source, there is no interference.
                     column = getattr(found, key)[run.index(name)].tolist()
                     frames[name][key] = [defined(v) for v in column] if len(run) > 1 else [None] * len(column)
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """Which signals of a track are scored, and where their estimates come from."""
+    """The signals of a track that are scored, and the sources of their estimates."""
 
-    stems: tuple[str, ...]  # those that the system has and whose truth is known
-    given: tuple[str, ...]  # those, and what is left of the mixture where the system has it by itself
+    stems: tuple[str, ...]  # stems that the system estimates and that have a reference
+    given: tuple[str, ...]  # all signals that the system estimates directly
     names: tuple[str, ...]
-    all_stems: tuple[str, ...]  # those among the targets that were asked for
+    all_stems: tuple[str, ...]  # all requested stems
 
     @classmethod
     def of(cls, system: System, track: Track, targets: Sequence[str]) -> "_Rows":
@@ -243,7 +246,7 @@ class _Rows:
     def blocks(
         self, system: System, track: Track, sources: Sequence[str], device: torch.device
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Estimates and truths ``[R, K, n]`` and the mixture ``[K, n]``, to the track's last sample."""
+        """Estimates and references ``[R, K, n]`` and the mixture ``[K, n]``, up to the end of the track."""
         channels = track_channels(track, sources)
         mixtures = BlockReader(mixture_blocks(track, sources), channels, track.name)
         needed = set(self.stems)
@@ -265,7 +268,7 @@ class _Rows:
 
     @staticmethod
     def _to_the_end(blocks: Iterator[Any], left: int, silence: Any) -> Iterator[Any]:
-        # Rounding of lengths in a resampler can leave a sample or two without an estimate, or too many.
+        # Due to rounding in a resampler, there may be a sample or two too few or too many.
         for block in blocks:
             if left and block.shape[-1]:
                 yield block[..., :left]

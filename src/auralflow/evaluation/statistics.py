@@ -1,4 +1,4 @@
-"""What may be said of all tracks from those that were scored."""
+"""Statistics over tracks, with confidence intervals."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ class Summary:
     """Mean and median of scores over tracks.
 
     Attributes:
-        count: How many tracks have a score.
-        mean: Their mean, None without any.
-        median: Their median, None without any.
-        mean_interval: Where the mean lies with 95 % confidence; None with fewer than two tracks.
-        median_interval: The same for the median.
+        count: Number of tracks with a score.
+        mean: Their mean, None if there are none.
+        median: Their median, None if there are none.
+        mean_interval: 95 % confidence interval of the mean, None with fewer than two tracks.
+        median_interval: 95 % confidence interval of the median, likewise.
     """
 
     count: int
@@ -36,12 +36,12 @@ class Summary:
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """How much one system beats another on the tracks that both have a score of.
+    """The difference between two systems on the tracks that both have scores for.
 
     Attributes:
-        difference: Mean, median and intervals of the differences, track by track.
-        wins: Tracks on which the first is better.
-        losses: Tracks on which the second is.
+        difference: Mean, median and intervals of the differences between tracks.
+        wins: Number of tracks on which the first system is better.
+        losses: Number of tracks on which the second system is better.
     """
 
     difference: Summary
@@ -50,13 +50,14 @@ class PairedDifference:
 
 
 def summarize(values: Sequence[float]) -> Summary:
-    """Mean and median of scores, with 95 % intervals from a bootstrap over tracks.
+    """Mean and median of scores, with 95 % confidence intervals from a bootstrap over tracks.
 
-    The tracks are drawn anew with replacement 4000 times, always the same way; the interval is the middle
-    95 % of what the statistic then is. It tells how far other songs of the same kind could move the number.
+    Tracks are resampled with replacement 4000 times, with a fixed seed; the interval contains the middle 95 %
+    of the resulting statistics. It indicates how much the number might change with other songs of the same
+    kind.
 
     Args:
-        values: Finite scores, one for each track.
+        values: Finite scores, one per track.
 
     Returns:
         The summary.
@@ -88,14 +89,15 @@ def _interval(drawn: NDArray[np.float64], statistic: Callable[..., NDArray[np.fl
 def paired_difference(
     first: Mapping[str, float], second: Mapping[str, float], *, lower_is_better: bool = False
 ) -> PairedDifference:
-    """Compare two systems on the tracks that both have a score of.
+    """Compare two systems on the tracks that both have scores for.
 
-    Songs differ far more than systems do: a difference on the same songs says more than two means.
+    Songs differ far more than systems do, so differences on the same songs are more precise than a difference
+    between two means.
 
     Args:
-        first: Scores by track.
-        second: The other's scores.
-        lower_is_better: Whether a small score is a good one.
+        first: Scores of the first system by track.
+        second: Scores of the second system by track.
+        lower_is_better: Whether lower scores are better. Default: False.
 
     Returns:
         The difference, first minus second.

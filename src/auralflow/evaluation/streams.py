@@ -1,4 +1,4 @@
-"""Tracks as streams of blocks that stay abreast.
+"""Tracks as synchronised streams of blocks.
 
 Shape letters: ``K`` channel of the track, ``n`` sample of a block.
 """
@@ -16,31 +16,31 @@ __all__ = ["BlockReader", "mixture_blocks", "track_channels"]
 
 
 def mixture_files(track: Track, sources: Sequence[str]) -> list[Path]:
-    """The files whose sum is the mixture."""
+    """The files that sum to the mixture."""
     if track.mixture:
         return [track.mixture]
     return [track.stems[source] for source in sources if source not in track.silent]
 
 
 def track_channels(track: Track, sources: Sequence[str]) -> int:
-    """Number of channels of the mixture: that of its widest file."""
+    """Number of channels of the mixture: the maximum over its files."""
     return max(probe(path).channels for path in mixture_files(track, sources))
 
 
 def mixture_blocks(track: Track, sources: Sequence[str]) -> Iterator[Audio]:
-    """The mixture ``[K, n]`` block by block: the track's own file, or the sum of its stems."""
-    # Blocks of one size each, so the stems stay abreast.
+    """The mixture ``[K, n]`` in blocks: the track's mixture file, or the sum of its stems."""
+    # All blocks have the same size, so the stems stay in sync.
     for blocks in zip(*map(stream_audio, mixture_files(track, sources)), strict=True):
         yield np.asarray(sum(blocks[1:], start=blocks[0]), dtype=np.float32)
 
 
 class BlockReader:
-    """Hands out a stream in pieces of the length that is asked for.
+    """Reads a stream in pieces of any requested length.
 
     Args:
-        blocks: Consecutive pieces ``[C, n]`` of any length; one channel stands for all.
-        channels: Channels ``K`` of the pieces handed out.
-        name: What the stream is, for errors.
+        blocks: Consecutive blocks ``[C, n]`` of any length; mono is copied to all channels.
+        channels: Number of channels ``K`` of the result.
+        name: Name of the stream, for errors.
 
     Example:
         >>> reader = BlockReader(iter([np.ones((1, 3)), np.zeros((1, 2))]), 2, "song")
@@ -55,7 +55,11 @@ class BlockReader:
         self.rest: Audio = np.zeros((channels, 0), dtype=np.float32)
 
     def take(self, count: int) -> Audio:
-        """The next ``count`` samples ``[K, count]``; after the end, silence."""
+        """Read the next ``count`` samples ``[K, count]``; after the end, silence.
+
+        Raises:
+            DatasetError: If the number of channels does not match.
+        """
         pieces, held = [self.rest], self.rest.shape[-1]
         while held < count:
             block = next(self.blocks, None)
@@ -68,10 +72,10 @@ class BlockReader:
         return joined[:, :count]
 
     def _spread(self, block: Audio) -> Audio:
-        # A mono stem of a stereo mixture is heard on both sides.
+        # A mono stem of a stereo mixture is in both channels.
         if block.shape[0] not in {1, self.channels}:
             raise DatasetError(
-                f"'{self.name}' does not fit its mixture",
+                f"'{self.name}' does not match its mixture",
                 found=f"{block.shape[0]} channels",
                 expected=f"1 or {self.channels}",
             )

@@ -1,4 +1,4 @@
-"""What can be scored: a model, the stems of another separator, and the bounds of both.
+"""Systems that can be scored: models, the stems of other separators, and the bounds.
 
 Shape letters: ``B`` batch, ``S`` source, ``K`` channel of the track, ``F`` frequency bin, ``T`` frame, ``n``
 sample of a block.
@@ -27,36 +27,36 @@ __all__ = ["IdealMask", "MixtureAsEstimate", "ModelSystem", "StemFolder", "Syste
 
 
 def fingerprint(paths: Iterable[Path]) -> list[list[Any]]:
-    """Name, size and time of last change of files: what changes when they do."""
+    """Path, size and time of the last modification of files, to detect changes."""
     return [[str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns] for path in paths]
 
 
 class System(Protocol):
-    """Something that has an estimate of targets in a track.
+    """Something that provides estimates of targets in tracks.
 
     Attributes:
         name: Its name in tables.
-        targets: What it can estimate.
+        targets: The targets it can estimate.
     """
 
     name: str
     targets: tuple[str, ...]
 
     def identity(self, track: Track) -> Mapping[str, Any]:
-        """What its estimates depend on besides the track's own files, as JSON values."""
+        """Everything that its estimates depend on besides the track's files, as JSON values."""
 
     def available(self, track: Track) -> tuple[str, ...]:
-        """The targets that it has an estimate of in this track."""
+        """The targets it can estimate in this track."""
 
     def stream(self, track: Track, sources: Sequence[str], targets: Sequence[str]) -> Iterator[Audio]:
-        """Estimates ``[S, K, n]`` of some targets, block by block, at the track's rate and channels."""
+        """Blocks of estimates ``[S, K, n]``, with the track's sample rate and number of channels."""
 
 
 class ModelSystem:
-    """A model, through the separation that ``auralflow separate`` uses.
+    """A model, run in the same way as by ``auralflow separate``.
 
     Args:
-        separator: The separator.
+        separator: The separator of the model.
         name: Its name in tables.
     """
 
@@ -82,7 +82,7 @@ class ModelSystem:
         return self.targets
 
     def stream(self, track: Track, sources: Sequence[str], targets: Sequence[str]) -> Iterator[Audio]:
-        """Separate the mixture; ``[S, K, n]`` blocks."""
+        """Separate the mixture, and yield blocks of estimates ``[S, K, n]``."""
         chosen = [self.targets.index(target) for target in targets]
         rate, channels = track.sample_rate, track_channels(track, sources)
         levels = self.separator.measure(mixture_blocks(track, sources), rate, channels)
@@ -91,38 +91,44 @@ class ModelSystem:
 
 
 class MixtureAsEstimate:
-    """The floor: doing nothing."""
+    """The floor: the unprocessed mixture as the estimate of every target.
+
+    Args:
+        targets: The targets.
+    """
 
     def __init__(self, targets: Sequence[str]) -> None:
         self.name = "mixture"
         self.targets = tuple(targets)
 
     def identity(self, track: Track) -> Mapping[str, Any]:
-        """Nothing but the mixture."""
+        """A constant: it only depends on the mixture."""
         return {"bound": "mixture"}
 
     def available(self, track: Track) -> tuple[str, ...]:
-        """All targets that are asked about."""
+        """All targets."""
         return self.targets
 
     def stream(self, track: Track, sources: Sequence[str], targets: Sequence[str]) -> Iterator[Audio]:
-        """The mixture for each target; ``[S, K, n]`` blocks."""
+        """Yield blocks ``[S, K, n]`` with the mixture for each target."""
         for block in mixture_blocks(track, sources):
             yield np.broadcast_to(block, (len(targets), *block.shape))
 
 
 class IdealMask:
-    """The ceiling: a mask that knows the truth, with a model's own transform, chunks and sample rate.
+    """The ceiling: an oracle mask from the references, with a model's transform, chunks and sample rate.
 
     With ``S`` the target's spectrogram and ``R`` that of the mixture minus the target, per channel, the ideal
-    ratio mask is ``|S|^2 / (|S|^2 + |R|^2)``, the ideal binary mask 1 where ``|S| > |R|``, else 0. The phase
-    is the mixture's, as it is a model's. Nothing that masks magnitudes in this transform does much better.
+    ratio mask is ``|S|^2 / (|S|^2 + |R|^2)``, and the ideal binary mask is 1 where ``|S| > |R|``, otherwise
+    0. The phase is the mixture's, as for a model. Nothing that masks magnitudes in this transform can do much
+    better.
 
     Args:
         kind: ``"irm"`` or ``"ibm"``.
         model: The model.
-        overlap: Share of a chunk that the next one covers again.
-        device: Where to compute.
+        targets: The targets. Default: the model's.
+        overlap: Fraction of a chunk that overlaps the next one. Default: 0.25.
+        device: The device to compute on. Default: the CPU.
 
     Source:
         Stöter, Liutkus and Ito, "The 2018 Signal Separation Evaluation Campaign", LVA/ICA 2018 (IRM2); Wang,
@@ -147,16 +153,16 @@ class IdealMask:
         self.transform = copy.deepcopy(model).to(self.device).transform
 
     def identity(self, track: Track) -> Mapping[str, Any]:
-        """The kind of mask, and the settings of the model, whose transform and chunks it uses."""
+        """The kind of mask, and the settings of the model whose transform and chunks it uses."""
         settings = self.config.model_dump(mode="json", exclude={"targets"})
         return {"bound": self.kind, "overlap": self.overlap, "model": settings}
 
     def available(self, track: Track) -> tuple[str, ...]:
-        """The targets whose truth is known."""
+        """The targets with a known reference."""
         return tuple(target for target in self.targets if target in track.stems)
 
     def stream(self, track: Track, sources: Sequence[str], targets: Sequence[str]) -> Iterator[Audio]:
-        """Mask the mixture with what the truth says; ``[S, K, n]`` blocks."""
+        """Apply the ideal masks to the mixture, and yield blocks of estimates ``[S, K, n]``."""
         config, channels = self.config, track_channels(track, sources)
         wide = (1 + len(targets)) * channels
         inside = resample_stream(
@@ -177,7 +183,7 @@ class IdealMask:
     def _together(
         track: Track, sources: Sequence[str], targets: Sequence[str], channels: int
     ) -> Iterator[Audio]:
-        """The mixture and the truths as channels of one stream, so that nothing can move them apart."""
+        """The mixture and the references as channels of one stream, so that they stay in sync."""
         readers = [
             BlockReader(stream_audio(track.stems[target]), channels, f"{track.name}/{target}")
             for target in targets
@@ -186,7 +192,7 @@ class IdealMask:
             yield np.concatenate([mixture, *(reader.take(mixture.shape[-1]) for reader in readers)])
 
     def _mask(self, chunks: Tensor, channels: int) -> Tensor:
-        """Masked mixture ``[B, S, K, N]`` of chunks ``[B, (1 + S) K, N]``."""
+        """Map chunks ``[B, (1 + S) K, N]`` of mixture and references to masked mixtures ``[B, S, K, N]``."""
         spectrogram: Tensor = self.transform(chunks)
         spectrogram = spectrogram.reshape(len(chunks), -1, channels, *spectrogram.shape[2:])
         mixture, target = spectrogram[:, :1], spectrogram[:, 1:]
@@ -199,40 +205,42 @@ class IdealMask:
 
 
 class StemFolder:
-    """Stems that another separator has written, found by the track's and the target's name.
+    """Stems written by another separator, found by the names of track and target.
 
-    Looked for in ``FOLDER/<track>/<target>.<ext>``, ``FOLDER/<subset>/<track>/`` and
-    ``FOLDER/separated_audio/<track>/``; ``no_vocals`` and ``instrumental`` are accompaniment.
+    They are looked up in ``FOLDER/<track>/<target>.<ext>``, ``FOLDER/<subset>/<track>/`` and
+    ``FOLDER/separated_audio/<track>/``; ``no_vocals`` and ``instrumental`` count as accompaniment.
 
     Args:
         folder: The folder.
-        subset: Part of the dataset.
-        targets: Which targets to look for.
-        name: Its name in tables. Default: the folder's.
+        subset: Split of the dataset.
+        targets: Targets to look for.
+        name: Its name in tables. Default: the name of the folder.
 
     Raises:
-        NotFoundError: If there is no such folder.
+        NotFoundError: If the folder does not exist.
     """
 
     ALIASES: Mapping[str, tuple[str, ...]] = {ACCOMPANIMENT: (ACCOMPANIMENT, "no_vocals", "instrumental")}
     LONGEST_SLIP = 0.5
-    """Seconds by which a stem may be shorter or longer than its track."""
+    """Maximum difference in seconds between the lengths of a stem and its track."""
 
     def __init__(self, folder: str | Path, subset: str, targets: Sequence[str], *, name: str = "") -> None:
         folder = Path(folder)
         if not folder.is_dir():
-            raise NotFoundError(f"no folder '{folder}'", expected="<track>/vocals.wav and so on in it")
+            raise NotFoundError(
+                f"no such folder: '{folder}'", expected="a folder with <track>/vocals.wav and so on"
+            )
         self.folder = folder
         self.subset = subset
         self.name = name or folder.resolve().name
         self.targets = tuple(targets)
 
     def identity(self, track: Track) -> Mapping[str, Any]:
-        """The stems, with their size and age."""
+        """The stem files, with their size and time of modification."""
         return {"stems": fingerprint(self.files(track).values())}
 
     def files(self, track: Track) -> dict[str, Path]:
-        """The stem of each target that there is one of."""
+        """The stem files that exist, by target."""
         places = [self.folder / part / track.name for part in ("", self.subset, "separated_audio")]
         found: dict[str, Path] = {}
         for place in places:
@@ -245,14 +253,14 @@ class StemFolder:
         return found
 
     def available(self, track: Track) -> tuple[str, ...]:
-        """The targets that there is a stem of."""
+        """The targets whose stem file exists."""
         return tuple(self.files(track))
 
     def stream(self, track: Track, sources: Sequence[str], targets: Sequence[str]) -> Iterator[Audio]:
-        """Read the stems; ``[S, K, n]`` blocks, at the track's sample rate.
+        """Read the stems, and yield blocks ``[S, K, n]`` at the track's sample rate.
 
         Raises:
-            DatasetError: If a stem is not as long as its track.
+            DatasetError: If the length of a stem differs from that of its track.
         """
         channels, files = track_channels(track, sources), self.files(track)
         readers = []
@@ -260,7 +268,7 @@ class StemFolder:
             info = probe(files[target])
             if abs(info.seconds - track.seconds) > self.LONGEST_SLIP:
                 raise DatasetError(
-                    f"'{files[target]}' is not as long as its track",
+                    f"'{files[target]}' does not have the length of its track",
                     found=f"{info.seconds:.2f} s",
                     expected=f"{track.seconds:.2f} s",
                 )

@@ -1,4 +1,4 @@
-"""Scores as rows of text: for the terminal, Markdown and the page alike."""
+"""Tables of scores as text, for the terminal, Markdown and the web page."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ __all__ = ["Cell", "Table", "counted", "decibels", "pair_tables", "summary_table
 
 
 class Cell(NamedTuple):
-    """What stands in one place of a table.
+    """A cell of a table.
 
     Attributes:
         main: The number.
-        interval: Where it may lie.
-        more: What else is to be said.
+        interval: Its confidence interval.
+        more: Additional information.
     """
 
     main: str
@@ -26,7 +26,7 @@ class Cell(NamedTuple):
     more: str = ""
 
     def __str__(self) -> str:
-        """All of it in one line."""
+        """The entire cell on one line."""
         interval = f" [{self.interval}]" if self.interval else ""
         return f"{self.main}{interval}" + (f"; {self.more}" if self.more else "")
 
@@ -36,11 +36,11 @@ class Table:
     """A table of text.
 
     Attributes:
-        title: Above it.
-        columns: Its heads.
-        rows: Its cells, the first of a row is its head.
-        note: Below it.
-        metric: What it shows.
+        title: Title above the table.
+        columns: Headings of the columns.
+        rows: Cells by row; the first cell of a row is its heading.
+        note: Note below the table.
+        metric: Name of the metric it shows, if any.
     """
 
     title: str
@@ -51,7 +51,7 @@ class Table:
 
 
 def decibels(value: float | None, *, signed: bool = True) -> str:
-    """A level to a tenth of a decibel with its sign, or a dash.
+    """Format a level to a tenth of a decibel with its sign, or an unsigned score to two decimals.
 
     Example:
         >>> decibels(3.14), decibels(None), decibels(0.87, signed=False)
@@ -63,7 +63,7 @@ def decibels(value: float | None, *, signed: bool = True) -> str:
 
 
 def counted(count: int, thing: str) -> str:
-    """A number of things.
+    """Format a number of things, in the singular or plural.
 
     Example:
         >>> counted(1, "track"), counted(2, "track")
@@ -73,7 +73,7 @@ def counted(count: int, thing: str) -> str:
 
 
 def summary_tables(comparison: Comparison) -> Iterator[Table]:
-    """For each metric, a row for each system from floor to ceiling and a column for each target."""
+    """Create a table for each metric, with a row per system from floor to ceiling and a column per target."""
     for metric in METRICS.values():
         if not comparison.has(metric.name):
             continue
@@ -82,7 +82,7 @@ def summary_tables(comparison: Comparison) -> Iterator[Table]:
             [Cell(name), *(_cell(summaries[name].get(target), metric) for target in comparison.targets)]
             for name in _from_floor_to_ceiling(comparison)
             if any(summary.count for summary in summaries[name].values())
-            # Nothing improves on itself.
+            # The mixture cannot improve on itself.
             and (metric.name, name) != ("si_sdr_improvement", BOUNDS[0])
         ]
         counts = sorted({s.count for name in summaries for s in summaries[name].values() if s.count})
@@ -109,7 +109,7 @@ def _cell(summary: Summary | None, metric: Metric) -> Cell:
         return Cell("-")
     signed = metric.signed
     if summary.count == 1:
-        # Median and mean are the number itself.
+        # Median and mean equal the number itself.
         return Cell(decibels(summary.median, signed=signed))
     interval = _interval(summary.median_interval, signed=signed)
     return Cell(
@@ -122,7 +122,7 @@ def _interval(interval: Interval | None, *, signed: bool) -> str:
 
 
 def pair_tables(comparison: Comparison) -> Iterator[Table]:
-    """For each metric, a row for each pair of systems and a column for each target."""
+    """Create a table for each metric, with a row per pair of systems and a column per target."""
     for metric in METRICS.values():
         if not metric.paired or not comparison.has(metric.name):
             continue
@@ -154,7 +154,7 @@ def _pair_cell(pair: PairedDifference, metric: Metric) -> Cell:
 
 
 def track_table(report: Report, metric: str, *, note: str = "") -> Table:
-    """A row for each track and a column for each target; where there is no score, why."""
+    """Create a table with a row per track and a column per target; without a score, it states why."""
     rows = []
     for track in report.tracks:
         cells = []

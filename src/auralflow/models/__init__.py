@@ -1,6 +1,6 @@
-"""What a model is on disk: folders, cards, the registry of pretrained models, downloads, exports.
+"""Models on disk: folders, cards, the registry of pretrained models, downloads, exports.
 
-Cards and the registry need no torch; what does is loaded when it is first used.
+Cards and the registry do not need torch; functions that do are imported on first use.
 
 Example:
     >>> from auralflow import models
@@ -74,6 +74,6 @@ _LATER = {
     "save_pretrained": "auralflow.models.loading",
     "save_weights": "auralflow.models.folder",
 }
-"""Where the names are that need torch."""
+"""Modules of the names that need torch."""
 
 __getattr__, __dir__ = load_later(__name__, _LATER, __all__)

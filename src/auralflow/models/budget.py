@@ -1,4 +1,4 @@
-"""Settings may describe a net that is larger than the machine; its file of weights says how large it is."""
+"""Guards against settings of a net too large for the machine, using the size of the weights file."""
 
 from collections.abc import Callable, Iterable, Mapping
 from math import prod
@@ -17,25 +17,25 @@ FACTORIES: frozenset[Callable[..., Any]] = frozenset(
     (torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn)
 )
 EXTRA = 1 << 24
-"""Numbers that a net may hold besides its weights, such as windows and filter banks."""
+"""Allowance for numbers that are not weights, such as windows and filter banks."""
 
 
 class limited_to_weights(TorchFunctionMode):  # noqa: N801 - a context manager, read as a verb
-    """A context in which a net that is larger than its weights is refused before its memory is taken.
+    """A context in which creating a net larger than its weights fails before the memory is allocated.
 
     Args:
-        paths: The safetensors files of its weights, mostly one.
+        paths: The safetensors files of its weights, usually one.
 
     Raises:
-        NotFoundError: If there is no such file.
-        ModelError: If one is damaged; in the context, if a net is larger than its weights.
+        NotFoundError: If a file does not exist.
+        ModelError: If a file is damaged; inside the context, if a net is larger than its weights.
     """
 
     def __init__(self, *paths: Path) -> None:
         super().__init__()
         self._path = paths[0]
         self._numbers = sum(map(count_weights, dict.fromkeys(paths)))
-        # Some layers make a tensor and then another one of the same size in its place.
+        # Some layers create a tensor and then replace it by another of the same size.
         self._left = 2 * self._numbers + EXTRA
 
     def __torch_function__(
@@ -50,10 +50,10 @@ class limited_to_weights(TorchFunctionMode):  # noqa: N801 - a context manager, 
             self._left -= _count(args, kwargs)
             if self._left < 0:
                 raise ModelError(
-                    f"'{self._path}' holds the weights of another net than the model's settings describe",
+                    f"'{self._path}' does not contain the weights of the net that the settings describe",
                     found=f"{self._numbers} numbers",
                     expected="several times as many",
-                    advice="Put back the files that belong together.",
+                    advice="Restore the matching files.",
                 )
         return func(*args, **kwargs)
 

@@ -1,4 +1,4 @@
-"""The card of a pretrained model: what it is, where its weights are, what it was made of, what it scores."""
+"""The card of a pretrained model: its net, weights, training data and scores."""
 
 import math
 import statistics
@@ -30,52 +30,52 @@ WEIGHTS_FILE = "model.safetensors"
 
 
 class DataPart(Settings):
-    """One part of what a model was trained on."""
+    """One part of a model's training data."""
 
-    name: str = Field(min_length=1, description="What it is.")
+    name: str = Field(min_length=1, description="Name or description.")
     licence: str = Field(min_length=1, description="Licence of the material.")
-    minutes: float = Field(ge=0, description="Minutes of audio; of MIDI files, none.")
-    credit: str = Field("", description="Whom the licence, or courtesy, asks to name.")
-    source: str = Field("", description="Where it can be had.")
+    minutes: float = Field(ge=0, description="Minutes of audio; 0 for MIDI files.")
+    credit: str = Field("", description="Whom to credit, as the licence or courtesy requires.")
+    source: str = Field("", description="Where it is available.")
 
 
 class TrainingRecord(Settings):
     """How a model was trained."""
 
-    hours: float = Field(ge=0, description="Hours that the training took.")
-    chunks: int = Field(ge=0, description="Training chunks seen, repeats counted.")
-    epochs: int = Field(ge=0, description="Epochs.")
-    seed: int = Field(ge=0, description="Seed of weights and chunks.")
-    machine: str = Field(min_length=1, description="What it was trained on.")
+    hours: float = Field(ge=0, description="Duration of the training in hours.")
+    chunks: int = Field(ge=0, description="Number of training chunks, including repeats.")
+    epochs: int = Field(ge=0, description="Number of epochs.")
+    seed: int = Field(ge=0, description="Random seed of weights and chunks.")
+    machine: str = Field(min_length=1, description="The hardware it was trained on.")
     auralflow: str = Field(min_length=1, description="Version of auralflow that trained it.")
-    start: str = Field("", description="Whose weights it started from. Empty: random ones.")
+    start: str = Field("", description="Model whose weights it started from. Empty: random weights.")
     settings: dict[str, Any] = Field(description="Content of trainer.json.")
 
 
 class TargetScore(Settings):
-    """Scores of one target in one track, in dB; None where a stem is silent."""
+    """Scores of one target in one track, in dB; None if a stem is silent."""
 
     si_sdr: float | None = Field(None, description="SI-SDR of the estimate.")
-    si_sdr_improvement: float | None = Field(None, description="SI-SDR above that of the mixture.")
+    si_sdr_improvement: float | None = Field(None, description="SI-SDR minus that of the mixture.")
     ceiling: float | None = Field(None, description="SI-SDR improvement of the ideal ratio mask, an oracle.")
-    museval_sdr: float | None = Field(None, description="SDR of museval 4, median over 1-s frames.")
-    museval_floor: float | None = Field(None, description="The same of the mixture.")
-    museval_ceiling: float | None = Field(None, description="The same of the ideal ratio mask.")
+    museval_sdr: float | None = Field(None, description="SDR of museval 4, median of 1-s frames.")
+    museval_floor: float | None = Field(None, description="SDR of the mixture, likewise.")
+    museval_ceiling: float | None = Field(None, description="SDR of the ideal ratio mask, likewise.")
 
 
 class TrackScore(Settings):
     """Scores of one track."""
 
     track: str = Field(min_length=1, description="Name of the track.")
-    known_artist: bool = Field(description="Whether other songs of its artist were trained on.")
+    known_artist: bool = Field(description="Whether the training data include other songs by its artist.")
     targets: dict[str, TargetScore] = Field(description="Scores by target.")
 
 
 class ScoreTable(Settings):
-    """Scores on a part of a dataset."""
+    """Scores on one split of a dataset."""
 
-    dataset: str = Field(min_length=1, description="What was scored, in words.")
-    subset: Literal["valid", "test"] = Field(description="Part of the dataset.")
+    dataset: str = Field(min_length=1, description="Description of the dataset.")
+    subset: Literal["valid", "test"] = Field(description="Split of the dataset.")
     command: str = Field(min_length=1, description="The command that prints these scores.")
     tracks: tuple[TrackScore, ...] = Field(description="Scores of each track.")
 
@@ -86,12 +86,15 @@ class ScoreTable(Settings):
         known_artist: bool,
         value: Literal["si_sdr", "si_sdr_improvement", "ceiling"] = "si_sdr_improvement",
     ) -> float | None:
-        """Average a score over the tracks that have it; None if none has.
+        """Average a score over the tracks that have it.
 
         Args:
             target: The target.
-            known_artist: Whether to take the tracks of artists that were trained on, or all others.
-            value: Which score.
+            known_artist: Whether to use the tracks by artists in the training data, or all others.
+            value: Which score. Default: the SI-SDR improvement.
+
+        Returns:
+            The mean in dB, None if no track has the score.
 
         Example:
             >>> scores = [TargetScore(si_sdr_improvement=value) for value in (2.0, 4.0, None)]
@@ -110,12 +113,15 @@ class ScoreTable(Settings):
         known_artist: bool,
         value: Literal["museval_sdr", "museval_floor", "museval_ceiling"] = "museval_sdr",
     ) -> float | None:
-        """Median of a score over the tracks that have it, as museval takes it; None if none has.
+        """Median of a score over the tracks that have it, following museval.
 
         Args:
             target: The target.
-            known_artist: Whether to take the tracks of artists that were trained on, or all others.
-            value: Which score.
+            known_artist: Whether to use the tracks by artists in the training data, or all others.
+            value: Which score. Default: the SDR of the estimate.
+
+        Returns:
+            The median in dB, None if no track has the score.
         """
         known = self._known(target, value, known_artist=known_artist)
         return statistics.median(known) if known else None
@@ -130,24 +136,24 @@ class ScoreTable(Settings):
 
 
 class ModelCard(Settings):
-    """Everything that is known about a pretrained model: the content of its ``card.json``."""
+    """Everything known about a pretrained model: the content of its ``card.json``."""
 
     format_version: Literal[1] = Field(1, description="Version of this file's format.")
     name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", description="Name that commands accept.")
     file: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*\.safetensors$",
-        description="Name of the weights on mirrors and in the cache, another one for other weights.",
+        description="File name of the weights on mirrors and in the cache; new weights get a new name.",
     )
-    url: str = Field("", pattern=r"^(https://.+)?$", description="Where the weights can be downloaded.")
+    url: str = Field("", pattern=r"^(https://.+)?$", description="URL of the weights.")
     size: int = Field(gt=0, description="Size of the weights in bytes.")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the weights.")
     licence: str = Field(min_length=1, description="Licence of the weights.")
     parameters: int = Field(gt=0, description="Number of trainable parameters.")
     settings: SerializeAsAny[ModelConfig] = Field(description="Content of model.json.")
-    data: tuple[DataPart, ...] = Field(description="What it was trained on.")
+    data: tuple[DataPart, ...] = Field(description="Training data.")
     training: TrainingRecord = Field(description="How it was trained.")
-    scores: tuple[ScoreTable, ...] = Field((), description="All that it scored.")
-    weaknesses: tuple[str, ...] = Field((), description="What it is known to do badly.")
+    scores: tuple[ScoreTable, ...] = Field((), description="All scores.")
+    weaknesses: tuple[str, ...] = Field((), description="Known weaknesses.")
 
     @field_validator("settings", mode="before")
     @classmethod
@@ -164,12 +170,12 @@ class ModelCard(Settings):
 
     @property
     def net(self) -> str:
-        """Its architecture."""
+        """Name of its net."""
         return self.settings.net
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """What it estimates."""
+        """Its targets."""
         return self.settings.targets
 
     @classmethod
@@ -179,23 +185,29 @@ class ModelCard(Settings):
         Args:
             path: A ``card.json``.
 
+        Returns:
+            The card.
+
         Raises:
-            NotFoundError: If there is no such file.
-            ModelError: If it is no card.
+            NotFoundError: If the file does not exist.
+            ModelError: If it is not a valid card.
         """
         path = Path(path)
         try:
             return parse_settings(cls, read_settings(path), source=str(path))
         except SettingsError as error:
-            raise ModelError(f"'{path}' is no card of a model: {error}") from None
+            raise ModelError(f"'{path}' is not a valid model card: {error}") from None
 
     def restricted(self, targets: Sequence[str], *, size: int, sha256: str) -> Self:
-        """The card of a model that was cut down to some targets.
+        """Derive the card for a copy of the model with only some of its targets.
 
         Args:
-            targets: What is left, in its order.
-            size: Size of its weights in bytes.
-            sha256: Their SHA-256.
+            targets: The remaining targets, in order.
+            size: Size of the remaining weights in bytes.
+            sha256: SHA-256 of the remaining weights.
+
+        Returns:
+            The new card.
         """
         scores = [
             table.model_copy(

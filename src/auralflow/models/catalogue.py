@@ -1,4 +1,4 @@
-"""All models that have a name: this project's own and public ones. Loads no torch."""
+"""All named models: this project's and public ones. Does not import torch."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,13 +18,14 @@ PERMISSIVE = ("MIT", "CC0-1.0", "CC-BY-4.0", "Apache-2.0", "BSD-3-Clause")
 
 
 class NamedModel(NamedTuple):
-    """A model that can be used by its name.
+    """A model that can be used by name.
 
     Attributes:
         card: Its card.
         licence: Licence of its weights.
-        place: ``shipped``, ``checkout``, ``mirror`` or ``cache``; ``downloadable`` or ``not there``.
-        path: Where its weights are on this machine.
+        place: Where its weights are: ``shipped``, ``checkout``, ``mirror``, ``cache``, ``downloadable`` or
+            ``not there``.
+        path: Path of its weights on this machine, None if they are not here.
     """
 
     card: ModelCard | PublicCard
@@ -33,7 +34,7 @@ class NamedModel(NamedTuple):
     path: Path | None
 
     def to_json(self) -> dict[str, Any]:
-        """The card, and where the weights are."""
+        """The card and the place of the weights, as JSON values."""
         card = self.card
         extra = {"net": card.net} if isinstance(card, ModelCard) else {}
         return (
@@ -51,16 +52,19 @@ def named_models(
     registry: Registry | None = None,
     access: Access | None = None,
 ) -> list[NamedModel]:
-    """The models that can be used by their names, this project's own first.
+    """List the models that can be used by name, this project's first.
 
     Args:
-        targets: Only models that estimate all of these.
-        terms: Only models whose licence is of this kind.
-        registry: The models. Default: those that are installed.
-        access: Where weights may be. Default: what the environment says.
+        targets: Only list models that estimate all of these. Default: all models.
+        terms: Only list models with this kind of licence. Default: any.
+        registry: The models. Default: the installed ones.
+        access: Where to look for weights. Default: from the environment.
+
+    Returns:
+        The models.
 
     Raises:
-        ModelError: If a card is broken.
+        ModelError: If a card is invalid.
 
     Example:
         >>> [model.card.name for model in named_models(targets=["piano"])]
@@ -81,7 +85,7 @@ def licence_of(card: ModelCard | PublicCard) -> Licence:
     if isinstance(card, PublicCard):
         return card.licence
     terms: LicenceTerms = "permissive" if card.licence in PERMISSIVE else "unstated"
-    return Licence(name=card.licence, terms=terms, evidence="this project's own")
+    return Licence(name=card.licence, terms=terms, evidence="trained by this project")
 
 
 def _place(card: ModelCard | PublicCard, registry: Registry, access: Access) -> tuple[str, Path | None]:

@@ -1,4 +1,4 @@
-"""Which model for what: the models of a task in order, and what to recommend. Loads no torch."""
+"""Ranks and recommends models by task. Does not import torch."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,11 +12,11 @@ from auralflow.models.tasks import SCALES, TASKS, Task, main_task
 __all__ = ["SPEEDS", "Advice", "advice", "in_order", "measured_speeds", "ranked"]
 
 SPEEDS = Path(__file__).parent / "speeds.json"
-"""What ``benchmarks/families.py`` measured; written by ``make readme``."""
+"""Results of ``benchmarks/families.py``; written by ``make readme``."""
 
 
 def in_order(models: Sequence[NamedModel]) -> list[NamedModel]:
-    """All models, by what they are for in the first place, and the best of each scale first."""
+    """Sort all models by their main task, then by quality."""
     groups = [
         ranked(task, [model for model in models if main_task(model.card.targets) is task]) for task in TASKS
     ]
@@ -25,7 +25,7 @@ def in_order(models: Sequence[NamedModel]) -> list[NamedModel]:
 
 
 def ranked(task: Task, models: Sequence[NamedModel]) -> list[NamedModel]:
-    """The models that serve a task; the best of each scale first, those without a score last."""
+    """The models suitable for a task, best first on each scale, those without a score last."""
 
     def place(model: NamedModel) -> tuple[int, float]:
         found = task.qualities(model.card)
@@ -36,7 +36,7 @@ def ranked(task: Task, models: Sequence[NamedModel]) -> list[NamedModel]:
 
 @cache
 def measured_speeds() -> tuple[Mapping[str, float], str]:
-    """Seconds that a song of 3 minutes takes, by model, and the processor that it was measured on."""
+    """Seconds per 3-minute song by model, and the processor they were measured on."""
     if not SPEEDS.is_file():
         return {}, ""
     known = json.loads(SPEEDS.read_text(encoding="utf-8"))
@@ -45,13 +45,13 @@ def measured_speeds() -> tuple[Mapping[str, float], str]:
 
 @dataclass(frozen=True)
 class Advice:
-    """What to use for a task; None where nothing is known that would decide.
+    """Recommended models for a task; None where too little is known to decide.
 
     Attributes:
         task: The task.
-        fastest: The model that takes the least time.
-        permissive: The best model whose licence is permissive.
-        best: The best model, whatever its licence.
+        fastest: The fastest model.
+        permissive: The best model with a permissive licence.
+        best: The best model with any licence.
     """
 
     task: Task
@@ -63,16 +63,19 @@ class Advice:
 def advice(task: Task, models: Sequence[NamedModel], speeds: Mapping[str, float] | None = None) -> Advice:
     """Recommend models for a task.
 
-    The fastest is the one that was measured to be. The best is the one that no other is known to beat: scores
-    compare within a data set and a metric only.
+    The fastest is the one with the shortest measured time. The best is the one that no other is known to
+    beat, since scores can only be compared within a data set and a metric.
 
     Args:
         task: The task.
         models: The models to choose from.
-        speeds: Seconds that a song takes. Default: as measured.
+        speeds: Seconds per song, by model. Default: `measured_speeds`.
+
+    Returns:
+        The recommendations.
     """
     speeds = measured_speeds()[0] if speeds is None else speeds
-    # Of two that take equally long, the better one.
+    # Of two equally fast models, prefer the better one.
     fit = ranked(task, models)
     timed = [model for model in fit if model.card.name in speeds]
     fastest = min(timed, key=lambda model: speeds[model.card.name], default=None)
@@ -85,7 +88,7 @@ def _only(models: Sequence[NamedModel]) -> NamedModel | None:
 
 
 def _best(task: Task, models: Sequence[NamedModel]) -> NamedModel | None:
-    """The leader on the first scale that anyone has, unless another beats it on one that both have."""
+    """The leader on the first scale with any scores, unless another model beats it on all shared scales."""
     scores = {
         model.card.name: {quality.scale.letter: quality.value for quality in task.qualities(model.card)}
         for model in models

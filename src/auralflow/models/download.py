@@ -1,4 +1,4 @@
-"""Downloading weights: resumed, verified before they get their name, one at a time, never for ever."""
+"""Downloads weights: resumable, verified, one process at a time, and with a lower limit on speed."""
 
 import os
 import time
@@ -17,30 +17,30 @@ __all__ = ["Wanted", "download"]
 
 RETRIES = 2
 PAUSE = 1.0
-"""Seconds before the first retry, twice as many before the next."""
+"""Seconds before the first retry, doubled for the next."""
 TIMEOUT = 30.0
 """Seconds without a single byte after which a connection counts as lost."""
 WINDOW = 60.0
 LEAST = 600 << 10
-"""A download goes on while at least so many bytes come in so many seconds: 10 KiB a second."""
+"""Minimum number of bytes per window of ``WINDOW`` seconds to continue: 10 KiB per second."""
 BLOCK = 1 << 14
-"""Bytes at once; what has come of a block is lost where a connection breaks off."""
+"""Bytes per read; an incomplete block is lost when a connection breaks."""
 SLACK = 1.5
-"""How much larger than announced a file may be whose size is only about known."""
+"""Tolerance for files whose size is only known approximately."""
 PARTIAL_CONTENT, NOTHING_LEFT, SERVER_ERROR = 206, 416, 500
 
 OnProgress = Callable[[int, int], None]
 
 
 class Wanted(NamedTuple):
-    """A file to be downloaded.
+    """A file to download.
 
     Attributes:
         model: Name of the model, for messages.
-        file: Name that the file gets.
-        size: Its size in bytes.
-        sha256: Its SHA-256, or the beginning of it.
-        exact: Whether the size is known exactly.
+        file: Name to save the file under.
+        size: Size in bytes.
+        sha256: SHA-256, or the beginning of it.
+        exact: Whether the size is exact. Default: True.
     """
 
     model: str
@@ -51,11 +51,11 @@ class Wanted(NamedTuple):
 
     @property
     def limit(self) -> int:
-        """Bytes that it has at most."""
+        """Maximum size in bytes."""
         return self.size if self.exact else int(self.size * SLACK)
 
     def is_whole(self, path: Path) -> bool:
-        """Whether a file is there and is what is wanted, byte by byte."""
+        """Whether a file exists and has the expected content."""
         try:
             if self.exact and path.stat().st_size != self.size:
                 return False
@@ -65,7 +65,7 @@ class Wanted(NamedTuple):
 
 
 class _AttemptError(Exception):
-    """An attempt that failed; it says why, and whether another one may do better."""
+    """A failed attempt, with its reason and whether retrying is pointless."""
 
     def __init__(self, why: str, *, final: bool = False) -> None:
         super().__init__(why)
@@ -73,21 +73,21 @@ class _AttemptError(Exception):
 
 
 def download(wanted: Wanted, url: str, folder: Path, *, on_progress: OnProgress = lambda *_: None) -> Path:
-    """Download a file to a folder, or the rest of it where an earlier attempt broke off.
+    """Download a file to a folder, resuming an earlier attempt.
 
-    Of several processes one downloads and the others wait. A file that is there but damaged is replaced.
+    Of several processes, one downloads and the others wait. A damaged file is replaced.
 
     Args:
         wanted: The file.
-        url: Its address.
-        folder: The folder, of this model alone.
-        on_progress: Called with the bytes that have come, and how many there are.
+        url: Its URL.
+        folder: The folder, used for this model only.
+        on_progress: Called with the number of bytes done and the total.
 
     Returns:
-        The file.
+        Path of the file.
 
     Raises:
-        ModelError: If it cannot be downloaded, comes too slowly, or is not what is wanted.
+        ModelError: If the file cannot be downloaded, arrives too slowly, or has unexpected content.
     """
     path = folder / wanted.file
     try:
@@ -100,13 +100,13 @@ def download(wanted: Wanted, url: str, folder: Path, *, on_progress: OnProgress 
         raise ModelError(
             f"cannot download the weights of {wanted.model} from {url}",
             found=str(error),
-            advice="Check the network, or set AURALFLOW_MIRROR to a folder or URL that has them.",
+            advice="Check the network, or set AURALFLOW_MIRROR to a folder or URL that provides them.",
         ) from None
     except OSError as error:
         raise ModelError(
             f"cannot store the weights of {wanted.model} in '{folder}'",
             found=error.strerror or str(error),
-            advice="Set AURALFLOW_HOME to a folder that can be written to.",
+            advice="Set AURALFLOW_HOME to a writable folder.",
         ) from None
 
 
@@ -125,24 +125,24 @@ def _fetch(wanted: Wanted, url: str, path: Path, on_progress: OnProgress) -> Non
 
 
 def _accept(wanted: Wanted, part: Path, path: Path) -> None:
-    """Give a file its name, if it is what is wanted."""
+    """Give a file its final name if it has the expected content."""
     if not wanted.is_whole(part):
         part.unlink()
-        raise _AttemptError("other bytes than the card of the model says")
+        raise _AttemptError("content that does not match the model card")
     part.replace(path)
 
 
 def _receive(wanted: Wanted, url: str, part: Path, on_progress: OnProgress) -> None:
-    """Append to a file what is missing of it."""
+    """Append the missing bytes to a file."""
     done = part.stat().st_size if part.exists() else 0
-    # Weights do not get smaller when they are packed, and what is unpacked could grow without end.
+    # Weights hardly compress, and decompression could expand without limit.
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
     least = min(LEAST, max(1, wanted.size - done))
     with Pace(WINDOW, least) as pace, pace.session() as session:
         try:
             with session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
                 if answer.status_code == NOTHING_LEFT and done:
-                    # All that there is has come already; whether it is right, the hash says.
+                    # Everything has been received already; the hash decides whether it is correct.
                     return
                 if not answer.ok:
                     status = answer.status_code
@@ -152,19 +152,18 @@ def _receive(wanted: Wanted, url: str, part: Path, on_progress: OnProgress) -> N
                 with part.open("ab" if done else "wb") as file:
                     done = _copy(answer, file, done, wanted, pace, on_progress)
                 if done > wanted.limit:
-                    # Nothing of it can be right.
                     part.unlink()
-                    raise _AttemptError(f"more than the {wanted.limit} bytes that were expected", final=True)
+                    raise _AttemptError(f"more than the expected {wanted.limit} bytes", final=True)
         except RequestException as error:
             if not pace.lost:
                 raise _AttemptError(
-                    f"a connection that failed or broke off ({type(error).__name__})"
+                    f"a connection that failed or was interrupted ({type(error).__name__})"
                 ) from None
     if not done:
         part.unlink(missing_ok=True)
-    # A header that breaks off counts as a whole one, so that there need not have been an exception.
+    # A truncated header counts as a complete one, so there may not have been an exception.
     if pace.lost and not wanted.is_whole(part):
-        # Not tried again: it would be as slow.
+        # No retry: it would be just as slow.
         raise _AttemptError(
             f"a connection with less than {pace.least} bytes in {pace.seconds:g} seconds", final=True
         )
@@ -178,7 +177,7 @@ def _copy(
         if done > wanted.limit:
             return done
         file.write(block)
-        # Whoever waits for this file looks at its size.
+        # Waiting processes watch the size of the file.
         file.flush()
         pace.count(len(block))
         on_progress(min(done, wanted.size), wanted.size)

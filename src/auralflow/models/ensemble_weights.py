@@ -1,4 +1,4 @@
-"""What each model of an ensemble counts for each target, as it is typed. Loads no torch."""
+"""The weights of an ensemble's models as given on the command line. Does not import torch."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,14 +9,20 @@ from auralflow.errors import UsageError
 __all__ = ["WeightRows", "WeightTable", "parse_weights"]
 
 WeightTable = Mapping[str, Sequence[float]]
-"""What each member counts, by target, in the order of the members; ``""`` stands for all other targets."""
+"""Weights of the members by target, in the order of the members; ``""`` stands for all other targets."""
 
 
 def parse_weights(words: Sequence[str]) -> dict[str, list[float]]:
-    """Read weights as they are typed: ``2,1,1`` for all targets, ``vocals=2,1,1`` for one.
+    """Parse weights: ``2,1,1`` for all targets, ``vocals=2,1,1`` for one.
+
+    Args:
+        words: The weights as given on the command line.
+
+    Returns:
+        The weights by target; ``""`` stands for all other targets.
 
     Raises:
-        UsageError: If something is no number, or a target comes twice.
+        UsageError: If a weight is not a number, or a target is given twice.
 
     Example:
         >>> parse_weights(["1,1", "vocals=3,1"])
@@ -35,22 +41,22 @@ def parse_weights(words: Sequence[str]) -> dict[str, list[float]]:
                 f"--weights is {word!r}", expected="a number for each model, as in 2,1,1 or vocals=2,1,1"
             )
         if target in table:
-            raise UsageError(f"--weights is given twice for {target or 'all targets'}")
+            raise UsageError(f"--weights was given twice for {target or 'all targets'}")
         table[target] = weights
     return table
 
 
 @dataclass(frozen=True)
 class WeightRows:
-    """What each model counts for each target, checked.
+    """Validated weights of each model for each target.
 
     Args:
         models: Name and targets of each model.
-        chosen: The targets of the ensemble.
-        table: What was asked for.
+        chosen: Targets of the ensemble.
+        table: The requested weights.
 
     Raises:
-        UsageError: If that does not fit the models.
+        UsageError: If the weights do not suit the models.
     """
 
     models: Sequence[tuple[str, Sequence[str]]]
@@ -62,23 +68,29 @@ class WeightRows:
         for target, row in self.table.items():
             place = f" for {target}" if target else ""
             if target and target not in self.chosen:
-                raise UsageError(f"there are weights for {target!r}", expected=", ".join(self.chosen))
+                raise UsageError(f"weights for an unknown target {target!r}", expected=", ".join(self.chosen))
             if len(row) != len(self.models):
                 raise UsageError(
-                    f"the weights{place} do not fit the models",
+                    f"the weights{place} do not match the models",
                     found=f"{len(row)} weights",
                     expected=f"{len(self.models)}: {names}",
                 )
             for (name, targets), weight in zip(self.models, row, strict=True):
                 if not 0 <= weight < math.inf:
                     raise UsageError(
-                        f"the weights{place} cannot be used", found=f"{weight:g}", expected="0 or more"
+                        f"the weights{place} are invalid", found=f"{weight:g}", expected="0 or more"
                     )
                 if target and weight and target not in targets:
-                    raise UsageError(f"{name} has no {target}", found=f"the weight {weight:g}", expected="0")
+                    raise UsageError(
+                        f"{name} does not estimate {target}", found=f"the weight {weight:g}", expected="0"
+                    )
 
     def of(self, target: str) -> list[float]:
-        """What each model counts for a target; 0 for those that lack it."""
+        """Weights of the models for a target; 0 for those that do not estimate it.
+
+        Raises:
+            UsageError: If all weights are 0.
+        """
         row = self.table.get(target) or self.table.get("") or [1.0] * len(self.models)
         own = [
             float(weight) if target in targets else 0.0
@@ -86,9 +98,9 @@ class WeightRows:
         ]
         if not sum(own):
             raise UsageError(
-                f"nothing is left of {target}",
-                found="weights that sum to 0 over the models that estimate it",
-                expected="one above 0",
-                advice="Leave it out with --targets, or give it a weight.",
+                f"no model contributes to {target}",
+                found="a weight of 0 for every model that estimates it",
+                expected="at least one above 0",
+                advice="Exclude it with --targets, or give it a weight.",
             )
         return own

@@ -1,4 +1,4 @@
-"""Making an ensemble: a model folder of several models, whose estimates become one."""
+"""Builds ensembles: model folders that combine the estimates of several models."""
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +30,7 @@ __all__ = ["Draft", "draft_ensemble"]
 
 @dataclass(frozen=True)
 class Draft:
-    """An ensemble that is not written yet.
+    """An ensemble that has not been written yet.
 
     Attributes:
         config: Its settings.
@@ -46,22 +46,25 @@ class Draft:
         return tuple(part.origin.name for part in self.parts)
 
     def table(self) -> dict[str, Sequence[float]]:
-        """What each member counts, by target."""
+        """Weights of the members by target."""
         counts = [counts for _, counts in self._counted()]
         return {target: [row.get(target, 0.0) for row in counts] for target in self.config.targets}
 
     def load(self) -> SeparationModel:
-        """The ensemble itself, ready to separate."""
+        """Load the ensemble, ready to separate."""
         model = create_model(self.config)
-        # In float32, whatever the files hold.
+        # In float32, whatever the precision of the files.
         model.load_state_dict(self._weights())
         return model.eval()
 
     def weighted(self, table: WeightTable) -> "Draft":
-        """The same with other weights.
+        """Derive an ensemble with other weights.
 
         Args:
-            table: What each member counts, for every target. A member that counts for none is left out.
+            table: Weights of the members for every target. Members without any weight are left out.
+
+        Returns:
+            The new draft.
         """
         counts = [
             {target: row[index] for target, row in table.items() if row[index] > 0}
@@ -73,16 +76,16 @@ class Draft:
         """Write the ensemble to a model folder.
 
         Args:
-            folder: The folder, made when missing.
-            link: Refer to the members' weights where they are, instead of copying them.
-            force: Replace the model of a folder that holds one. Its files move to ``previous-<time>/``.
+            folder: The folder, created if missing.
+            link: Link to the members' weights instead of copying them. Default: False.
+            force: Replace a model in the folder, moving its files to ``previous-<time>/``. Default: False.
 
         Returns:
-            The folder that the earlier model was moved to, None when there was none.
+            The folder that the earlier model was moved to, None if there was none.
 
         Raises:
-            UsageError: If the folder already holds a model and ``force`` is off.
-            ModelError: If a member's weights are broken.
+            UsageError: If the folder already contains a model and ``force`` is off.
+            ModelError: If a member's weights are damaged.
         """
         folder = Path(folder)
         card = EnsembleCard(targets=self.config.targets, members=tuple(part.origin for part in self.parts))
@@ -117,25 +120,34 @@ def draft_ensemble(
     access: Access | None = None,
     on_progress: OnProgress = lambda *_: None,
 ) -> Draft:
-    """Make an ensemble of models.
+    """Combine models into an ensemble.
 
-    A model that is an ensemble itself is taken apart. Given alone, its members are those of the new one.
+    A model that is itself an ensemble is split into its members. A single ensemble can be given to combine
+    its members anew.
 
     Args:
         models: Model folders and pretrained names.
-        weights: What each model counts for a target. Default: all the same.
-        method: How estimates become one: ``mean``, ``median``, ``mean_magnitude``, ``median_magnitude``,
-            ``min_magnitude`` or ``max_magnitude``.
-        targets: What it estimates. Default: all that any of the models does. For a target that a model
-            lacks, the model is left out.
-        registry: The pretrained models. Default: those that are installed.
-        access: Where pretrained weights may come from. Default: what the environment says.
-        on_progress: Called with the bytes that have come, and how many there are.
+        weights: Weights of the models by target. Default: equal weights.
+        method: How to combine estimates: ``mean``, ``median``, ``mean_magnitude``, ``median_magnitude``,
+            ``min_magnitude`` or ``max_magnitude``. Default: ``mean``.
+        targets: Targets of the ensemble. Default: the targets of all models. Models that do not estimate a
+            target are left out for it.
+        registry: The pretrained models. Default: the installed ones.
+        access: Where to look for pretrained weights. Default: from the environment.
+        on_progress: Called with the number of bytes downloaded and the total.
+
+    Returns:
+        The ensemble, not yet written.
 
     Raises:
-        NotFoundError: If there is no such model, or none has such a target.
-        ModelError: If a model's files are broken.
-        UsageError: If the models have no target in common, or the weights do not fit them.
+        NotFoundError: If a model does not exist, or no model estimates a target.
+        ModelError: If a model's files are damaged.
+        UsageError: If the models have no target in common, or the weights do not suit them.
+
+    Example:
+        >>> draft = draft_ensemble(["SpectrogramNetSimple", "SpectrogramNetSimple"], targets=("vocals",))
+        >>> draft.names, draft.table()
+        (('SpectrogramNetSimple', 'SpectrogramNetSimple'), {'vocals': [1.0, 1.0]})
     """
     registry = registry or installed_registry()
     entries = [_entry(model, registry, access, on_progress) for model in models]
@@ -150,7 +162,7 @@ def draft_ensemble(
     if len(entries) < 2:
         raise UsageError(
             "an ensemble needs several models",
-            found=f"'{models[0]}' alone" if models else "none",
+            found=f"only '{models[0]}'" if models else "none",
             expected="auralflow ensemble MODEL MODEL ... --save FOLDER",
         )
     chosen = targets or tuple(dict.fromkeys(target for entry in entries for target in entry.targets))
@@ -170,7 +182,7 @@ _Counted = tuple["_Part", Mapping[str, float]]
 def _draft(
     targets: tuple[str, ...], like: ModelConfig | str, members: Sequence[_Counted], *, linked: bool = False
 ) -> Draft:
-    """An ensemble of the members that count for a target, by the method of another or by a named one."""
+    """Draft an ensemble of the members with any weight; ``like`` is a method, or settings that have one."""
     members = [(part, counts) for part, counts in members if counts]
     values = {
         "targets": targets,
@@ -189,14 +201,14 @@ def _settings() -> type[ModelConfig]:
 
 @dataclass(frozen=True)
 class _Part:
-    """A single model, which may be a part of a file.
+    """A single model, which may be part of a file.
 
     Attributes:
         config: Its settings.
-        weights: The file.
-        link: Where that is, and which part of it.
-        origin: Where it comes from.
-        counts: What it counts for each target within the model that it is a part of.
+        weights: The weights file.
+        link: Link to the file, and to the part of it.
+        origin: Where the model comes from.
+        counts: Its weight for each target within the model it is part of.
     """
 
     config: ModelConfig
@@ -206,11 +218,11 @@ class _Part:
     counts: Mapping[str, float]
 
     def counting_one(self) -> "_Part":
-        """The same, by itself."""
+        """The same model with a weight of 1 for all targets."""
         return replace(self, counts=dict.fromkeys(self.config.targets, 1.0))
 
     def read(self) -> dict[str, Tensor]:
-        """Its weights, in the precision that they are stored in, when they fit."""
+        """Read and check its weights, in their stored precision."""
         weights = read_weights(self.weights, part=self.link.part)
         with shapes_only():
             own = create_model(self.config).state_dict()
@@ -220,12 +232,12 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Entry:
-    """A model as it was named.
+    """A model as given by the user.
 
     Attributes:
         name: Its name.
-        parts: Itself, or what it is made of.
-        method: How it makes one estimate of those of its parts.
+        parts: Its members, or just itself.
+        method: How it combines the estimates of its members.
     """
 
     name: str
@@ -234,7 +246,7 @@ class _Entry:
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """What it estimates."""
+        """Its targets."""
         return tuple(dict.fromkeys(target for part in self.parts for target in part.counts))
 
 
@@ -249,7 +261,7 @@ def _entry(model: str | Path, registry: Registry, access: Access | None, on_prog
         config: ModelConfig, path: Path, counts: Mapping[str, float], link: LinkedWeights | None, inner: str
     ) -> _Part:
         if not path.is_file():
-            read_weights(path)  # says so
+            read_weights(path)  # raises the error for a missing file
         link = link or LinkedWeights(model=place, part=inner, sha256=file_hash(path))
         origin = origins(len(parts)).model_copy(update={"net": config.net, "sha256": link.sha256})
         return _Part(config, path, link, origin, counts)
@@ -267,10 +279,10 @@ def _entry(model: str | Path, registry: Registry, access: Access | None, on_prog
 
 
 def _origins(model: str | Path, name: str, registry: Registry | None) -> Callable[[int], MemberOrigin]:
-    """Name, licence and credit of a model's parts, as far as its card says."""
+    """Name, licence and credit of a model's parts, as far as stated on its card."""
     licence, credit = Licence(), ""
     origin = MemberOrigin(name=name, net="?", sha256="0" * 64)
-    # What a card does not say, and a folder without one.
+    # The card may be incomplete or missing.
     with suppress(AuralflowError):
         if registry:
             card = registry.public_card(name) or registry.card(name)
@@ -294,24 +306,24 @@ def _check_targets(entries: Sequence[_Entry], chosen: Sequence[str], *, alone: b
     for target, names in held.items():
         if not names:
             known = dict.fromkeys(target for entry in entries for target in entry.targets)
-            raise NotFoundError(f"none of the models has a target {target!r}", expected=", ".join(known))
+            raise NotFoundError(f"none of the models has the target {target!r}", expected=", ".join(known))
     if not alone and all(len(names) < 2 for names in held.values()):
         raise UsageError(
             "these models have no target in common",
             found="; ".join(f"{entry.name}: {', '.join(entry.targets)}" for entry in entries),
-            expected="a target that two of them estimate",
+            expected="a target that at least two of them estimate",
         )
 
 
 def _counts(entries: Sequence[_Entry], target: str, row: Sequence[float], method: str) -> list[float]:
-    """What each part counts for a target, where each model has what its parts share."""
+    """Weights of all parts for a target, where the parts of a model share its weight."""
     found = []
     for entry, weight in zip(entries, row, strict=True):
         own = [part.counts.get(target, 0.0) for part in entry.parts]
         several = sum(count > 0 for count in own) > 1
         if weight and several and (entry.method, method) != ("mean", "mean"):
             raise UsageError(
-                f"{entry.name} is an ensemble whose members cannot be taken into this one",
+                f"the members of {entry.name}, an ensemble itself, cannot be merged into this one",
                 found=f"several for {target} by {entry.method}, and --method {method}",
                 expected="mean for both",
             )

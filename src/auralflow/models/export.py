@@ -1,4 +1,4 @@
-"""A net as an ONNX file, for ONNX Runtime and for other programs."""
+"""Exports nets to ONNX, for ONNX Runtime and other programs."""
 
 import importlib
 import json
@@ -21,6 +21,12 @@ __all__ = ["export_onnx", "require_onnx"]
 def require_onnx(name: str) -> ModuleType:
     """Import a package of the extra ``onnx``.
 
+    Args:
+        name: Name of the package.
+
+    Returns:
+        The module.
+
     Raises:
         UsageError: If it is not installed.
 
@@ -36,21 +42,21 @@ def require_onnx(name: str) -> ModuleType:
 
 
 def export_onnx(model: SeparationModel, path: str | Path, *, num_samples: int | None = None) -> Graph:
-    """Write the part of a model that ONNX can express: of a net with masks, from magnitudes to masks.
+    """Export the part of a model that ONNX can express: for a net that estimates masks, magnitudes to masks.
 
-    The first axis of every input is free. The settings of the model are in the file's metadata, under
+    The first axis of every input is dynamic. The file's metadata contain the settings of the model under
     ``auralflow``.
 
     Args:
         model: The model, in evaluation mode.
-        path: The file to be made or replaced.
-        num_samples: Samples of a chunk. Default: the model's own.
+        path: The file to write or replace.
+        num_samples: Length of a chunk in samples. Default: the model's.
 
     Returns:
-        What was written, with the way back to an estimate.
+        The exported graph, which can turn its outputs into an estimate.
 
     Raises:
-        UsageError: If the extra ``onnx`` is not installed, or the model has no part that ONNX can express.
+        UsageError: If the extra ``onnx`` is not installed, or ONNX cannot express any part of the model.
     """
     path = Path(path)
     onnx = require_onnx("onnx")
@@ -59,7 +65,7 @@ def export_onnx(model: SeparationModel, path: str | Path, *, num_samples: int | 
     if graph is None:
         raise UsageError(
             f"{model.config.net} cannot be exported",
-            found="a net of which ONNX can express no part",
+            found="a net that ONNX cannot express",
             advice="Use it with --backend torch.",
         )
     with atomic_path(path) as part:
@@ -83,7 +89,7 @@ def export_onnx(model: SeparationModel, path: str | Path, *, num_samples: int | 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the exporter's remarks about its own inner workings from the user."""
+    """Suppress the exporter's messages about its internals."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

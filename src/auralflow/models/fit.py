@@ -1,4 +1,4 @@
-"""Whether weights fit settings, and if not, which setting is probably wrong."""
+"""Checks that weights match settings, and if not, finds the setting that is probably wrong."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from auralflow.nets.shapes import shapes_only
 __all__ = ["check_fit", "probable_cause"]
 
 NOT_TRIED = ("format_version", "family", "net", "targets", "sample_rate", "sample_length", "overlap")
-"""Settings that shape no weights."""
+"""Settings that do not affect the shapes of weights."""
 FAULTS = (
     AuralflowError,
     ValidationError,
@@ -24,19 +24,19 @@ FAULTS = (
     TypeError,
     ValueError,
 )
-"""What making a model of wild settings may raise."""
+"""Exceptions that creating a model with arbitrary settings may raise."""
 
 Shapes = Mapping[str, tuple[int, ...]]
 
 
 class Cause(NamedTuple):
-    """A setting whose change makes more weights fit.
+    """A setting that, if changed, makes more weights match.
 
     Attributes:
         setting: Its name.
-        value: What it is.
-        better: What it should be.
-        left: Number of tensors that differ even then.
+        value: Its current value.
+        better: A better value.
+        left: Number of tensors that still differ.
     """
 
     setting: str
@@ -46,15 +46,15 @@ class Cause(NamedTuple):
 
 
 def check_fit(config: ModelConfig, weights: Mapping[str, Tensor], *, source: str) -> None:
-    """Check that weights are those of a model with these settings, and finite.
+    """Check that weights match the settings of a model, and are finite.
 
     Args:
         config: Settings of the model.
-        weights: Weights by the names of the model's state dict.
-        source: What the settings were taken from, in words.
+        weights: Weights by their names in the model's state dict.
+        source: Where the settings come from, for messages.
 
     Raises:
-        ModelError: If they are not; it names the first tensor that differs, and the setting that is probably
+        ModelError: If they do not; names the first tensor that differs, and the setting that is probably
             wrong.
     """
     found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
@@ -63,7 +63,7 @@ def check_fit(config: ModelConfig, weights: Mapping[str, Tensor], *, source: str
     if differing:
         name = differing[0]
         raise ModelError(
-            f"the weights do not fit the settings of {source}",
+            f"the weights do not match the settings of {source}",
             found=f"{name} {_in_words(found.get(name))}",
             expected=_in_words(expected.get(name)),
             advice=_advice(config, found, len(differing)),
@@ -71,18 +71,21 @@ def check_fit(config: ModelConfig, weights: Mapping[str, Tensor], *, source: str
     broken = next((name for name, tensor in weights.items() if not tensor.isfinite().all()), None)
     if broken:
         raise ModelError(
-            "these weights cannot be used", found=f"NaN or infinity in {broken}", expected="finite weights"
+            "these weights are unusable", found=f"NaN or infinity in {broken}", expected="finite weights"
         )
 
 
 def probable_cause(config: ModelConfig, found: Shapes) -> Cause | None:
-    """The one setting whose change makes most of the weights fit, None if none makes more fit.
+    """Find the setting that, if changed, makes the most weights match.
 
-    Every whole number and switch among the settings is varied, and a model without memory is made of each.
+    Varies every integer and boolean setting, and creates a model on the meta device for each variation.
 
     Args:
-        config: The settings that do not fit.
+        config: The settings that do not match.
         found: Shapes of the weights by name.
+
+    Returns:
+        The setting, None if no change improves the match.
     """
     expected = _shapes(config)
     before = len(_differing(found, expected))
@@ -109,13 +112,13 @@ def _shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
 
 
 def _differing(found: Shapes, expected: Shapes) -> list[str]:
-    """Names of tensors that are missing, too many or of another shape, in the order of the model."""
+    """Names of tensors that are missing, superfluous or of a different shape, in the order of the model."""
     names = dict.fromkeys((*expected, *found))
     return [name for name in names if found.get(name) != expected.get(name)]
 
 
 def _candidates(value: Any, found: Shapes, expected: Shapes) -> Iterator[Any]:
-    """Values that a setting may have had, from how the first shapes differ."""
+    """Plausible values of a setting, given how the first shapes differ."""
     if isinstance(value, bool):
         yield not value
     elif isinstance(value, int):
@@ -141,6 +144,6 @@ def _in_words(shape: tuple[int, ...] | None) -> str:
 def _advice(config: ModelConfig, found: Shapes, before: int) -> str:
     cause = probable_cause(config, found)
     if cause is None:
-        return f"{before} tensors differ: these settings are of another model, or the variant is not known."
-    rest = f"all but {cause.left} tensors fit" if cause.left else "all weights fit"
-    return f"Probably {cause.setting} is wrong: it is {cause.value}, and with {cause.better} {rest}."
+        return f"{before} tensors differ: the settings belong to another model, or the variant is unknown."
+    rest = f"all but {cause.left} tensors match" if cause.left else "all weights match"
+    return f"Probably {cause.setting} is wrong: it is {cause.value}, but with {cause.better} {rest}."

@@ -1,4 +1,4 @@
-"""A model is a folder: ``model.json`` and ``model.safetensors``, never a pickle."""
+"""Model folders: ``model.json`` and ``model.safetensors``, never a pickle."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -41,15 +41,23 @@ def create_model_folder(folder: str | Path, config: ModelConfig, *, force: bool 
     """Write ``model.json`` to a new model folder.
 
     Args:
-        folder: The folder, made when missing. Files in it that are not the model's own stay as they are.
+        folder: The folder, created if missing. Other files in it are left alone.
         config: Settings of the model.
-        force: Replace the model of a folder that holds one. Its files move to ``previous-<time>/``.
+        force: Replace a model in the folder, moving its files to ``previous-<time>/``. Default: False.
 
     Returns:
-        The folder that the earlier model was moved to, None when there was none.
+        The folder that the earlier model was moved to, None if there was none.
 
     Raises:
-        UsageError: If the folder already holds a model and ``force`` is off.
+        UsageError: If the folder already contains a model and ``force`` is off.
+
+    Example:
+        >>> import tempfile
+        >>> from auralflow.nets.unet import SpectrogramNetConfig
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> create_model_folder(folder, SpectrogramNetConfig(targets=("bass",)))
+        >>> read_model_config(folder).targets
+        ('bass',)
     """
     folder = Path(folder)
     existing = [folder / name for name in (MODEL_FILE, *TRAINED_FILES) if (folder / name).exists()]
@@ -57,7 +65,7 @@ def create_model_folder(folder: str | Path, config: ModelConfig, *, force: bool 
     if existing:
         if not force:
             raise UsageError(
-                f"'{folder}' already holds a model ({', '.join(path.name for path in existing)})",
+                f"'{folder}' already contains a model ({', '.join(path.name for path in existing)})",
                 advice="Choose another folder with --save, or move the model aside with --force.",
             )
         previous = set_aside(folder, (MODEL_FILE, *TRAINED_FILES))
@@ -70,7 +78,7 @@ def set_aside(folder: Path, names: Iterable[str]) -> Path:
 
     Args:
         folder: The model folder.
-        names: Files and folders in it; those that do not exist are passed over.
+        names: Files and folders in it; missing ones are skipped.
 
     Returns:
         The new folder.
@@ -92,13 +100,16 @@ def read_model_config(folder: str | Path, *, trust_code: bool | str = False) -> 
 
     Args:
         folder: A folder with a ``model.json``.
-        trust_code: The name of the family of nets whose code may run although it is not auralflow's own, or
-            whether that of any may.
+        trust_code: Name of a family of nets from another package whose code may run, or True for any family.
+            Default: False.
+
+    Returns:
+        The settings.
 
     Raises:
-        UsageError: If it needs the code of another package, which may not run.
-        NotFoundError: If there is no such folder or no ``model.json`` in it.
-        ModelError: If ``model.json`` is broken or of a newer format.
+        UsageError: If the model needs code from another package that is not trusted.
+        NotFoundError: If the folder or its ``model.json`` does not exist.
+        ModelError: If ``model.json`` is invalid or has a newer format.
     """
     folder = Path(folder)
     path = folder / MODEL_FILE
@@ -106,16 +117,17 @@ def read_model_config(folder: str | Path, *, trust_code: bool | str = False) -> 
         raise NotFoundError(
             f"no model '{folder}'",
             expected="a model folder",
-            advice="Make one with: auralflow config",
+            advice="Create one with: auralflow config",
         )
     if not path.is_file():
         raise NotFoundError(
-            f"'{folder}' is no model folder: it has no {MODEL_FILE}", advice="Make one with: auralflow config"
+            f"'{folder}' is not a model folder: it has no {MODEL_FILE}",
+            advice="Create one with: auralflow config",
         )
     try:
         return _parse_model_config(path, trust_code)
     except SettingsError as error:
-        # What the user typed was right; what the folder holds is not.
+        # Not a usage error: the request was fine, but the folder is not.
         raise ModelError(str(error)) from None
 
 
@@ -127,7 +139,7 @@ def _parse_model_config(path: Path, trust_code: bool | str) -> ModelConfig:
             f"cannot use '{path}'",
             found=f"format version {version!r}",
             expected=str(FORMAT_VERSION),
-            advice="It is broken or was written by another version of auralflow.",
+            advice="It is invalid or was written by another version of auralflow.",
         )
     return parse_model_config(values, source=str(path), trust_code=trust_code)
 
@@ -145,21 +157,21 @@ def save_weights(model: SeparationModel | dict[str, Tensor], path: str | Path) -
         part.touch()
         mode = part.stat().st_mode
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, part)
-        # safetensors makes files that only their owner can read.
+        # safetensors creates files that only their owner can read.
         part.chmod(mode)
 
 
 def load_weights(model: SeparationModel, path: str | Path, *, part: str = "") -> None:
-    """Fill a model with the weights of a safetensors file.
+    """Load the weights of a safetensors file into a model.
 
     Args:
-        model: The model to be filled, whatever its device.
+        model: The model, on any device.
         path: The file.
-        part: The part of the file's model that this model is. Default: all of it.
+        part: Prefix of the weights to load, if the model is part of the file's model. Default: all weights.
 
     Raises:
-        NotFoundError: If there is no such file.
-        ModelError: If it is damaged, is no safetensors file or holds the weights of another net.
+        NotFoundError: If the file does not exist.
+        ModelError: If it is damaged, is not a safetensors file, or contains the weights of another net.
     """
     path = Path(path)
     weights = read_weights(path, part=part)
@@ -173,15 +185,18 @@ def load_weights(model: SeparationModel, path: str | Path, *, part: str = "") ->
 
 
 def read_weights(path: Path, *, part: str = "") -> dict[str, Tensor]:
-    """Read a safetensors file: weights by name, in the precision that they are stored in.
+    """Read a safetensors file.
 
     Args:
         path: The file.
-        part: The part of the model whose weights are wanted, by their names within it. Default: all.
+        part: Prefix of the weights to read, which is removed from their names. Default: all weights.
+
+    Returns:
+        Weights by name, in their stored precision.
 
     Raises:
-        NotFoundError: If there is no such file.
-        ModelError: If it is damaged or is no safetensors file.
+        NotFoundError: If the file does not exist.
+        ModelError: If it is damaged or is not a safetensors file.
     """
     with _opened(path) as file:
         start = f"{part}." if part else ""
@@ -193,7 +208,7 @@ def read_weights(path: Path, *, part: str = "") -> dict[str, Tensor]:
 
 
 def count_weights(path: Path) -> int:
-    """Count the numbers in a safetensors file without reading them; raises as `read_weights` does."""
+    """Count the numbers in a safetensors file without reading them; raises the errors of `read_weights`."""
     with _opened(path) as file:
         return sum(prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
 
@@ -210,20 +225,20 @@ def _opened(path: Path) -> Iterator[Any]:
             yield file
     except (SafetensorError, OSError, RuntimeError, ValueError) as error:
         raise ModelError(
-            f"cannot read the weights '{path}'", found=str(error), expected="a whole safetensors file"
+            f"cannot read the weights '{path}'", found=str(error), expected="a complete safetensors file"
         ) from None
 
 
 def check_weights(own: Mapping[str, Tensor], weights: Mapping[str, Tensor], path: Path) -> None:
-    """Check that weights are those of a model, and finite.
+    """Check that weights match a model, and are finite.
 
     Args:
-        own: The model's own weights, which may be on the meta device.
-        weights: What was read.
-        path: From which file.
+        own: The model's weights, which may be on the meta device.
+        weights: The weights that were read.
+        path: The file they were read from.
 
     Raises:
-        ModelError: If they are not.
+        ModelError: If they do not match or are not finite.
     """
     differing = [
         name
@@ -232,23 +247,23 @@ def check_weights(own: Mapping[str, Tensor], weights: Mapping[str, Tensor], path
     ]
     if differing:
         raise ModelError(
-            f"'{path}' holds the weights of another net than {MODEL_FILE} describes",
+            f"'{path}' does not contain the weights of the net that {MODEL_FILE} describes",
             found=f"{len(differing)} tensors that differ, the first {differing[0]}",
             expected="the same names and shapes",
-            advice="Put back the files that belong together.",
+            advice="Restore the matching files.",
         )
     broken = [name for name, tensor in weights.items() if not tensor.isfinite().all()]
     if broken:
         raise ModelError(
-            f"the weights '{path}' cannot be used",
-            found=f"numbers that are NaN or infinite, the first in {broken[0]}",
+            f"the weights '{path}' are unusable",
+            found=f"NaN or infinity, first in {broken[0]}",
             expected="finite weights",
-            advice="Train the model again, or put back an earlier file.",
+            advice="Train the model again, or restore an earlier file.",
         )
 
 
 def count_parameters(config: ModelConfig) -> int:
-    """Number of trainable parameters of a model, without making its weights.
+    """Count the trainable parameters of a model without allocating its weights.
 
     Example:
         >>> from auralflow.nets.unet import SpectrogramNetConfig

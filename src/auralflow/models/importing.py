@@ -1,4 +1,4 @@
-"""From published files to a model folder: read, recognise, convert, check, write."""
+"""Imports published files into a model folder: reads, recognises, converts, checks and writes them."""
 
 import re
 import tempfile
@@ -38,17 +38,17 @@ STRANGERS: Mapping[str, str] = {
     r"^conv2d_transpose(_\d+)?/kernel": "Spleeter",
     r"^lstm\.weight_hh_l0": "Open-Unmix",
 }
-"""Families of separators by names of their tensors, to name what cannot be imported."""
+"""Families of separators by the names of their tensors, to say what a file is that cannot be imported."""
 
 
 class Imported(NamedTuple):
-    """A model that was imported.
+    """An imported model.
 
     Attributes:
         config: Its settings.
-        family: Whose net it is.
+        family: The family of its net.
         card: Where it comes from.
-        previous: The folder that an earlier model was moved to, if there was one.
+        previous: The folder that an earlier model was moved to, None if there was none.
     """
 
     config: ModelConfig
@@ -68,29 +68,32 @@ def import_model(
     force: bool = False,
     registry: Registry | None = None,
 ) -> Imported:
-    """Make a model folder of files that others have published.
+    """Import published files into a model folder.
 
     Args:
-        files: Files of weights, archives of them or folders with them; the YAML or JSON that was published
-            beside them may be among them.
-        folder: Folder of the new model.
-        settings: That YAML or JSON.
-        family: Family of nets. Default: what the weights look like.
-        targets: What the model estimates, in the order of its outputs. Default: what the files say.
-        parameters: What no file says of the weights, such as ``{"n_fft": 6144, "stem": "vocals"}`` of an
-            MDX-Net or ``{"hop_length": 441}`` of a RoFormer; see `ImportModelConfig`.
-        force: Replace the model of a folder that holds one. Its files move to ``previous-<time>/``.
-        registry: Public models, by whose hashes the licence is known. Default: those that are installed.
+        files: Weights files, archives or folders of them, optionally with the YAML or JSON file published
+            with them.
+        folder: Folder for the new model.
+        settings: The YAML or JSON file, if it is not among ``files``.
+        family: Family of nets. Default: detected from the weights.
+        targets: Targets of the model, in the order of its outputs. Default: as stated in the files.
+        parameters: Whatever no file states, such as ``{"n_fft": 6144, "stem": "vocals"}`` for an MDX-Net or
+            ``{"hop_length": 441}`` for a RoFormer; see `ImportModelConfig`.
+        force: Replace a model in the folder, moving its files to ``previous-<time>/``. Default: False.
+        registry: Public models, used to find the licence by hash. Default: the installed ones.
+
+    Returns:
+        The imported model.
 
     Raises:
         NotFoundError: If a file does not exist.
-        UsageError: If the folder already holds a model, or the family is not known.
-        ModelError: If the files are damaged, would run code, or are of no family that is known; or if weights
-            and settings contradict each other.
+        UsageError: If the folder already contains a model, or the family is unknown.
+        ModelError: If the files are damaged, would run code, or belong to no known family; or if weights and
+            settings contradict each other.
     """
     paths, folder = [Path(file) for file in files], Path(folder)
     if not paths:
-        raise UsageError("no file was given", expected="one or more files of weights")
+        raise UsageError("no files given", expected="one or more weights files")
     checkpoint = read_checkpoint(paths, settings=Path(settings) if settings else None)
     owner, reader = recognize(checkpoint, family)
     checkpoint = replace(checkpoint, given=_checked(parameters or {}, owner, reader))
@@ -101,23 +104,23 @@ def import_model(
 
 
 def _checked(parameters: Mapping[str, Any], owner: Family, reader: CheckpointReader) -> Mapping[str, Any]:
-    """The parameters, all of which the family asks for."""
+    """Check that the family uses all of the parameters."""
     asked: frozenset[str] = getattr(reader, "parameters", frozenset())
     for name in parameters:
         if name not in asked:
             raise UsageError(
-                f"{option_name(name)} is not for these weights",
+                f"{option_name(name)} does not apply to these weights",
                 found=owner.title,
-                expected=f"no more than {', '.join(map(option_name, sorted(asked)))}" if asked else "",
+                expected=f"only {', '.join(map(option_name, sorted(asked)))}" if asked else "",
                 advice="Leave it out."
                 if asked
-                else "Leave it out: the weights, or --config, say all there is.",
+                else "Leave it out: the weights, or --config, contain everything needed.",
             )
     return parameters
 
 
 def convert_public(card: PublicCard, files: Sequence[Path], folder: Path) -> None:
-    """Make a model folder of the files of a public model, which were verified before.
+    """Convert the verified files of a public model into a model folder.
 
     Args:
         card: Its card.
@@ -125,7 +128,7 @@ def convert_public(card: PublicCard, files: Sequence[Path], folder: Path) -> Non
         folder: The new folder.
 
     Raises:
-        ModelError: If the files are not what the card says.
+        ModelError: If the files do not match the card.
     """
     checkpoint = read_checkpoint(files)
     if card.settings:
@@ -134,7 +137,7 @@ def convert_public(card: PublicCard, files: Sequence[Path], folder: Path) -> Non
     conversion = convert(checkpoint, reader, card.targets)
     if set(conversion.config.targets) != set(card.targets):
         raise ModelError(
-            f"the files of {card.name} are not what its card says",
+            f"the files of {card.name} do not match its card",
             found=f"targets {', '.join(conversion.config.targets)}",
             expected=", ".join(card.targets),
         )
@@ -159,20 +162,23 @@ def _write(
 
 
 def recognize(checkpoint: Checkpoint, family: str = "") -> tuple[Family, CheckpointReader]:
-    """The family whose checkpoint this is.
+    """Find the family that a checkpoint belongs to.
 
     Args:
         checkpoint: The checkpoint.
-        family: Its name, to skip the others.
+        family: Name of a family, to try only that one. Default: try all.
+
+    Returns:
+        The family, and its reader for the checkpoint.
 
     Raises:
-        UsageError: If the named family is not known or reads no checkpoints.
-        ModelError: If none recognises it, or several do.
+        UsageError: If the family is unknown or cannot read checkpoints.
+        ModelError: If no family recognises the checkpoint, or several do.
     """
     names = [family] if family else list(FAMILIES)
     readers = find_readers(names)
     if family and not readers:
-        raise SettingsError(f"--family is {family}", found="a family that reads no checkpoints of others")
+        raise SettingsError(f"--family is {family}", found="a family that cannot import checkpoints")
     found = recognizing(checkpoint, readers)
     if len(found) == 1:
         return readers[found[0]]
@@ -180,8 +186,8 @@ def recognize(checkpoint: Checkpoint, family: str = "") -> tuple[Family, Checkpo
     if found:
         raise ModelError(
             f"'{what}' is ambiguous",
-            found=f"what may be of {' or '.join(found)}",
-            advice=f"Say which with --family {found[0]}.",
+            found=f"weights that match {' and '.join(found)}",
+            advice=f"Choose one, as in --family {found[0]}.",
         )
     raise ModelError(
         f"cannot import '{what}'",
@@ -191,37 +197,40 @@ def recognize(checkpoint: Checkpoint, family: str = "") -> tuple[Family, Checkpo
 
 
 def _stranger(checkpoint: Checkpoint) -> str:
-    """What a checkpoint is that no reader recognises."""
+    """Describe a checkpoint that no reader recognises."""
     names = [name for part in checkpoint.parts for name in part.tensors]
     for pattern, title in STRANGERS.items():
         if any(re.search(pattern, name) for name in names):
-            return f"what looks like {title}, in a form that is not known here"
+            return f"what looks like {title}, in an unsupported form"
     first = f", the first {names[0]}" if names else ""
     return f"{len(names)} tensors of an unknown net{first}"
 
 
 def convert(checkpoint: Checkpoint, reader: CheckpointReader, targets: tuple[str, ...] = ()) -> Conversion:
-    """Convert a checkpoint, and check that the result is a model.
+    """Convert a checkpoint, and check the result.
 
     Args:
         checkpoint: The checkpoint.
         reader: The reader that recognised it.
-        targets: What the model estimates. Default: what the files say.
+        targets: Targets of the model. Default: as stated in the files.
+
+    Returns:
+        The converted settings and weights.
 
     Raises:
-        ModelError: If the checkpoint contradicts itself, or its weights do not fit its settings.
+        ModelError: If the checkpoint contradicts itself, or its weights do not match its settings.
     """
     try:
         conversion = reader.convert(checkpoint, targets)
     except SettingsError as error:
-        # What the user typed was right; what the files say is not.
+        # Not a usage error: the request was fine, but the files are not.
         raise ModelError(str(error)) from None
     except READER_FAULTS as error:
         first = " ".join(str(error).split())[:160]
         raise ModelError(
-            "these weights are not laid out as those of their family",
+            "the structure of these weights does not match their family",
             found=f"{first} ({type(error).__name__})",
-            advice="They are of a variant that is not known here, or incomplete.",
+            advice="They are an unsupported variant, or incomplete.",
         ) from None
     source = f"'{checkpoint.settings_file}'" if checkpoint.settings_file else "its family"
     check_fit(conversion.config, conversion.weights, source=source)
@@ -235,7 +244,7 @@ def _origin_card(
     known: PublicCard | None,
     origin: tuple[str, ...],
 ) -> OriginCard:
-    """The card of converted weights, with what is known of the public model that they are."""
+    """The card of converted weights, including what is known about the public model they belong to."""
     return OriginCard(
         family=config.family,
         targets=config.targets,

@@ -1,4 +1,4 @@
-"""Models for use, of a folder or of a pretrained name."""
+"""Loads models from folders or by pretrained name."""
 
 import tempfile
 from collections.abc import Callable, Mapping
@@ -38,18 +38,18 @@ __all__ = [
 ]
 
 DEFAULT_MODEL = "SpectrogramNetSimple"
-"""What separates where no model is named: its weights are part of the package."""
+"""The default model for separation, whose weights are part of the package."""
 
 OnProgress = Callable[[int, int], None]
 
 
 class ModelFiles(NamedTuple):
-    """What a model is loaded from.
+    """The files of a model.
 
     Attributes:
         config: Its settings.
-        weights: File of its weights; that of a model folder may not be there yet.
-        linked: Files of the weights of its parts that lie with other models, by the part's name.
+        weights: Its weights file, which may not exist yet in a model folder.
+        linked: Weights files of parts that are stored with other models, by the name of the part.
     """
 
     config: ModelConfig
@@ -58,22 +58,22 @@ class ModelFiles(NamedTuple):
 
 
 def is_pretrained(model: str | Path, registry: Registry | None = None) -> bool:
-    """Whether a model is meant by its pretrained name: a path that exists counts more than a name.
+    """Whether a string is the name of a pretrained model. An existing path takes precedence over a name.
 
     Args:
         model: A model folder or a name.
-        registry: The pretrained models. Default: those that are installed.
+        registry: The pretrained models. Default: the installed ones.
     """
     names = (registry or installed_registry()).all_names
     return str(model) in (*names, *(net.name for _, net in all_nets())) and not Path(model).exists()
 
 
 def is_model(word: str | Path, registry: Registry | None = None) -> bool:
-    """Whether a word means a model, and not a song: a folder with a ``model.json``, or a name.
+    """Whether an argument is a model rather than a song: a folder with a ``model.json``, or a name.
 
     Args:
-        word: What was typed. A path that exists counts more than a name.
-        registry: The pretrained models. Default: those that are installed.
+        word: The argument. An existing path takes precedence over a name.
+        registry: The pretrained models. Default: the installed ones.
 
     Example:
         >>> is_model("SpectrogramNetSimple"), is_model("song.mp3")
@@ -90,19 +90,22 @@ def find_model(
     on_progress: OnProgress = lambda *_: None,
     trust_code: bool | str = False,
 ) -> ModelFiles:
-    """Find the settings and weights of a model, downloading them if they are nowhere else.
+    """Find the settings and weights of a model, downloading them if necessary.
 
     Args:
-        model: A model folder or a pretrained name; a path that exists counts more than a name.
-        registry: The pretrained models. Default: those that are installed.
-        access: Where weights may come from. Default: what the environment says.
-        on_progress: Called with the bytes that have come, and how many there are.
+        model: A model folder or a pretrained name; an existing path takes precedence over a name.
+        registry: The pretrained models. Default: the installed ones.
+        access: Where to look for weights. Default: from the environment.
+        on_progress: Called with the number of bytes downloaded and the total.
         trust_code: See `read_model_config`.
 
+    Returns:
+        The files of the model.
+
     Raises:
-        UsageError: If it needs the code of another package, which may not run.
-        NotFoundError: If there is no such model.
-        ModelError: If its files are broken, or its weights cannot be had.
+        UsageError: If the model needs code from another package that is not trusted.
+        NotFoundError: If the model does not exist.
+        ModelError: If its files are damaged, or its weights are not available.
     """
     found = _find(model, registry, access, on_progress, trust_code)
     linked = {
@@ -119,15 +122,15 @@ def _find(
     on_progress: OnProgress,
     trust_code: bool | str = False,
 ) -> ModelFiles:
-    """Settings and weights of a model, without those that it refers to."""
+    """Settings and weights of a model, without following links."""
     registry = registry or installed_registry()
     if not is_pretrained(model, registry):
         folder = Path(model)
         if not folder.exists():
             raise NotFoundError(
                 f"no model '{model}'{suggestion(str(model), registry.all_names)}",
-                expected="a model folder, or a name that auralflow models lists",
-                advice="Make one with: auralflow config",
+                expected="a model folder, or a name listed by auralflow models",
+                advice="Create one with: auralflow config",
             )
         return ModelFiles(read_model_config(folder, trust_code=trust_code), folder / WEIGHTS_FILE)
     access = access or Access.from_environment()
@@ -146,23 +149,23 @@ def _follow(
     access: Access | None,
     on_progress: OnProgress,
 ) -> Path:
-    """The file of weights that a model refers to, if it still is what it was."""
-    advice = "Put back what was there, or make the ensemble again: auralflow ensemble"
+    """The weights file that a model links to, if it is unchanged."""
+    advice = "Restore the original weights, or create the ensemble again: auralflow ensemble"
     try:
         found = _find(link.model, registry, access, on_progress)
         changed = file_hash(found.weights) != link.sha256
     except (NotFoundError, FileNotFoundError):
         raise ModelError(
-            f"a member of the ensemble '{model}' is gone",
+            f"a member of the ensemble '{model}' is missing",
             found=f"no weights of '{link.model}'",
-            expected="those it was made of",
+            expected="the weights it was created with",
             advice=advice,
         ) from None
     if changed:
         raise ModelError(
             f"a member of the ensemble '{model}' has changed",
-            found=f"other weights in '{found.weights}'",
-            expected=f"those with the SHA-256 {link.sha256[:16]}...",
+            found=f"different weights in '{found.weights}'",
+            expected=f"weights with the SHA-256 {link.sha256[:16]}...",
             advice=advice,
         )
     return found.weights
@@ -180,22 +183,22 @@ def load(
     """Load a trained model, ready to separate.
 
     Args:
-        model: A model folder or a pretrained name; a path that exists counts more than a name.
-        target: Keep only this target. Default: all that the model has.
-        registry: The pretrained models. Default: those that are installed.
-        access: Where pretrained weights may come from. Default: what the environment says.
-        on_progress: Called with the bytes that have come, and how many there are.
-        trust_code: The name of the family of nets whose code may run although it is not auralflow's own, or
-            whether that of any may.
+        model: A model folder or a pretrained name; an existing path takes precedence over a name.
+        target: Keep only this target. Default: all targets.
+        registry: The pretrained models. Default: the installed ones.
+        access: Where to look for pretrained weights. Default: from the environment.
+        on_progress: Called with the number of bytes downloaded and the total.
+        trust_code: Name of a family of nets from another package whose code may run, or True for any family.
+            Default: False.
 
     Returns:
-        The model in evaluation mode on the CPU, in float32 whatever its file holds.
+        The model in evaluation mode on the CPU, in float32 whatever the precision of its file.
 
     Raises:
-        NotFoundError: If there is no such model, target or trained weights.
-        ModelError: If its files are broken or do not fit together, or its weights cannot be had.
-        UsageError: If its targets depend on one another, and not all of them are wanted; or if it needs the
-            code of another package, which may not run.
+        NotFoundError: If the model, the target or the trained weights do not exist.
+        ModelError: If its files are damaged or do not match, or its weights are not available.
+        UsageError: If its targets depend on each other and cannot be separated; or if it needs code from
+            another package that is not trusted.
 
     Example:
         >>> import tempfile
@@ -210,7 +213,7 @@ def load(
     files = find_model(
         model, registry=registry, access=access, on_progress=on_progress, trust_code=trust_code
     )
-    # Settings may describe a net that is larger than the machine; its weights say how large it is.
+    # Settings may describe a net too large for the machine; the weights show its actual size.
     links = files.config.linked_weights()
     with limited_to_weights(*(files.linked.values() or [files.weights])):
         loaded = create_model(files.config)
@@ -235,25 +238,31 @@ def save_pretrained(
     access: Access | None = None,
     on_progress: OnProgress = lambda *_: None,
 ) -> Path | None:
-    """Make a model folder of a pretrained model.
+    """Save a pretrained model as a model folder.
 
     Args:
         name: Its name.
-        folder: The folder, made when missing. Files in it that are not the model's own stay as they are.
-        targets: Targets to keep; their estimates stay what they are. Default: all.
-        force: Replace the model of a folder that holds one. Its files move to ``previous-<time>/``.
-        registry: The pretrained models. Default: those that are installed.
-        access: Where weights may come from. Default: what the environment says.
-        on_progress: Called with the bytes that have come, and how many there are.
+        folder: The folder, created if missing. Other files in it are left alone.
+        targets: Targets to keep; their estimates do not change. Default: all.
+        force: Replace a model in the folder, moving its files to ``previous-<time>/``. Default: False.
+        registry: The pretrained models. Default: the installed ones.
+        access: Where to look for weights. Default: from the environment.
+        on_progress: Called with the number of bytes downloaded and the total.
 
     Returns:
-        The folder that the earlier model was moved to, None when there was none.
+        The folder that the earlier model was moved to, None if there was none.
 
     Raises:
-        UsageError: If the folder already holds a model and ``force`` is off, or if the model's targets depend
-            on one another and not all of them are wanted.
-        NotFoundError: If there is no such name or target.
-        ModelError: If the weights cannot be had.
+        UsageError: If the folder already contains a model and ``force`` is off, or if the model's targets
+            depend on each other and cannot be separated.
+        NotFoundError: If the name or a target does not exist.
+        ModelError: If the weights are not available.
+
+    Example:
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> save_pretrained("SpectrogramNetSimple", folder, targets=("vocals", "bass"))
+        >>> load(folder).targets
+        ('vocals', 'bass')
     """
     folder = Path(folder)
     registry, access = registry or installed_registry(), access or Access.from_environment()
@@ -261,7 +270,7 @@ def save_pretrained(
     card: ModelCard | OriginCard
     if public:
         if not (folder / CARD_FILE).exists():
-            # Before anything is downloaded; with a card, only the whole of the new model says whether it may.
+            # Check before downloading; if there is a card, that takes the entire new model.
             check_free(folder, None, force=force)
         source = fetch_public(public, access, on_progress=on_progress)
         config, weights = read_model_config(source), source / WEIGHTS_FILE
@@ -282,7 +291,7 @@ def save_pretrained(
 
 
 def _restrict(config: ModelConfig, weights: Path, targets: tuple[str, ...], path: Path) -> ModelConfig:
-    """Write the weights of a model that is cut down to some targets, in the precision of the whole ones."""
+    """Write the weights of a model restricted to some targets, in their stored precision."""
     whole = create_model(config)
     load_weights(whole, weights)
     stored = read_weights(weights)

@@ -1,4 +1,4 @@
-"""A limit in all for a download: a connection that is too slow is broken, whatever it is at."""
+"""Enforces a minimum speed for downloads, by breaking connections that are too slow."""
 
 import socket
 import threading
@@ -13,15 +13,15 @@ __all__ = ["Pace"]
 
 
 class Pace:
-    """Breaks the connections of a session when too few bytes come in too long a time.
+    """Breaks the connections of a session when too few bytes arrive in a window of time.
 
-    The time limits of ``requests`` are for one call of the operating system each: a server that sends a byte
-    a second, of the body or of the header, never reaches them.
+    The timeouts of ``requests`` apply to single system calls: a server that sends one byte of the header or
+    body per second never exceeds them.
 
     Args:
-        seconds: Length of the windows in which bytes are counted. The first one begins at once, so that the
-            header must have come, and the body have begun, by its end.
-        least: Bytes of a window that are enough to go on.
+        seconds: Length of a window in seconds. The first one starts at once, so the header and the beginning
+            of the body must arrive within it.
+        least: Minimum number of bytes per window.
 
     Attributes:
         lost: Whether the connections were broken.
@@ -52,18 +52,18 @@ class Pace:
         self._thread.join()
 
     def count(self, number: int) -> None:
-        """Count bytes that have come."""
+        """Count received bytes."""
         self._bytes += number
 
     def session(self) -> Session:
-        """Make a session whose connections are watched."""
+        """Create a session whose connections are watched."""
         session = Session()
         for scheme in ("http://", "https://"):
             session.mount(scheme, _Adapter(self))
         return session
 
     def watched(self, kind: type[Any]) -> type[Any]:
-        """Derive a class of connections that report their sockets."""
+        """Derive a connection class that records its sockets."""
         sockets = self._sockets
 
         class Watched(kind):  # type: ignore[misc]
@@ -79,7 +79,7 @@ class Pace:
             now = self._bytes
             if now - before < self.least:
                 self.lost = True
-                # Whoever waits for a byte wakes up. To close a socket that is in use would not wake anybody.
+                # Shutting down wakes a thread that waits for a byte; closing the socket would not.
                 while not self._over.wait(0.1):
                     for connection in self._sockets:
                         with suppress(OSError):

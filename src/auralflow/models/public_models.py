@@ -1,4 +1,4 @@
-"""Public models on this machine: downloaded once, verified, converted, kept. Loads no torch by itself."""
+"""Public models: downloaded once, verified, converted and cached. Does not import torch by itself."""
 
 import logging
 import shutil
@@ -22,17 +22,20 @@ OnProgress = Callable[[int, int], None]
 
 
 def converted_folder(card: PublicCard, access: Access) -> Path:
-    """The model folder that a public model is converted to; another one for other files or conversions."""
+    """The folder for a converted public model, specific to its files and the version of the conversion."""
     key = sha256("".join(file.sha256 for file in card.files).encode()).hexdigest()[:8]
     return access.home / "public" / card.name / f"{key}-{CONVERTER_VERSION}"
 
 
 def find_public(card: PublicCard, access: Access) -> Path | None:
-    """The converted model, if it is on this machine and whole.
+    """Find the converted model on this machine.
 
     Args:
         card: Card of the model.
-        access: Where it may be.
+        access: Where to look.
+
+    Returns:
+        The model folder, None if it is missing or incomplete.
     """
     folder = converted_folder(card, access)
     try:
@@ -45,17 +48,20 @@ def find_public(card: PublicCard, access: Access) -> Path | None:
 
 
 def fetch_public(card: PublicCard, access: Access, *, on_progress: OnProgress = lambda *_: None) -> Path:
-    """The model folder of a public model, which is downloaded and converted on first use.
+    """Return the model folder of a public model, downloading and converting it on first use.
 
-    The licence of its weights is then logged as a warning.
+    On first use, the licence of its weights is logged as a warning.
 
     Args:
         card: Card of the model.
-        access: Where its files may come from.
-        on_progress: Called with the bytes that have come, and how many there are.
+        access: Where to look for its files.
+        on_progress: Called with the number of bytes downloaded and the total.
+
+    Returns:
+        The model folder.
 
     Raises:
-        ModelError: If its files cannot be had, or are not what the card says.
+        ModelError: If its files are not available, or do not match the card.
     """
     found = find_public(card, access)
     if found:
@@ -67,11 +73,11 @@ def fetch_public(card: PublicCard, access: Access, *, on_progress: OnProgress = 
         raise ModelError(
             f"cannot store {card.name} in '{home}'",
             found=error.strerror or str(error),
-            advice="Set AURALFLOW_HOME to a folder that can be written to.",
+            advice="Set AURALFLOW_HOME to a writable folder.",
         ) from None
     try:
         with turn(home / ".converting", card.name):
-            # Another process may have done it meanwhile.
+            # Another process may have converted it in the meantime.
             return find_public(card, access) or _convert(card, access, home, on_progress)
     except TimeoutError as error:
         raise ModelError(
@@ -81,11 +87,11 @@ def fetch_public(card: PublicCard, access: Access, *, on_progress: OnProgress = 
 
 def _convert(card: PublicCard, access: Access, home: Path, on_progress: OnProgress) -> Path:
     originals = list(_originals(card, access, home, on_progress))
-    # Loaded only here: to list models needs no torch.
+    # Imported only here, because listing models must not import torch.
     from auralflow.models.importing import convert_public  # noqa: PLC0415
 
     folder = converted_folder(card, access)
-    # What is there is damaged, or a killed process left it.
+    # Whatever is there is damaged, or was left by a process that was killed.
     shutil.rmtree(folder, ignore_errors=True)
     convert_public(card, originals, folder)
     for path in originals:
@@ -109,7 +115,7 @@ def _shifted(on_progress: OnProgress, before: int, total: int) -> OnProgress:
 def _original(
     card: PublicCard, file: RemoteFile, access: Access, home: Path, on_progress: OnProgress
 ) -> Path:
-    """A file as it was published: from a mirror that is a folder, from the cache, or downloaded."""
+    """A file as published: from a mirror folder, from the cache, or downloaded."""
     wanted = Wanted(card.name, file.name, file.size, file.sha256, exact=False)
     places = [folder / file.name for folder in (access.mirror_folder, home) if folder]
     for path in places:
@@ -123,6 +129,6 @@ def _original(
             found=f"{', '.join(damaged)} damaged" if damaged else "",
             advice="Download it without AURALFLOW_OFFLINE or --offline."
             if url
-            else f"Put {file.name} into '{access.mirror_folder}', or set AURALFLOW_MIRROR to where it is.",
+            else f"Put {file.name} into '{access.mirror_folder}', or set AURALFLOW_MIRROR to its folder.",
         )
     return download(wanted, url, home, on_progress=on_progress)

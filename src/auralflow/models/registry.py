@@ -1,4 +1,4 @@
-"""Which pretrained models there are: a folder with a card for each. Loads no torch."""
+"""The registry of pretrained models: a folder with a card for each. Does not import torch."""
 
 import json
 from collections.abc import Iterable
@@ -16,21 +16,21 @@ from auralflow.nets.families import FAMILIES, all_nets
 __all__ = ["SHIPPED_WEIGHTS", "Registry", "installed_registry"]
 
 PACKAGE_FOLDER = Path(__file__).parent / "pretrained"
-"""Where the cards, and the weights that are shipped with the package, are installed."""
+"""Installed cards, and the weights shipped with the package."""
 PUBLIC_FOLDER = Path(__file__).parent / "public"
-"""Where the cards of public models are; their weights are never in here."""
+"""Cards of public models, without their weights."""
 CHECKOUT_FOLDER = "pretrained"
-"""Folder of a checkout of the repository with the weights that are too large for the package."""
+"""Folder in a checkout of the repository for weights that are too large for the package."""
 SHIPPED_WEIGHTS = "weights.safetensors"
 
 
 class Registry:
-    """The pretrained models of a folder ``<name>/card.json``, where weights may lie beside a card.
+    """The pretrained models in a folder, as ``<name>/card.json``, optionally with weights beside the card.
 
     Args:
         folder: The folder.
-        checkout: Another folder with files of weights, if there is one.
-        public: A folder with cards of public models, ``<name>.json``.
+        checkout: Another folder with weights files. Default: none.
+        public: A folder with cards of public models, ``<name>.json``. Default: none.
 
     Example:
         >>> import tempfile
@@ -56,9 +56,12 @@ class Registry:
         Args:
             name: Its name.
 
+        Returns:
+            The card.
+
         Raises:
-            NotFoundError: If there is no such model.
-            ModelError: If its card is broken.
+            NotFoundError: If the model does not exist.
+            ModelError: If its card is invalid.
         """
         if name not in self.names:
             raise self._missing(name)
@@ -68,50 +71,53 @@ class Registry:
         """Read all cards.
 
         Raises:
-            ModelError: If one is broken.
+            ModelError: If a card is invalid.
         """
         return [self.card(name) for name in self.names]
 
     @property
     def public_names(self) -> tuple[str, ...]:
-        """Names of the public models of families that are known here, from A to Z."""
+        """Names of the public models of installed families, in alphabetical order."""
         return tuple(card.name for card in self.public_cards())
 
     @property
     def all_names(self) -> tuple[str, ...]:
-        """The names that commands accept: those of this project's models, then those of public ones."""
+        """All names that commands accept: this project's models, then public ones."""
         return (*self.names, *self.public_names)
 
     def public_cards(self) -> list[PublicCard]:
-        """Read the cards of all public models of families that are known here.
+        """Read the cards of all public models of installed families.
 
         Raises:
-            ModelError: If one is broken.
+            ModelError: If a card is invalid.
         """
         cards = [PublicCard.read(path) for path in sorted(self.public.glob("*.json"))] if self.public else []
         return [card for card in cards if card.family in FAMILIES]
 
     def public_card(self, name: str) -> PublicCard | None:
-        """The card of a public model, None if there is none of this name."""
+        """The card of a public model, None if it does not exist."""
         return next((card for card in self.public_cards() if card.name == name), None)
 
     def recognize(self, hashes: Iterable[str]) -> PublicCard | None:
-        """The public model that files belong to, None if that is not known.
+        """Find the public model that some files belong to.
 
         Args:
             hashes: SHA-256 of the files.
+
+        Returns:
+            The card of the model, None if it is unknown.
         """
         known = list(hashes)
         return next((c for c in self.public_cards() if any(map(c.knows, known))), None)
 
     def find_folder(self, name: str) -> Path | None:
-        """The folder of a model's card, None if there is no such model."""
+        """The folder of a model's card, None if the model does not exist."""
         return self.folder / name if name in self.names else None
 
     def _missing(self, name: str) -> NotFoundError:
         if any(name == net.name for _, net in all_nets()):
             return NotFoundError(
-                f"this installation of auralflow has no pretrained {name}",
+                f"there is no pretrained {name} in this installation",
                 found=", ".join(self.names),
                 advice=f"Train one: auralflow config {name} --save my_model ..., then auralflow train.",
             )
@@ -123,15 +129,20 @@ class Registry:
 
 
 def installed_registry() -> Registry:
-    """The pretrained models of this installation."""
+    """The pretrained models of this installation.
+
+    Example:
+        >>> "SpectrogramNetSimple" in installed_registry().names
+        True
+    """
     root = PACKAGE_FOLDER.parents[3]
-    # Installed as a copy, the package lies in site-packages, beside nothing of the repository.
+    # A regular installation is in site-packages, without the rest of the repository.
     checkout = root if (root / "pyproject.toml").is_file() else _installed_from()
     return Registry(PACKAGE_FOLDER, checkout / CHECKOUT_FOLDER if checkout else None, PUBLIC_FOLDER)
 
 
 def _installed_from() -> Path | None:
-    """The folder that ``pip install FOLDER`` made this installation of, which installers note (PEP 610)."""
+    """The source folder, if this was installed with ``pip install FOLDER``; recorded by PEP 610."""
     try:
         noted = metadata.distribution("auralflow").read_text("direct_url.json")
         address = urlsplit(json.loads(noted or "{}").get("url", ""))

@@ -1,4 +1,4 @@
-"""What people want of a song, and what was published about each model at it. Loads no torch."""
+"""Tasks such as karaoke, and the published quality of each model at them. Does not import torch."""
 
 import math
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ __all__ = ["SCALES", "TASKS", "Quality", "Scale", "Task", "find_task", "main_tas
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """A data set and a metric: scores compare within one, and not across two.
+    """A data set and a metric, within which scores can be compared.
 
     Attributes:
-        letter: Its mark in tables.
-        dataset: What was scored.
+        letter: Its letter in tables.
+        dataset: The data set.
         metric: The metric, and how it was averaged.
     """
 
@@ -37,16 +37,16 @@ SCALES = (
     Scale(letter="A", dataset="songs of audio-separator's comparison", metric="median SDR"),
     OWN,
 )
-"""The scales, the one on which most models were scored first."""
+"""The scales, starting with the one used for most models."""
 
 
 @dataclass(frozen=True)
 class Quality:
-    """A score of a model at a task.
+    """The score of a model at a task.
 
     Attributes:
-        value: In dB, the mean over the stems of the task.
-        scale: What it can be compared with.
+        value: Mean over the stems of the task, in dB.
+        scale: The scale within which it can be compared.
     """
 
     value: float
@@ -58,16 +58,16 @@ class Quality:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """Something people want of a song.
+    """A purpose for which people separate songs.
 
     Attributes:
-        name: The word of ``auralflow models --task``.
-        title: What it is.
-        label: The same in a narrow column.
-        words: Other words for it.
-        stems: A model serves that estimates all of one of these.
-        scored: The stems whose mean score is the quality; the first of these that a score table has.
-        option: What to add to ``auralflow separate MODEL song.mp3``.
+        name: Name for ``auralflow models --task``.
+        title: Description.
+        label: Short description, for a narrow column.
+        words: Synonyms of the name.
+        stems: A model is suitable if it estimates all stems of any of these sets.
+        scored: The quality is the mean score of the first of these sets that a table contains.
+        option: Option to add to ``auralflow separate MODEL song.mp3``.
     """
 
     name: str
@@ -79,11 +79,11 @@ class Task:
     option: str = ""
 
     def is_served_by(self, targets: Sequence[str]) -> bool:
-        """Whether a model with these targets can do it."""
+        """Whether a model with these targets is suitable."""
         return any(stems <= set(targets) for stems in self.stems)
 
     def qualities(self, card: ModelCard | PublicCard) -> list[Quality]:
-        """What is known of a model's quality at this task, on each scale."""
+        """The known qualities of a model at this task, in the order of the scales."""
         found = [self._quality(card, scale) for scale in SCALES]
         return [quality for quality in found if quality]
 
@@ -183,11 +183,11 @@ TASKS = (
         scored=_sets("speech"),
     ),
 )
-"""The tasks, the most common first."""
+"""The tasks, most common first."""
 
 
 def find_task(word: str) -> Task | None:
-    """The task of this name, or with this among its other words.
+    """Find a task by name or synonym; None if there is no such task.
 
     Example:
         >>> find_task("karaoke").name
@@ -198,7 +198,7 @@ def find_task(word: str) -> Task | None:
 
 
 def main_task(targets: Sequence[str]) -> Task | None:
-    """What a model is for in the first place: the task that takes most of its stems; None if there is none.
+    """The main task of a model: the one that uses most of its stems; None if there is none.
 
     Example:
         >>> main_task(("vocals", "drums", "bass", "other")).name, main_task(("noreverb",)).name

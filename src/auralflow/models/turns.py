@@ -1,4 +1,4 @@
-"""One process at a time downloads a model; the others wait, as long as that one gets anywhere."""
+"""Lets one process at a time download a model, while the others wait as long as it makes progress."""
 
 import logging
 import time
@@ -11,27 +11,27 @@ from filelock import FileLock, Timeout
 __all__ = ["turn"]
 
 STALLED = 180.0
-"""Seconds without progress after which a process that downloads is no longer waited for."""
+"""Seconds without progress after which waiting for another process's download is abandoned."""
 
 logger = logging.getLogger(__name__)
 
 
 @contextmanager
 def turn(lock: Path, name: str) -> Iterator[None]:
-    """Wait until no other process or thread holds a lock, as long as the files beside it grow.
+    """Wait until no other process or thread holds a lock, as long as the files beside it keep growing.
 
     Args:
-        lock: File of the lock, in the folder that is downloaded to.
+        lock: The lock file, in the folder of the download.
         name: Name of the model, for messages.
 
     Raises:
-        TimeoutError: If another process holds the lock and gets nothing done.
+        TimeoutError: If another process holds the lock without making progress.
     """
     held = FileLock(lock)
     try:
         held.acquire(blocking=False)
     except Timeout:
-        logger.warning("another process is downloading the weights of %s: waiting for it", name)
+        logger.warning("waiting for another process that is downloading the weights of %s", name)
         _wait(held, lock.parent)
     try:
         yield
@@ -50,7 +50,7 @@ def _wait(lock: FileLock, folder: Path) -> None:
                 seen, since = now, time.monotonic()
             elif time.monotonic() - since > STALLED:
                 raise TimeoutError(
-                    f"another process that is downloading them and got nothing for {STALLED:.0f} seconds"
+                    f"another process that is downloading them without progress for {STALLED:.0f} seconds"
                 ) from None
         else:
             return

@@ -1,6 +1,6 @@
 """Weights of pretrained models: shipped, in a checkout, on a mirror, in the cache, or downloaded.
 
-Wherever they are found, their size and SHA-256 are those of the card, or they do not count.
+Wherever they are found, they are only used if their size and SHA-256 match the card.
 """
 
 import os
@@ -25,12 +25,12 @@ TRUE, FALSE = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 
 @dataclass(frozen=True)
 class Access:
-    """Where weights may come from, besides the package and a checkout.
+    """Where to look for weights, besides the package and a checkout.
 
     Attributes:
-        home: Folder for what is downloaded.
-        mirror: Folder with weights, or URL of one, that takes the place of the addresses in the cards.
-        offline: Use the network for nothing.
+        home: Folder for downloads.
+        mirror: Folder with weights, or its URL, used instead of the URLs in the cards. Default: none.
+        offline: Do not use the network. Default: False.
 
     Example:
         >>> Access(Path("cache"), mirror="file:///srv/weights").mirror_folder.as_posix()
@@ -46,10 +46,13 @@ class Access:
         """Read ``AURALFLOW_HOME``, ``AURALFLOW_MIRROR`` and ``AURALFLOW_OFFLINE``.
 
         Args:
-            offline: Be offline, whatever the environment says.
+            offline: Do not use the network, whatever the environment says.
+
+        Returns:
+            The settings from the environment.
 
         Raises:
-            UsageError: If one of them cannot be used.
+            UsageError: If a variable has an invalid value.
         """
         word = os.environ.get("AURALFLOW_OFFLINE", "").strip().lower()
         if word not in TRUE + FALSE:
@@ -70,24 +73,27 @@ class Access:
         return Path(self.mirror).expanduser()
 
     def url(self, file: str, url: str) -> str:
-        """Where to download a file from; empty if that is nowhere.
+        """The URL to download a file from.
 
         Args:
             file: Its name on mirrors.
-            url: Its address where there is no mirror.
+            url: Its URL if there is no mirror.
+
+        Returns:
+            The URL; empty if it cannot be downloaded.
         """
         if self.mirror:
             return "" if self.mirror_folder else f"{self.mirror.rstrip('/')}/{quote(file)}"
         return url
 
     def cache_folder(self, card: ModelCard) -> Path:
-        """Folder that a model is downloaded to."""
+        """Folder to download a model to."""
         return self.home / "pretrained" / card.name
 
 
 @dataclass(frozen=True)
 class Place:
-    """A file that may hold a model's weights.
+    """A file that may contain a model's weights.
 
     Attributes:
         kind: ``shipped``, ``checkout``, ``mirror`` or ``cache``.
@@ -98,7 +104,7 @@ class Place:
     path: Path
 
     def is_whole(self, card: ModelCard) -> bool:
-        """Whether the file is there and is, byte by byte, what the card says."""
+        """Whether the file exists and matches the card."""
         try:
             if self.path.stat().st_size != card.size:
                 return False
@@ -108,7 +114,7 @@ class Place:
 
 
 def places(card: ModelCard, registry: Registry, access: Access) -> Iterator[Place]:
-    """Every file of this machine that may hold a model's weights, the best first."""
+    """All files on this machine that may contain a model's weights, in order of preference."""
     yield Place("shipped", registry.folder / card.name / SHIPPED_WEIGHTS)
     if registry.checkout:
         yield Place("checkout", registry.checkout / card.file)
@@ -118,15 +124,22 @@ def places(card: ModelCard, registry: Registry, access: Access) -> Iterator[Plac
 
 
 def find_weights(card: ModelCard, registry: Registry, access: Access) -> Place | None:
-    """Find a model's weights without the network.
+    """Find a model's weights without using the network.
 
     Args:
         card: The model's card.
-        registry: Where the card is from.
-        access: Where else weights may be.
+        registry: The registry that the card comes from.
+        access: Where else to look.
 
     Returns:
-        A place with the whole file, None if there is none.
+        The place of the verified file, None if there is none.
+
+    Example:
+        >>> from auralflow.models import installed_registry
+        >>> registry = installed_registry()
+        >>> card = registry.card("SpectrogramNetSimple")
+        >>> find_weights(card, registry, Access.from_environment()).kind
+        'shipped'
     """
     return next((place for place in places(card, registry, access) if place.is_whole(card)), None)
 
@@ -142,15 +155,15 @@ def fetch_weights(
 
     Args:
         card: The model's card.
-        registry: Where the card is from.
-        access: Where else weights may come from.
-        on_progress: Is told the bytes that were downloaded, and how many there are.
+        registry: The registry that the card comes from.
+        access: Where else to look.
+        on_progress: Called with the number of bytes downloaded and the total.
 
     Returns:
-        The file, which is whole.
+        Path of the verified file.
 
     Raises:
-        ModelError: If the weights are nowhere, cannot be downloaded, or are no safetensors file.
+        ModelError: If the weights cannot be found or downloaded, or are not a safetensors file.
     """
     place = find_weights(card, registry, access)
     path = place.path if place else _download(card, registry, access, on_progress)
@@ -159,8 +172,8 @@ def fetch_weights(
             return path
     except SafetensorError:
         raise ModelError(
-            f"the weights of {card.name} are refused",
-            found=f"'{path}', which is no safetensors file",
+            f"the weights of {card.name} were rejected",
+            found=f"'{path}', which is not a safetensors file",
             expected="safetensors, which cannot run code",
         ) from None
 
@@ -176,7 +189,7 @@ def _download(
             found=f"{', '.join(damaged)} damaged" if damaged else "",
             advice=_advice(card, access, url),
         )
-    # Loaded only here, for nothing but downloads needs it.
+    # Imported only here, because nothing but downloads needs it.
     from auralflow.models.download import Wanted, download  # noqa: PLC0415
 
     wanted = Wanted(card.name, card.file, card.size, card.sha256)
@@ -187,5 +200,5 @@ def _advice(card: ModelCard, access: Access, url: str) -> str:
     if access.offline and url:
         return "Download them without AURALFLOW_OFFLINE or --offline."
     if access.mirror_folder:
-        return f"Put {card.file} into '{access.mirror_folder}', or set AURALFLOW_MIRROR to where it is."
-    return f"Set AURALFLOW_MIRROR to a folder, or the URL of one, that has {card.file}."
+        return f"Put {card.file} into '{access.mirror_folder}', or set AURALFLOW_MIRROR to its folder."
+    return f"Set AURALFLOW_MIRROR to a folder or URL that provides {card.file}."

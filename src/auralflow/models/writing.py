@@ -1,4 +1,4 @@
-"""Writing a whole model folder, so that what was interrupted is completed by the same command."""
+"""Writes complete model folders, such that repeating an interrupted command completes its work."""
 
 import shutil
 from collections.abc import Mapping
@@ -17,11 +17,11 @@ OWN = (MODEL_FILE, *TRAINED_FILES)
 
 
 class ModelParts(NamedTuple):
-    """What a model folder is made of.
+    """The contents of a model folder.
 
     Attributes:
         config: Content of ``model.json``.
-        weights: A safetensors file, which is copied; None where the weights lie with other models.
+        weights: A safetensors file to copy; None if the weights are stored with other models.
         card: Content of ``card.json``.
     """
 
@@ -31,16 +31,16 @@ class ModelParts(NamedTuple):
 
 
 def check_free(folder: Path, card: Mapping[str, Any] | None, *, force: bool) -> list[str]:
-    """Check that a folder may become that of a new model.
+    """Check that a new model may be written to a folder.
 
     Args:
         folder: The folder; it need not exist.
-        card: Content of the new ``card.json``, as far as it is known. A folder that has this very card and no
-            ``model.json`` is one where the same work was interrupted.
+        card: Content of the new ``card.json``, if known. If the folder contains the same card but no
+            ``model.json``, the same work was interrupted there.
         force: Whether an earlier model may be moved aside.
 
     Returns:
-        Files of an earlier model.
+        Names of the files of an earlier model.
 
     Raises:
         UsageError: If there are any and ``force`` is off.
@@ -50,25 +50,25 @@ def check_free(folder: Path, card: Mapping[str, Any] | None, *, force: bool) -> 
         return []
     if existing and not force:
         raise UsageError(
-            f"'{folder}' already holds a model ({', '.join(existing)})",
+            f"'{folder}' already contains a model ({', '.join(existing)})",
             advice="Choose another folder with --save, or move the model aside with --force.",
         )
     return existing
 
 
 def write_model(folder: Path, parts: ModelParts, *, force: bool = False) -> Path | None:
-    """Write a model folder: the card, the weights, and ``model.json`` last, which makes it a model.
+    """Write a model folder: the card, the weights and, last, ``model.json``, which marks it as complete.
 
     Args:
-        folder: The folder, made when missing. Files in it that are not the model's own stay as they are.
-        parts: What goes into it.
-        force: Replace the model of a folder that holds one. Its files move to ``previous-<time>/``.
+        folder: The folder, created if missing. Other files in it are left alone.
+        parts: Its contents.
+        force: Replace a model in the folder, moving its files to ``previous-<time>/``. Default: False.
 
     Returns:
-        The folder that the earlier model was moved to, None when there was none.
+        The folder that the earlier model was moved to, None if there was none.
 
     Raises:
-        UsageError: If the folder already holds a model and ``force`` is off.
+        UsageError: If the folder already contains a model and ``force`` is off.
     """
     previous = set_aside(folder, OWN) if check_free(folder, parts.card, force=force) else None
     write_json(folder / CARD_FILE, parts.card)

@@ -1,6 +1,6 @@
-"""What runs the net: PyTorch, or ONNX Runtime on the CPU.
+"""Backends that run the net: PyTorch, or ONNX Runtime on the CPU.
 
-A backend is a function from chunks of audio ``[B, C, N]`` to an `Estimate`.
+A backend maps chunks of audio ``[B, C, N]`` to an `Estimate`.
 """
 
 from collections.abc import Callable
@@ -19,12 +19,15 @@ Backend = Callable[[Tensor], Estimate]
 
 
 def torch_backend(model: SeparationModel, precision: str = "float32") -> Backend:
-    """Run a model where its weights are.
+    """Run a model with PyTorch, on the device of its weights.
 
     Args:
         model: The model.
-        precision: What its products are computed in. What comes out is float32 either way; masks from
-            bfloat16, with its 8 significant bits, are a few thousandths off.
+        precision: Number format of matrix products and convolutions. The result is float32 either way; with
+            the 8 significant bits of bfloat16, masks are off by a few thousandths.
+
+    Returns:
+        The backend.
 
     Example:
         >>> from auralflow.nets.families import create_model
@@ -43,27 +46,30 @@ def torch_backend(model: SeparationModel, precision: str = "float32") -> Backend
 
 
 def onnx_backend(model: SeparationModel, num_samples: int) -> Backend:
-    """Run a model with ONNX Runtime, as far as ONNX can express it.
+    """Run a model with ONNX Runtime, except for the parts that ONNX cannot express.
 
     Args:
         model: A model on the CPU.
-        num_samples: Samples ``N`` of every chunk.
+        num_samples: Length ``N`` of every chunk in samples.
+
+    Returns:
+        The backend.
 
     Raises:
-        UsageError: If ONNX Runtime is not installed, the model is on another device, or ONNX can express no
-            part of it.
+        UsageError: If ONNX Runtime is not installed, the model is on another device, or ONNX cannot express
+            any part of it.
     """
     from auralflow.models.export import export_onnx, require_onnx  # noqa: PLC0415 - an extra
 
     runtime = require_onnx("onnxruntime")
     if model.device.type != "cpu":
         raise UsageError(
-            "--backend onnx runs on the CPU only",
+            "--backend onnx only runs on the CPU",
             found=f"--device {model.device}",
             advice="Use --device cpu.",
         )
     options = runtime.SessionOptions()
-    # As many threads as PyTorch would use; the two never compute at the same time.
+    # The same number of threads as PyTorch; the two never compute at the same time.
     options.intra_op_num_threads = torch.get_num_threads()
     with TemporaryDirectory() as folder:
         path = Path(folder) / "net.onnx"

@@ -1,4 +1,4 @@
-"""How many chunks a device computes at once, and fewer when its memory does not suffice.
+"""Batch sizes: how many chunks fit on a device, and smaller batches when memory runs out.
 
 Shape letters: ``B`` batch, ``C`` channel, ``N`` sample.
 """
@@ -17,18 +17,18 @@ logger = logging.getLogger(__name__)
 
 MOST_ON_CUDA = 16
 USABLE_SHARE = 0.8
-"""Of the free memory of a GPU: other programs and the allocator's own losses need some."""
+"""Fraction of a GPU's free memory to use; other programs and fragmentation need the rest."""
 
 
 class Batches:
-    """Runs a function on batches of chunks, in smaller ones once a batch has run out of memory.
+    """Runs a function on batches of chunks, and halves the batches when memory runs out.
 
     Args:
         process: Maps ``[B, C, N]`` to ``[B, ...]``.
-        advice: What to do if not even one chunk fits.
+        advice: Advice for the error raised when not even one chunk fits.
 
     Attributes:
-        most: Chunks that fit at once, as far as it is known; None before anything failed.
+        most: Maximum batch size known to fit; None until a batch has failed.
 
     Example:
         >>> Batches(lambda chunks: 2 * chunks, "")(torch.ones(3, 1, 2)).sum()
@@ -41,10 +41,16 @@ class Batches:
         self.most: int | None = None
 
     def __call__(self, chunks: Tensor) -> Tensor:
-        """Process chunks ``[B, C, N]``.
+        """Process chunks.
+
+        Args:
+            chunks: Audio ``[B, C, N]``.
+
+        Returns:
+            The results ``[B, ...]``.
 
         Raises:
-            UsageError: If there is not enough memory for one chunk.
+            UsageError: If there is not enough memory for a single chunk.
         """
         done: list[Tensor] = []
         count = 0
@@ -59,7 +65,7 @@ class Batches:
             else:
                 count += len(part)
                 continue
-            # Not while the exception lives, which holds all tensors of the failed attempt.
+            # After the except block: the exception holds all tensors of the failed attempt.
             self._shrink(size)
         return done[0] if len(done) == 1 else torch.cat(done)
 
@@ -69,23 +75,26 @@ class Batches:
         if size == 1:
             raise UsageError("out of memory", found="not enough for one chunk", advice=self.advice)
         self.most = size // 2
-        logger.warning("out of memory with %d chunks at once: going on with %d", size, self.most)
+        logger.warning("out of memory with batches of %d chunks, continuing with %d", size, self.most)
 
 
 def _is_memory(error: BaseException) -> bool:
-    """Whether memory ran out. On the CPU PyTorch says so in words only."""
+    """Whether memory ran out. On the CPU, PyTorch only says so in the message."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return "DefaultCPUAllocator" in str(error) or "not enough memory" in str(error)
 
 
 def fitting_batch(process: Callable[[Tensor], object], chunk: Tensor, device: torch.device) -> int:
-    """Chunks that fit in the free memory of a GPU at once, from what one takes.
+    """Estimate how many chunks fit in the free memory of a GPU, from the memory that one takes.
 
     Args:
-        process: What is done with chunks ``[B, C, N]``.
+        process: Called with chunks ``[B, C, N]``.
         chunk: One chunk ``[1, C, N]``.
         device: The GPU.
+
+    Returns:
+        The batch size, at least 1.
     """
     torch.cuda.reset_peak_memory_stats(device)
     before = torch.cuda.memory_allocated(device)

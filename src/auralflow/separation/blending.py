@@ -1,4 +1,4 @@
-"""From the streams of an ensemble's members to one.
+"""Combines the estimates of an ensemble's members into one stream.
 
 Shape letters: ``B`` batch, ``S`` source, ``K`` channel of the audio, ``M`` member, ``n`` sample.
 """
@@ -22,26 +22,25 @@ from auralflow.transforms import Chunking, overlap_add
 __all__ = ["Blend"]
 
 CHUNK, STEP = 10.0, 9.0
-"""Seconds of a chunk in which spectrograms are combined, and from one to the next."""
+"""Length of a chunk in which spectrograms are combined, and the step between chunks, in seconds."""
 
 
 class Blend:
-    """The members of an ensemble side by side: each reads the same stream, in its own chunks.
+    """Runs the members of an ensemble side by side on the same stream, each with its own chunks.
 
     Args:
         model: The ensemble.
-        ensemble: What it says of itself.
+        ensemble: Its members, weights and method.
         settings: How to separate.
-        device: Where to compute.
+        device: The device to compute on.
 
     Attributes:
-        targets: Names of the targets that come out: those that were asked for, or all where the sum of all is
-            needed.
-        members: The members that these need.
+        targets: Names of the estimated targets: the requested ones, or all if their sum is needed.
+        members: The members needed for these targets.
 
     Raises:
-        NotFoundError: If the ensemble has no such target.
-        UsageError: If the settings do not fit a member or the machine.
+        NotFoundError: If the ensemble lacks a requested target.
+        UsageError: If the settings do not suit a member or the machine.
     """
 
     def __init__(
@@ -61,7 +60,7 @@ class Blend:
         for member, row in zip(ensemble.members, ensemble.weights[:, columns], strict=True):
             own = tuple(target for target, weight in zip(self.targets, row, strict=True) if weight > 0)
             if own:
-                # What is left over is shared out once, when all members' estimates are one.
+                # The residual is distributed once, after combining the members' estimates.
                 alone = settings.model_copy(update={"targets": own, "consistent": False})
                 members.append(Member(member, alone, device, self.sample_rate))
                 weights.append(row)
@@ -74,19 +73,19 @@ class Blend:
 
     @property
     def latency(self) -> float:
-        """Seconds that must have been read at most before a sample is finished."""
+        """Maximum time in seconds between reading a sample and finishing it."""
         return max(member.latency for member in self.members) + (CHUNK if self._is_spectral else 0)
 
     def stream(self, blocks: Iterable[Audio], channels: int, levels: Levels) -> Iterator[Audio]:
         """Separate a signal.
 
         Args:
-            blocks: The signal as consecutive pieces ``[K, n]`` of any length.
+            blocks: The signal as consecutive blocks ``[K, n]`` of any length.
             channels: Number of channels ``K``.
             levels: See `Member.stream`.
 
         Yields:
-            Its targets ``[S * K, n]``.
+            The targets ``[S * K, n]``.
         """
         if not self._is_spectral:
             for parts in self.apart(blocks, channels, levels):
@@ -105,7 +104,7 @@ class Blend:
             yield part.flatten(0, 1).cpu().numpy()
 
     def apart(self, blocks: Iterable[Audio], channels: int, levels: Levels) -> Iterator[list[Audio]]:
-        """Separate a signal, and yield each member's own targets ``[S * K, n]`` side by side."""
+        """Separate a signal, and yield the targets ``[S * K, n]`` of each member separately."""
         return abreast(self._streams(blocks, channels, levels))
 
     def _streams(self, blocks: Iterable[Audio], channels: int, levels: Levels) -> list[Iterator[Audio]]:
@@ -115,7 +114,7 @@ class Blend:
         ]
 
     def _in_spectra(self, chunks: Tensor, sizes: list[int]) -> Tensor:
-        """Mixture and members' targets ``[B, rows, n]`` to targets ``[B, S, K, n]``."""
+        """Map the mixture and the members' targets ``[B, rows, n]`` to targets ``[B, S, K, n]``."""
         mixture, *parts = chunks.split(sizes, dim=1)
         found = [part.unflatten(1, (-1, mixture.shape[1])).movedim(1, 0) for part in parts]  # [S, B, K, n]
         if self.ensemble.spectral:
@@ -129,7 +128,7 @@ class Blend:
         return audio
 
     def _combined(self, parts: Sequence[Tensor]) -> Tensor:
-        """Each member's estimates ``[S, ...]`` to one for each target ``[S, ...]``."""
+        """Combine the members' estimates ``[S, ...]`` into one for each target ``[S, ...]``."""
         found = []
         for column, target in enumerate(self.targets):
             chosen = [index for index, row in enumerate(self.weights) if row[column] > 0]

@@ -1,4 +1,4 @@
-"""How the channels of any audio are dealt out to a net of a fixed number of channels."""
+"""Maps audio with any number of channels to a net with a fixed number."""
 
 from collections.abc import Callable
 
@@ -11,14 +11,14 @@ __all__ = ["ChannelLayout"]
 
 
 class ChannelLayout:
-    """How the audio's ``K`` channels are dealt out to a net of ``C`` channels, and collected again.
+    """Distributes ``K`` channels of audio over a net with ``C`` channels, and collects the results.
 
-    Groups of ``C`` channels are separated on their own; a last group that is not full repeats its last
-    channel, and the estimates of the repeated channel are averaged.
+    Groups of ``C`` channels are separated independently; an incomplete last group repeats its last channel,
+    and the estimates of the repeated channel are averaged.
 
     Args:
-        audio_channels: ``K``.
-        model_channels: ``C``.
+        audio_channels: Number of channels ``K`` of the audio.
+        model_channels: Number of channels ``C`` of the net.
 
     Example:
         >>> ChannelLayout(3, 2).origin
@@ -32,18 +32,18 @@ class ChannelLayout:
         self.audio_channels = audio_channels
 
     def spread(self, audio: Audio) -> Audio:
-        """From ``[K, n]`` to ``[G * C, n]``."""
+        """Map ``[K, n]`` to ``[G * C, n]``, for ``G`` groups."""
         return audio if len(self.origin) == self.audio_channels else audio[self.origin]
 
     def separate(self, process: Callable[[Tensor], Tensor], chunks: Tensor) -> Tensor:
-        """From ``[B, G * C, n]`` to ``[B, S, G * C, n]``, each group in a row of the net's batch."""
+        """Map ``[B, G * C, n]`` to ``[B, S, G * C, n]``, with each group as a row of the net's batch."""
         batch, _, length = chunks.shape
         targets = process(chunks.reshape(-1, self.model_channels, length))
         targets = targets.reshape(batch, self.num_groups, -1, self.model_channels, length)
         return targets.transpose(1, 2).flatten(2, 3)
 
     def gather(self, targets: Tensor) -> Tensor:
-        """From ``[S, G * C, n]`` to ``[S, K, n]``."""
+        """Map ``[S, G * C, n]`` to ``[S, K, n]``."""
         if len(self.origin) == self.audio_channels:
             return targets
         last = self.audio_channels - 1

@@ -1,8 +1,8 @@
-"""The same work on many machines: songs as tasks on a Ray cluster.
+"""Separates songs as tasks on a Ray cluster.
 
-The songs and the output folder must lie on a disk that all machines share; the model travels with the tasks.
-The journal in the output folder stays the one truth: a task does exactly what a process on this machine would
-do with its song, so that a task whose machine died is simply given to another.
+The songs and the output folder must be on a disk that all machines share; the model is sent with the tasks.
+The journal in the output folder remains the single source of truth: a task does exactly what a local process
+would do with its song, so a task whose machine died is simply run on another one.
 """
 
 import importlib
@@ -34,17 +34,17 @@ __all__ = ["separate_on_ray"]
 
 logger = logging.getLogger(__name__)
 
-# Tasks that wait at the cluster, for each that can run; the others wait here, where they cost nothing.
+# Tasks to submit for each one that can run; the others wait here, where they cost nothing.
 _AHEAD = 2
 _RETRIES = 5
 _PATIENCE = 0.2
-# Seconds between two reports of how far a song is.
+# Seconds between two progress reports of a song.
 _REPORT_EVERY = 0.5
 
 
 @dataclass(frozen=True)
 class _Order:
-    """What all tasks of a run have in common."""
+    """The parameters shared by all tasks of a run."""
 
     run: str
     settings: EngineConfig
@@ -66,26 +66,26 @@ def separate_on_ray(
 ) -> Iterator[Outcome]:
     """Separate songs on a Ray cluster.
 
-    Each task takes one core, or one GPU where the cluster has any: many songs on one core each are done
-    sooner than one song on many cores.
+    Each task uses one core, or one GPU if the cluster has any: many songs on one core each finish sooner than
+    one song on many cores.
 
     Args:
         model: The model.
-        settings: How to separate; the precision ``auto`` is float32 here, the same on all machines.
+        settings: How to separate; the precision ``auto`` means float32, the same on all machines.
         songs: The songs.
-        save: Folder in which ``separated_audio`` is made.
+        save: Folder in which ``separated_audio`` is created.
         options: What to write.
-        force: Separate songs again that are finished.
-        address: Address of the cluster. Default: one on this machine alone, for as long as this lasts.
-        on_progress: Called with a song under way and the fraction of it that is done, as its worker reports.
+        force: Separate finished songs again.
+        address: Address of the cluster. Default: start a temporary one on this machine.
+        on_progress: Called with a song and the fraction done, when a worker reports it.
 
     Yields:
-        The outcome of each song, in the order in which they end.
+        The outcome of each song, in order of completion.
 
     Raises:
-        UsageError: If the extra ``ray`` is not installed, there is no cluster at the address, or the files of
-            two songs would have one name.
-        AudioError: If the output folder cannot be written to.
+        UsageError: If the extra ``ray`` is not installed, there is no cluster at the address, or two songs
+            would have files of the same name.
+        AudioError: If the output folder is not writable.
     """
     pair = pair_of(settings.two_stems, model.targets).names if settings.two_stems else None
     check_names([song.name for song in songs], pair or settings.targets or model.targets, options)
@@ -95,10 +95,10 @@ def separate_on_ray(
         gpus = int(resources.get("GPU", 0))
         task = ray.remote(num_cpus=1, num_gpus=min(gpus, 1), max_retries=_RETRIES)(_separate)
         if settings.precision == "auto":
-            # Each machine would choose for itself, and a folder would hold two kinds of stems.
+            # Machines might choose differently, and the folder would contain two kinds of stems.
             settings = settings.model_copy(update={"precision": "float32"})
         order = _Order(secrets.token_hex(8), settings, output, options, force)
-        # In a list, so that a task fetches the model only when its process does not have it yet.
+        # In a list, so that a task only fetches the model if its process does not have it yet.
         reports = ray.remote(num_cpus=0)(_Reports).remote()
         shared = [ray.put((model.cpu(), order, reports))]
         left = deque(replace(song, path=song.path.absolute()) for song in songs)
@@ -127,13 +127,13 @@ def _outcome(ray: ModuleType, task: Any, song: Song, output: Path) -> Outcome:
     except Exception as error:
         logger.info("'%s' failed", song.path, exc_info=True)
         found = next(iter(str(error).splitlines()), type(error).__name__)
-        failure = AuralflowError(f"no worker of the cluster finished '{song.path}'", found=found)
+        failure = AuralflowError(f"no worker on the cluster finished '{song.path}'", found=found)
         return Outcome(song, output / song.name, "failed", error=failure)
     return outcome
 
 
 class _Reports:
-    """What the tasks report of their songs, in a process of the cluster."""
+    """Collects progress reports from the tasks, in a process on the cluster."""
 
     def __init__(self) -> None:
         self._fractions: dict[str, float] = {}
@@ -152,8 +152,8 @@ def _pass_on(
     try:
         fractions = ray.get(reports.take.remote())
     except ray.exceptions.RayError:
-        # Its machine died; the songs are given to others, and only the bar stands still.
-        logger.info("the cluster reports no progress any more", exc_info=True)
+        # Its machine died; the songs move to others, and only the progress bar stops.
+        logger.info("the cluster no longer reports progress", exc_info=True)
         return
     for song in songs:
         if str(song.path) in fractions:
@@ -161,11 +161,11 @@ def _pass_on(
 
 
 _workers: dict[str, tuple[Worker, Any]] = {}
-"""The worker of the run that this process of the cluster takes part in."""
+"""The worker of the current run, in a process on the cluster."""
 
 
 def _separate(shared: list[Any], run: str, song: Song) -> Outcome:
-    """One task, in a process of the cluster."""
+    """Run one task, in a process on the cluster."""
     if run not in _workers:
         ray = _require_ray()
         model, order, reports = ray.get(shared[0])
@@ -196,7 +196,7 @@ def _require_ray() -> ModuleType:
 
 @contextmanager
 def _cluster(address: str | None) -> Iterator[ModuleType]:
-    """A connection to a cluster; one that was there before stays."""
+    """Connect to a cluster, and disconnect afterwards unless already connected before."""
     ray = _require_ray()
     if ray.is_initialized():
         yield ray

@@ -1,4 +1,4 @@
-"""What is left of a separated song without one of its stems, such as the instrumental."""
+"""The original minus one of its stems, such as the instrumental."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,12 +14,12 @@ __all__ = ["write_complement"]
 def write_complement(original: Path, stem: Path, path: Path) -> None:
     """Write the original minus a stem, exact to the last bit.
 
-    The file has the encoding of the other two. Where the difference would exceed full scale there, it is
-    written as float, which holds it exactly too (as ``DOUBLE`` where ``FLOAT`` would round).
+    The file has the same encoding as the other two, unless the difference exceeds full scale: then it is
+    written as ``FLOAT``, or as ``DOUBLE`` where ``FLOAT`` would round.
 
     Args:
         original: The separated song, a WAV file.
-        stem: One of its stems, of the same length and encoding.
+        stem: One of its stems, with the same length and encoding.
         path: The file to write.
 
     Raises:
@@ -44,7 +44,7 @@ def write_complement(original: Path, stem: Path, path: Path) -> None:
 
 
 class _BeyondFullScale(Exception):  # noqa: N818 - never leaves this module
-    """The difference does not fit the integers of the file."""
+    """The difference exceeds the range of the file's integers."""
 
 
 def _write(original: Path, stem: Path, path: Path, subtype: str) -> None:

@@ -1,4 +1,4 @@
-"""From a batch of chunks to the targets in it: net, filters, audio.
+"""Separates batches of chunks: net, filters, inverse transform.
 
 Shape letters: ``B`` batch, ``S`` source, ``C`` channel, ``F`` frequency bin, ``T`` frame, ``n`` sample.
 """
@@ -22,30 +22,30 @@ _ON_OTHER_DEVICES = 4
 
 
 class ChunkEngine:
-    """Separates batches of chunks as the settings say.
+    """Separates batches of chunks.
 
     Args:
         model: The model, in evaluation mode.
-        settings: The settings.
-        device: Where to compute.
+        settings: How to separate.
+        device: The device to compute on.
 
     Attributes:
-        targets: Names of the targets that come out, in the order of the axis ``S``: those that were asked
-            for, or all where the sum of all is needed.
-        chunking: How a song is dealt out in chunks.
-        batch_size: Chunks at once. Default: what suits the model on a CPU, and what fits in the free memory
-            of a GPU.
+        targets: Names of the estimated targets, in the order of the axis ``S``: the requested ones, or all if
+            their sum is needed.
+        chunking: How a song is divided into chunks.
+        batch_size: Number of chunks per batch. Default: the model's on a CPU, or as many as fit in the free
+            memory of a GPU.
 
     Raises:
-        NotFoundError: If the model has no such target.
-        UsageError: If the settings do not fit the model.
+        NotFoundError: If the model lacks a requested target.
+        UsageError: If the settings do not suit the model.
     """
 
     def __init__(self, model: SeparationModel, settings: EngineConfig, device: torch.device) -> None:
         self.settings = settings
         chosen = chosen_targets(model, settings)
         self.wiener = model.wiener_iterations if settings.wiener is None else settings.wiener
-        # What is filtered or shared out depends on all targets.
+        # The Wiener filter and the distribution of the residual depend on all targets.
         needs_all = self.wiener > 0 or settings.consistent
         if chosen != model.targets and model.is_divisible and not needs_all:
             model = model.restricted(chosen)
@@ -53,12 +53,12 @@ class ChunkEngine:
         self.rows = [model.targets.index(target) for target in self.targets]
         self.model = model.for_inference().to(device)
         if device.type == "cuda":
-            # The layout in which its convolutions in half precision are fastest.
+            # The fastest layout for convolutions in half precision.
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.chunking = _chunking(model, settings)
         if settings.backend == "onnx":
             if self.chunking.last == "short":
-                # The graph has one length.
+                # The graph accepts only one length.
                 self.chunking = dataclasses.replace(self.chunking, last="zeros")
             self.run = onnx_backend(self.model, self.chunking.read_length)
         else:
@@ -67,15 +67,15 @@ class ChunkEngine:
         self.batch_size = settings.batch_size or self._suited_batch(device)
 
     def __call__(self, chunks: Tensor) -> Tensor:
-        """Separate chunks ``[B, C, n]`` to ``[B, S, C, n]``, in smaller batches if memory runs out.
+        """Separate chunks ``[B, C, n]`` into ``[B, S, C, n]``, in smaller batches if memory runs out.
 
         Raises:
-            UsageError: If there is not enough memory for one chunk.
+            UsageError: If there is not enough memory for a single chunk.
         """
         return self._separate_batches(chunks)
 
     def _suited_batch(self, device: torch.device) -> int:
-        """Chunks at once where nothing else is asked for."""
+        """The default batch size."""
         if device.type == "cuda":
             example = torch.zeros(1, self.model.config.num_channels, self.chunking.read_length)
             return fitting_batch(self._separated, example, device)
@@ -85,13 +85,13 @@ class ChunkEngine:
     def _memory_advice(self, settings: EngineConfig) -> str:
         own = self.model.config.sample_length
         if settings.chunk and settings.chunk > own:
-            return f"Lower --chunk from {settings.chunk:g} s, to {own:g} s at least."
-        return "--chunk and --batch-size are at their lowest: lower --jobs, or use --device cpu."
+            return f"Lower --chunk from {settings.chunk:g} s, to no less than {own:g} s."
+        return "--chunk and --batch-size are already minimal: lower --jobs, or use --device cpu."
 
     @torch.inference_mode()
     def _separated(self, chunks: Tensor) -> Tensor:
         if self.model.device.type == "cuda":
-            # From pinned memory the copy runs beside what the GPU computes.
+            # From pinned memory, copying overlaps with computation on the GPU.
             chunks = chunks.pin_memory()
         estimate = self.run(chunks.to(self.model.device, non_blocking=True))
         if estimate.is_audio and not self._is_filtered:
@@ -123,23 +123,30 @@ class ChunkEngine:
 
 
 def shared_out(spectrogram: Tensor, mixture: Tensor, parts: Tensor) -> Tensor:
-    """Targets that sum to the mixture: each gets of what is left over the share that it has of the whole.
+    """Adjust targets to sum to the mixture, by distributing the residual in proportion to ``parts``.
 
     Args:
         spectrogram: Complex spectrograms of the targets ``[B, S, C, F, T]``.
-        mixture: That of the mixture ``[B, C, F, T]``.
-        parts: What the shares are taken from, bin by bin: masks or magnitudes ``[B, S, C, F, T]``.
+        mixture: Complex spectrogram of the mixture ``[B, C, F, T]``.
+        parts: Masks or magnitudes ``[B, S, C, F, T]`` that give the proportions in each bin.
+
+    Returns:
+        Complex spectrograms ``[B, S, C, F, T]``.
+
+    Source:
+        Wisdom et al., "Differentiable Consistency Constraints for Improved Deep Speech Enhancement",
+        ICASSP 2019.
     """
     share = parts / parts.sum(dim=1, keepdim=True).clamp_min(1e-8)
     return spectrogram + share * (mixture - spectrogram.sum(dim=1)).unsqueeze(1)
 
 
 def chosen_targets(model: SeparationModel, settings: EngineConfig) -> tuple[str, ...]:
-    """The targets that are asked for.
+    """The requested targets.
 
     Raises:
-        NotFoundError: If the model has no such target.
-        UsageError: If there is nothing that could sum to the original.
+        NotFoundError: If the model lacks a requested target.
+        UsageError: If a single target would have to sum to the original.
     """
     chosen = settings.targets or model.targets
     for target in chosen:
@@ -147,8 +154,8 @@ def chosen_targets(model: SeparationModel, settings: EngineConfig) -> tuple[str,
             raise NotFoundError(f"the model has no target {target!r}", expected=", ".join(model.targets))
     if settings.consistent and len(model.targets) == 1:
         raise UsageError(
-            "--consistent needs a model of several targets",
-            found=f"{model.targets[0]} alone, to which all of the original would be given",
+            "--consistent needs a model with several targets",
+            found=f"only {model.targets[0]}, which would become the original itself",
         )
     return chosen
 
@@ -172,15 +179,15 @@ def _chunk_length(model: SeparationModel, settings: EngineConfig) -> int | None:
         return None
     if model.traits.fixed_length:
         raise UsageError(
-            "--chunk cannot be chosen for this model",
-            found=f"{config.net}, whose chunks are {config.sample_length:g} s",
+            "--chunk cannot be changed for this model",
+            found=f"{config.net}, whose chunks are {config.sample_length:g} s long",
             advice="Leave it out.",
         )
     samples = round(settings.chunk * config.sample_rate)
     if samples < config.chunk_samples:
         raise UsageError(
             f"--chunk is {settings.chunk:g}",
-            found="less than the model's own chunk",
+            found="less than the model's chunk",
             expected=f"at least {config.sample_length:g} s",
         )
     return samples

@@ -1,4 +1,4 @@
-"""Separation of many songs: one after the other or several at once, alone or beside other processes."""
+"""Separates many songs, one by one or in parallel, alone or alongside other processes."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,21 +18,21 @@ from auralflow.separation.work import Outcome, Worker
 
 __all__ = ["output_folder", "separate_files"]
 
-# How long to wait before looking again at a song that another process has, in seconds.
+# Seconds to wait before checking again on a song that another process has claimed.
 _PATIENCE = 0.2
 
 
 def output_folder(save: Path) -> Path:
-    """Make the folder for all stems.
+    """Create the output folder.
 
     Args:
-        save: The folder that the user named.
+        save: The parent folder.
 
     Returns:
         ``save/separated_audio``.
 
     Raises:
-        AudioError: If it cannot be made or written to.
+        AudioError: If the folder cannot be created or is not writable.
     """
     folder = save / OUTPUT_FOLDER
     try:
@@ -44,7 +44,7 @@ def output_folder(save: Path) -> Path:
         raise AudioError(
             f"cannot write to '{folder}'",
             found=f"'{error.strerror}'",
-            expected="a folder that may be written to",
+            expected="a writable folder",
             advice="Choose another --save.",
         ) from error
     return folder
@@ -61,27 +61,40 @@ def separate_files(
     on_progress: Callable[[Song, float], None] = lambda *_: None,
     **changes: Any,
 ) -> Iterator[Outcome]:
-    """Separate songs; one that fails does not stop the others.
+    """Separate songs; a failed song does not stop the others.
 
-    What the journal in the output folder says is finished, and still is what it was, is kept. Processes that
-    are given the same folder share the work. To stop, close the iterator.
+    Songs that are finished according to the journal in the output folder, and whose files are unchanged, are
+    kept. Processes with the same output folder share the work. To stop early, close the iterator.
 
     Args:
         separator: The separator.
-        songs: The songs, as `find_songs` lists them.
-        save: Folder in which ``separated_audio`` is made.
+        songs: The songs, from `find_songs`.
+        save: Folder in which ``separated_audio`` is created.
         options: What to write. Default: the defaults of `StemConfig`.
-        force: Separate songs again that are finished, and replace files that are not in the journal.
-        jobs: Songs to be separated at the same time.
-        on_progress: Called with a song under way and the fraction of it that is done, at first 0.
-        changes: Options by name, in place of those in ``options``.
+        force: Separate finished songs again, and overwrite files that are not in the journal.
+        jobs: Number of songs to separate in parallel.
+        on_progress: Called with a song and the fraction done, starting at 0.
+        changes: Options by name, overriding those in ``options``.
 
     Yields:
-        The outcome of each song, in the order in which they end.
+        The outcome of each song, in order of completion.
 
     Raises:
-        AudioError: If the output folder cannot be written to.
-        UsageError: If the files of two songs would have one name.
+        AudioError: If the output folder is not writable.
+        SettingsError: If an option is unknown or out of range.
+        UsageError: If two songs would have files of the same name.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from auralflow.audio import write_audio
+        >>> from auralflow.separation import find_songs
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> write_audio(folder / "song.wav", np.zeros((2, 4000), dtype=np.float32), 44100)
+        >>> separator = Separator("SpectrogramNetSimple", targets="vocals")
+        >>> [outcome] = separate_files(separator, find_songs([folder]), folder)
+        >>> outcome.status, outcome.report["files"]
+        ('separated', ['original.wav', 'vocals.wav'])
     """
     save = Path(save)
     given = options.model_dump(include=set(StemConfig.model_fields)) if options else {}
@@ -103,7 +116,7 @@ def separate_files(
                 busy.append(outcome.song)
             else:
                 yield outcome
-        # Others have these in hand. They are taken over if their process dies.
+        # Other processes have claimed these; if one of them dies, this one takes over.
         while busy:
             outcome = run(busy[0])
             if outcome.status == "busy":

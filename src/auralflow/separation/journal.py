@@ -1,8 +1,8 @@
-"""What is done and what is under way in an output folder, for any number of processes at once.
+"""The journal of an output folder: what is finished and in progress, for any number of processes.
 
-The journal is a file of JSON lines. A line is only ever added, in one piece and under a lock, so that
-processes that share the folder read what the others did, and a process that dies leaves whole lines and at
-most one torn one, which is passed over, as is any other line that is no `Record`.
+The journal is a file of JSON lines. Lines are only appended, in one piece and under a lock, so that processes
+that share the folder can read each other's. A process that dies leaves at most one incomplete line, which is
+skipped, as is any other line that is not a `Record`.
 """
 
 import hashlib
@@ -29,14 +29,14 @@ JOURNAL_FILE = ".auralflow-journal.jsonl"
 LOCK_FILE = ".auralflow-journal.lock"
 CLAIMS_FOLDER = ".auralflow-claims"
 UNFINISHED_FOLDER = ".auralflow-unfinished"
-"""Where files are written that then go to a folder which other songs share."""
+"""Folder for files that are moved to a folder shared with other songs once they are complete."""
 
 
 class Journal:
     """The journal of an output folder.
 
     Args:
-        folder: The output folder, made when something is first written.
+        folder: The output folder, created on the first write.
 
     Example:
         >>> import tempfile
@@ -49,7 +49,7 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path = folder / JOURNAL_FILE
-        # Threads of one process share it; the locks on files keep other processes out.
+        # For the threads of this process; file locks keep other processes out.
         self._guard = RLock()
         self._read_to = 0
         self._finished: dict[tuple[str, str], Record] = {}
@@ -57,10 +57,10 @@ class Journal:
         self._contents: dict[str, FileMark] = {}
 
     def refresh(self) -> None:
-        """Read what has been added since the last time.
+        """Read the lines added since the last call.
 
         Raises:
-            AudioError: If it is no regular file.
+            AudioError: If the journal is not a regular file.
             OSError: If it cannot be read.
         """
         self._check_kinds()
@@ -81,8 +81,8 @@ class Journal:
                 else:
                     skipped += bool(line)
             if skipped:
-                # The death of a process tears one; more were changed by somebody.
-                logger.warning("%d of the lines of '%s' cannot be read: passed over", skipped, self.path)
+                # A process that died leaves one; more mean that someone edited the file.
+                logger.warning("skipped unreadable lines in '%s': %d", self.path, skipped)
 
     def _remember(self, record: Record) -> None:
         self._latest[record.name] = record
@@ -91,7 +91,7 @@ class Journal:
             self._finished[record.name, record.key] = record
 
     def finished(self, name: str, key: str) -> Record | None:
-        """The record of a song that was finished with this key and whose files are still what they were."""
+        """The record of a song that was finished with this key and whose files are unchanged, if any."""
         record = self._finished.get((name, key))
         if record is None:
             return None
@@ -99,15 +99,15 @@ class Journal:
         return record if all(mark.holds(folder / file) for file, mark in record.files.items()) else None
 
     def all_finished(self) -> dict[tuple[str, str], Record]:
-        """The last record of each name and key that was finished, as far as the journal has been read."""
+        """The last "finished" record of each name and key, as of the last `refresh`."""
         return dict(self._finished)
 
     def latest(self, name: str) -> Record | None:
-        """The last record of a song."""
+        """The last record of a song, if any."""
         return self._latest.get(name)
 
     def mark(self, source: Path) -> FileMark:
-        """Mark an input file, without reading it again if the journal knows it unchanged.
+        """Identify an input file, without reading it if it has not changed since it was recorded.
 
         Raises:
             OSError: If it cannot be read.
@@ -115,10 +115,10 @@ class Journal:
         return FileMark.of(source, self._contents.get(str(source)))
 
     def add(self, record: Record) -> None:
-        """Add a record and flush it to the disk.
+        """Append a record and flush it to the disk.
 
         Raises:
-            AudioError: If the journal is no regular file.
+            AudioError: If the journal is not a regular file.
             OSError: If the disk is full.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -134,7 +134,7 @@ class Journal:
                 if end:
                     file.seek(-1, os.SEEK_END)
                     if file.read(1) != b"\n":
-                        # Whoever wrote last died in the middle of a line.
+                        # The last writer died in the middle of a line.
                         line = "\n" + line
                 data = line.encode("ascii")
                 if file.write(data) != len(data):
@@ -146,15 +146,15 @@ class Journal:
 
     @contextmanager
     def claim(self, name: str) -> Iterator[bool]:
-        """Keep other processes and threads from a song, as long as the block lasts.
+        """Claim a song for the duration of a ``with`` block, against other processes and threads.
 
-        The operating system gives a claim back when its process dies, however it dies.
+        The operating system releases the claim if the process dies, for whatever reason.
 
         Args:
             name: Name of the song.
 
         Yields:
-            Whether the claim was granted; not if another has it.
+            True if the claim was granted, False if another process or thread has it.
         """
         path = self._claim_path(name)
         lock = FileLock(path, blocking=False)
@@ -170,22 +170,22 @@ class Journal:
             lock.release()
 
     def close(self) -> None:
-        """Tidy up, if no other process is at work."""
+        """Remove working folders, unless other processes use them."""
         for name in (CLAIMS_FOLDER, UNFINISHED_FOLDER):
-            # Not empty, or never made: both are fine.
+            # It is fine if the folder is in use or was never created.
             with suppress(OSError):
                 (self.folder / name).rmdir()
 
     def unfinished(self, name: str) -> Path:
-        """The folder for what is being written of a song, in a layout where its files get another one.
+        """The temporary folder for a song's files, in a layout where they are moved elsewhere afterwards.
 
         Args:
-            name: Name of the song, which is claimed.
+            name: Name of the song, which must be claimed.
         """
         return self.folder / UNFINISHED_FOLDER / _digest(name)
 
     def _check_kinds(self) -> None:
-        """Refuse a pipe, which would be waited for, a device, which may never end, and a link out of here."""
+        """Reject pipes, which would block, devices, which may never end, and links that leave the folder."""
         wanted = {JOURNAL_FILE: stat.S_ISREG, LOCK_FILE: stat.S_ISREG, CLAIMS_FOLDER: stat.S_ISDIR}
         wanted[UNFINISHED_FOLDER] = stat.S_ISDIR
         for name, is_wanted in wanted.items():

@@ -1,4 +1,4 @@
-"""Songs by list: those that a file names, the share of one machine, and those that failed."""
+"""Lists of songs: those named in a file, the shard of one machine, and those that failed."""
 
 import hashlib
 import os
@@ -18,9 +18,15 @@ __all__ = ["FailedSongs", "escaped_path", "paths_in", "share_of", "unescaped_pat
 
 
 def paths_in(content: bytes) -> list[Path]:
-    r"""Paths of a list, separated by NUL if there is any in it, else by line ends.
+    r"""Parse a list of paths, separated by NUL if it contains any, otherwise by newlines.
 
-    Nothing is escaped there: what a name may hold, a list that is separated by NUL can hold.
+    There are no escapes: lists separated by NUL can contain any path.
+
+    Args:
+        content: The list.
+
+    Returns:
+        The paths.
 
     Example:
         >>> [path.as_posix() for path in paths_in(b"a b.wav\r\n\nc.wav\n")]
@@ -36,15 +42,18 @@ def paths_in(content: bytes) -> list[Path]:
 
 
 def share_of(songs: Sequence[Song], shard: tuple[int, int]) -> list[Song]:
-    """The songs of one machine of several.
+    """Select the songs of one shard.
 
-    The place of a song's stems decides, by its hash: not its content, which would have to be read, nor its
-    number, which would move with every song that is added. So machines that are given the same tree or list
-    agree without talking, each song belongs to one of them, and stays there when others come or go.
+    The hash of a song's name decides: its content would have to be read, and its position would change with
+    every song that is added. Machines given the same folder or list therefore agree without communicating:
+    each song belongs to exactly one shard, and stays there when other songs are added or removed.
 
     Args:
         songs: All songs, the same on every machine.
-        shard: Number of the machine from 1 on, and how many there are.
+        shard: Index of the shard, counted from 1, and the number of shards.
+
+    Returns:
+        The songs of the shard.
 
     Example:
         >>> songs = [Song(Path(name), Path(name)) for name in "abcdef"]
@@ -56,7 +65,7 @@ def share_of(songs: Sequence[Song], shard: tuple[int, int]) -> list[Song]:
 
 
 def _hash(name: Path) -> int:
-    # Systems write the same accents in two ways.
+    # Systems encode the same accents in two ways.
     text = unicodedata.normalize("NFC", name.as_posix())
     return int.from_bytes(hashlib.sha256(os.fsencode(text)).digest()[:8], "big")
 
@@ -68,7 +77,7 @@ _MEANINGS = {b"\\": b"\\", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 
 
 def escaped_path(path: Path) -> str:
-    r"""A path in one line of text, from which `unescaped_path` makes it again, whatever it holds.
+    r"""Escape any path as one line of text, the inverse of `unescaped_path`.
 
     Example:
         >>> print(escaped_path(Path("a\nb\\c Zoë.wav")))
@@ -81,7 +90,7 @@ def escaped_path(path: Path) -> str:
 
 
 def unescaped_path(line: str) -> Path:
-    r"""The path of a line that `escaped_path` wrote.
+    r"""Restore the path from a line that `escaped_path` returned.
 
     Example:
         >>> unescaped_path("a\\nb.wav") == Path("a\nb.wav")
@@ -98,10 +107,10 @@ def unescaped_path(line: str) -> Path:
 
 
 class FailedSongs:
-    """The list of songs that failed, in an output folder: a path a line, escaped by `escaped_path`.
+    """The list of failed songs in an output folder, one path per line, escaped by `escaped_path`.
 
-    Runs that share the folder share the list. A song leaves it when it succeeds, in whichever run; the file
-    goes with the last one.
+    Runs that share the folder share the list. A song is removed when any run succeeds with it, and the file
+    is deleted with the last one.
 
     Args:
         output: The output folder.
@@ -119,10 +128,10 @@ class FailedSongs:
         self.path = output / FAILED_FILE
 
     def read(self) -> list[Path]:
-        """The songs on the list; none if there is no list.
+        """Read the songs on the list; empty if there is no list.
 
         Raises:
-            UsageError: If it is no text.
+            UsageError: If it is not text.
         """
         try:
             if not self.path.is_file():
@@ -130,18 +139,22 @@ class FailedSongs:
             lines = self.path.read_text(encoding="utf-8").split("\n")
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(
-                f"cannot read '{self.path}'", found=str(error), expected="a path a line"
+                f"cannot read '{self.path}'", found=str(error), expected="one path per line"
             ) from error
         return [unescaped_path(line) for line in lines if line]
 
     def chosen(self, songs: Iterable[Song]) -> list[Song]:
-        """Those of some songs that are on the list, or lie in a folder that is."""
+        """Select the songs that are on the list, or in a folder on it."""
         failed = {path.absolute() for path in self.read()}
         paths = ((song, song.path.absolute()) for song in songs)
         return [song for song, path in paths if failed.intersection((path, *path.parents))]
 
     def update(self, *, failed: Iterable[Path], done: Iterable[Path]) -> None:
-        """Add songs that failed, and remove those that are done.
+        """Add failed songs, and remove finished ones.
+
+        Args:
+            failed: Songs to add.
+            done: Songs to remove.
 
         Raises:
             OSError: If the disk is full.
@@ -151,7 +164,7 @@ class FailedSongs:
         if not added and not self.path.is_file():
             return
         with FileLock(self.path.parent / LOCK_FILE):
-            # A folder that could not be searched is on the list for the songs in it.
+            # A folder that could not be searched stands for the songs in it.
             left = {
                 path
                 for path in self.read()

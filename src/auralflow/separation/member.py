@@ -1,4 +1,4 @@
-"""One net on its way through a stream: its sample rate, channels, chunks and level.
+"""Runs one net on a stream: adapts sample rate, channels, chunks and level.
 
 Shape letters: ``S`` source, ``K`` channel of the audio, ``n`` sample.
 """
@@ -23,16 +23,16 @@ __all__ = ["Member"]
 
 
 class Member:
-    """A net as it is run on a stream, alone or beside the other members of an ensemble.
+    """Runs a model on a stream, alone or as a member of an ensemble.
 
     Args:
-        model: The net.
-        settings: How to separate; overlap and Wiener filter are the model's own where they are not set.
-        device: Where to compute.
-        sample_rate: Of the stream, in hertz.
+        model: The model.
+        settings: How to separate; overlap and Wiener filter default to the model's.
+        device: The device to compute on.
+        sample_rate: Sample rate of the stream in hertz.
 
     Attributes:
-        engine: What it does with chunks.
+        engine: Separates batches of chunks.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Member:
 
     @property
     def members(self) -> tuple["Member", ...]:
-        """Itself, as it is alone."""
+        """Itself: a single model has no other members."""
         return (self,)
 
     @property
@@ -56,7 +56,7 @@ class Member:
 
     @property
     def latency(self) -> float:
-        """Seconds that must have been read at most before a sample is finished."""
+        """Maximum time in seconds between reading a sample and finishing it."""
         chunking = self.engine.chunking
         samples = chunking.length + self.engine.batch_size * chunking.step + chunking.reach
         return samples / self.config.sample_rate
@@ -65,13 +65,13 @@ class Member:
         """Separate a signal.
 
         Args:
-            blocks: The signal as consecutive pieces ``[K, n]`` of any length.
+            blocks: The signal as consecutive blocks ``[K, n]`` of any length.
             channels: Number of channels ``K``.
-            levels: That of the whole signal by sample rate, for nets that want it. Where it is not there,
-                they get that of what has been read.
+            levels: Level of the entire signal by sample rate, for nets that need it. If it is missing, they
+                get the level of what has been read so far.
 
         Yields:
-            Its targets ``[S * K, n]``.
+            The targets ``[S * K, n]``.
         """
         own, rate = self.config.sample_rate, self.sample_rate
         inside = resample_stream(blocks, rate, own, channels)
@@ -79,11 +79,11 @@ class Member:
         yield from resample_stream(passes, own, rate, len(self.targets) * channels)
 
     def apart(self, blocks: Iterable[Audio], channels: int, levels: Levels) -> Iterator[list[Audio]]:
-        """The same as the stream of the only member that there is."""
+        """Separate a signal, and yield the targets of each member: here only one."""
         return ([part] for part in self.stream(blocks, channels, levels))
 
     def _shifted(self, blocks: Iterable[Audio], channels: int, level: Level | None) -> Iterator[Audio]:
-        """Blocks ``[K, n]`` to targets ``[S * K, n]``, averaged over passes with shifted chunks."""
+        """Map blocks ``[K, n]`` to targets ``[S * K, n]``, averaged over passes with shifted chunks."""
         if self.shifts == 1:
             yield from self._levelled(blocks, channels, level)
             return
@@ -95,7 +95,7 @@ class Member:
         yield from average(passes)
 
     def _levelled(self, blocks: Iterable[Audio], channels: int, level: Level | None) -> Iterator[Audio]:
-        """Blocks ``[K, n]`` to targets ``[S * K, n]``, at the model's rate and the song's own level."""
+        """Map blocks ``[K, n]`` to targets ``[S * K, n]``, standardised first if the net expects it."""
         if not self.standardized:
             yield from self._overlapped(blocks, channels, self.engine)
         elif level:
@@ -118,13 +118,13 @@ class Member:
     def _overlapped(
         self, blocks: Iterable[Audio], channels: int, process: Callable[[Tensor], Tensor]
     ) -> Iterator[Audio]:
-        """Blocks ``[K, n]`` to targets ``[S * K, n]`` by a function of chunks."""
+        """Map blocks ``[K, n]`` to targets ``[S * K, n]`` with a function of chunks."""
         layout = ChannelLayout(channels, self.config.num_channels)
         separated = overlap_add(
             (torch.from_numpy(layout.spread(block)) for block in blocks),
             lambda chunks: layout.separate(process, chunks),
             self.engine.chunking,
-            # More groups are more rows of the net's batch.
+            # Each group of channels is a row of the net's batch.
             batch_size=max(1, self.engine.batch_size // layout.num_groups),
         )
         for part in separated:
@@ -132,7 +132,7 @@ class Member:
 
 
 def _joined(first: Audio, rest: Iterable[Audio]) -> Iterator[Audio]:
-    # Nothing is put before nothing: an empty signal stays empty.
+    # An empty signal stays empty.
     iterator = iter(rest)
     for block in iterator:
         yield np.concatenate((first, block), axis=-1)

@@ -1,4 +1,4 @@
-"""What the files of a song are called, and where they lie below the output folder."""
+"""Names of a song's files, and their place in the output folder."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -12,16 +12,16 @@ __all__ = ["LONGEST_NAME", "ORIGINAL", "RESIDUAL", "check_names", "file_names", 
 ORIGINAL, RESIDUAL = "original", "residual"
 
 LONGEST_NAME = 255
-"""The longest name that common file systems take, in bytes."""
+"""Maximum length of a file name on common file systems, in bytes."""
 
 
 def file_names(targets: Sequence[str], options: StemConfig, track: str) -> list[str]:
-    """Names of a song's files, the original first, if it is wanted.
+    """Names of a song's files, starting with the original if it is written.
 
     Args:
         targets: Names of the stems.
-        options: What is written.
-        track: Name of the song. Where a file system cannot hold the whole, it is cut at its end.
+        options: What to write.
+        track: Name of the song, truncated if it is too long for a file system.
 
     Example:
         >>> file_names(("vocals",), StemConfig(residual=True), "song")
@@ -33,7 +33,7 @@ def file_names(targets: Sequence[str], options: StemConfig, track: str) -> list[
 
 
 def stem_names(targets: Sequence[str], options: StemConfig) -> list[str]:
-    """Everything that is written of a song: the original and the residual too, if they are wanted."""
+    """Names of everything written for a song, including the original and the residual if requested."""
     return [*([ORIGINAL] if options.original else []), *targets, *([RESIDUAL] if options.residual else [])]
 
 
@@ -44,31 +44,31 @@ def _file_name(options: StemConfig, track: str, stem: str) -> str:
     if excess <= 0 or track not in name:
         return name
     room = len(os.fsencode(track)) - -(-excess // pattern.count("{track}"))
-    # Half a character at the cut is dropped.
+    # Drop a character that was cut in half.
     return pattern.format(track=os.fsencode(track)[: max(room, 0)].decode(errors="ignore"), stem=stem)
 
 
 def stem_folder(output: Path, name: Path, options: StemConfig) -> Path:
-    """The folder that the files of a song go to.
+    """The folder for a song's files.
 
     Args:
         output: The output folder.
-        name: Name of the song: its place below that.
-        options: Where files go.
+        name: Name of the song: its path relative to the output folder.
+        options: The layout of the files.
     """
     return output if options.layout == "flat" else output / name
 
 
 def check_names(names: Iterable[Path], targets: Sequence[str], options: StemConfig) -> None:
-    """Refuse songs whose files would have one name, before anything is computed.
+    """Check that no two songs have files of the same name, before anything is computed.
 
     Args:
-        names: Names of the songs, as `find_songs` makes them.
+        names: Names of the songs, from `find_songs`.
         targets: Names of the stems.
-        options: What is written, and where.
+        options: What to write, and where.
 
     Raises:
-        UsageError: If two files would be one, also where upper and lower case are.
+        UsageError: If two files would have the same name, ignoring case.
 
     Example:
         >>> check_names([Path("a"), Path("A")], ("vocals",), StemConfig(layout="flat"))
@@ -85,5 +85,5 @@ def check_names(names: Iterable[Path], targets: Sequence[str], options: StemConf
                 raise UsageError(
                     f"two files would have the name '{file}'",
                     found=f"the songs '{other}' and '{name}'",
-                    advice="Use --layout tree, another --name, or shorter names of songs.",
+                    advice="Use --layout tree, another --name, or shorter song names.",
                 )

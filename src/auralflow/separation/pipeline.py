@@ -1,4 +1,4 @@
-"""Iterators that work ahead in a thread, and streams read in step."""
+"""Prefetching iterators, and streams that are read in lockstep."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,11 +16,11 @@ _END: Any = object()
 
 
 def prefetch(items: Iterable[Item], depth: int = 2) -> Iterator[Item]:
-    """Yield the items of an iterable, made ahead of time by a thread.
+    """Yield the items of an iterable, computed ahead in a thread.
 
     Args:
-        items: Where they come from. An exception in there is raised here, in its place.
-        depth: Items that may wait.
+        items: The iterable. An exception raised in it is raised here, in its place.
+        depth: Number of items to compute ahead.
 
     Yields:
         The items, in order.
@@ -38,7 +38,7 @@ def prefetch(items: Iterable[Item], depth: int = 2) -> Iterator[Item]:
                 waiting.append(executor.submit(next, iterator, _END))
                 yield item
         finally:
-            # The caller may have gone: what was not begun is not begun any more.
+            # The caller may have stopped early: do not start what is still waiting.
             for future in waiting:
                 future.cancel()
     if isinstance(iterator, _Closable):
@@ -57,6 +57,10 @@ class _Closable(Iterator[Any]):
 
 def take(waiting: deque[Audio], count: int) -> Audio:
     """Take up to ``count`` samples from the front of a queue of blocks ``[..., n]``.
+
+    Args:
+        waiting: The queue.
+        count: Number of samples.
 
     Returns:
         ``[..., m]`` with ``m`` up to ``count``; ``[0, 0]`` from an empty queue.
@@ -79,13 +83,13 @@ def take(waiting: deque[Audio], count: int) -> Audio:
 
 
 def abreast(streams: Sequence[Iterator[Audio]]) -> Iterator[list[Audio]]:
-    """Read streams in step that are equally long in all, but cut in different places.
+    """Read streams in lockstep that have the same total length but different block sizes.
 
     Args:
         streams: Streams of blocks ``[..., n]``.
 
     Yields:
-        The next piece of each, equally long; as little as possible of any stream is held.
+        The next block of each stream, all of the same length. Buffers as little as possible.
 
     Example:
         >>> first, second = [np.zeros((1, 2)), np.ones((1, 3))], [np.ones((1, 5))]
@@ -96,7 +100,7 @@ def abreast(streams: Sequence[Iterator[Audio]]) -> Iterator[list[Audio]]:
     lengths = [0] * len(streams)
     live = [True] * len(streams)
     while True:
-        # The stream that is furthest behind reads next, so that none runs ahead.
+        # Read from the stream that is furthest behind, so that none runs ahead.
         index = min((i for i, on in enumerate(live) if on), key=lambda i: lengths[i], default=None)
         if index is not None:
             block = next(streams[index], None)
@@ -114,6 +118,6 @@ def abreast(streams: Sequence[Iterator[Audio]]) -> Iterator[list[Audio]]:
 
 
 def average(streams: Sequence[Iterator[Audio]]) -> Iterator[Audio]:
-    """Average streams of blocks ``[..., n]`` that are equally long in all, but cut in different places."""
+    """Average streams of blocks ``[..., n]`` that have the same total length but different block sizes."""
     for parts in abreast(streams):
         yield np.mean(parts, axis=0, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""What a run would do: how long it would take and how much of the disk."""
+"""Dry runs: what a run would do, how long it would take and how much disk space it would need."""
 
 import shutil
 import time
@@ -21,14 +21,14 @@ __all__ = ["Plan", "PlannedSong", "calibrate", "plan_files"]
 
 @dataclass(frozen=True)
 class PlannedSong:
-    """What would be done with a song.
+    """What a run would do with a song.
 
     Attributes:
         song: The song.
-        action: "separate", "keep" what is finished, or "fail".
-        seconds: Length of its audio.
-        bytes: What its stems take on the disk at most.
-        error: Why it would fail.
+        action: "separate", "keep" (already finished) or "fail".
+        seconds: Length of the audio in seconds. Default: 0.
+        bytes: Maximum disk space that the song needs. Default: 0.
+        error: Why it would fail. Default: None.
     """
 
     song: Song
@@ -43,9 +43,9 @@ class Plan:
     """What a run would do.
 
     Attributes:
-        songs: Each song.
-        speed: Seconds of audio that are separated in one second, as measured.
-        bytes_free: Space on the disk.
+        songs: What it would do with each song.
+        speed: Measured speed, in seconds of audio per second.
+        bytes_free: Free space on the disk in bytes.
     """
 
     songs: Sequence[PlannedSong]
@@ -54,17 +54,17 @@ class Plan:
 
     @property
     def seconds(self) -> float:
-        """Time that the run would take."""
+        """Estimated duration of the run in seconds."""
         return sum(song.seconds for song in self.songs if song.action == "separate") / self.speed
 
     @property
     def bytes(self) -> int:
-        """Space that the run would take."""
+        """Maximum disk space that the run needs, in bytes."""
         return sum(song.bytes for song in self.songs if song.action == "separate")
 
     @property
     def fits(self) -> bool:
-        """Whether the disk can hold it."""
+        """Whether the disk has enough space."""
         return self.bytes <= self.bytes_free
 
     def to_json(self) -> dict[str, Any]:
@@ -90,17 +90,20 @@ class Plan:
 
 
 def calibrate(separator: Separator, channels: int = 2, seconds: float = 0.0) -> float:
-    """Measure how many seconds of audio are separated in one second, by a short piece of noise.
+    """Measure how many seconds of audio are separated per second, with a short excerpt of noise.
 
     Args:
         separator: The separator.
-        channels: Channels of the noise.
-        seconds: How long to measure at least; one round is made in any case.
+        channels: Number of channels of the noise. Default: 2.
+        seconds: Minimum duration of the measurement in seconds. Default: 0, a single round.
+
+    Returns:
+        The speed, in seconds of audio per second.
     """
     rate = separator.model.config.sample_rate
     samples = round(separator.latency * rate)
     noise = np.random.default_rng(0).standard_normal((channels, samples), dtype=np.float32) / 10
-    # The first time takes longer than all others.
+    # Warm up: the first run takes longer.
     separator.separate(noise[:, : round(separator.model.config.sample_length * rate)], rate)
     rounds, started = 0, time.perf_counter()
     while not rounds or time.perf_counter() - started < seconds:
@@ -117,17 +120,30 @@ def plan_files(
     *,
     force: bool = False,
 ) -> Plan:
-    """Tell what `separate_files` would do. Nothing is written.
+    """Plan what `separate_files` would do, without writing anything.
 
     Args:
         separator: The separator.
         songs: The songs.
-        save: The folder that the stems would go to.
-        options: What would be written.
-        force: Whether songs that are finished would be separated again.
+        save: Folder in which ``separated_audio`` would be created.
+        options: What to write.
+        force: Separate finished songs again. Default: False.
+
+    Returns:
+        The plan, including the speed that was measured.
 
     Raises:
-        UsageError: If the files of two songs would have one name.
+        UsageError: If two songs would have files of the same name.
+
+    Example:
+        >>> import tempfile
+        >>> from auralflow.audio import write_audio
+        >>> from auralflow.separation import find_songs
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> write_audio(folder / "song.wav", np.zeros((2, 4000), dtype=np.float32), 44100)
+        >>> plan = plan_files(Separator("SpectrogramNetSimple"), find_songs([folder]), folder, StemConfig())
+        >>> [song.action for song in plan.songs], plan.fits
+        (['separate'], True)
     """
     save = Path(save)
     check_names([song.name for song in songs], separator.targets, options)

@@ -1,4 +1,4 @@
-"""What numbers a net computes with, on this machine."""
+"""The number format that a net computes in on this machine."""
 
 import logging
 from typing import Literal
@@ -16,19 +16,22 @@ logger = logging.getLogger(__name__)
 Precision = Literal["float32", "bfloat16"]
 
 LARGEST_ERROR = -40.0
-"""What bfloat16 may change, in dB relative to the estimates, to be chosen without being asked for: far below
-the errors of the separation itself, which are at -10 dB in the best models of today."""
+"""Maximum error of bfloat16, in dB relative to the estimates, for ``auto`` to pick it: far below the error of
+the separation itself, about -10 dB for the best current models."""
 SAME_SAMPLES = -90.0
-"""Estimates that differ by less are the same to a journal: it is below the last bit of 16."""
+"""Estimates that differ by less count as equal in the journal: this is below the last of 16 bits."""
 
 
 def resolved_precision(model: SeparationModel, settings: EngineConfig, device: torch.device) -> Precision:
-    """The precision that ``auto`` stands for, or what was asked for.
+    """Resolve the precision ``auto``; any other is returned unchanged.
 
     Args:
-        model: The model, which states what bfloat16 changes.
+        model: The model, whose traits state the error of bfloat16.
         settings: The settings.
-        device: Where it computes.
+        device: The device to compute on.
+
+    Returns:
+        The precision.
 
     Example:
         >>> from auralflow.nets.families import create_model
@@ -47,18 +50,18 @@ def resolved_precision(model: SeparationModel, settings: EngineConfig, device: t
 
 def _choice(traits: Traits, settings: EngineConfig, device: torch.device) -> tuple[Precision, str]:
     if settings.backend == "onnx":
-        return "float32", "an exported graph is in float32"
+        return "float32", "the exported graph is in float32"
     if traits.bfloat16_error is None or traits.bfloat16_error > LARGEST_ERROR:
-        return "float32", "this net has not been shown to lose little in bfloat16"
+        return "float32", "this net is not known to lose little quality in bfloat16"
     speedup = bfloat16_speedup(device)
     if not speedup:
-        return "float32", f"{device} has no units for bfloat16"
+        return "float32", f"{device} has no hardware support for bfloat16"
     measured = f"bfloat16 runs at {speedup:.2g} times the speed of float32 on {device}"
     return ("bfloat16" if speedup > 1 else "float32"), measured
 
 
 def samples_depend_on(precision: str, traits: Traits) -> bool:
-    """Whether a precision gives other samples than float32, beyond the tolerance of a journal.
+    """Whether a precision changes the samples relative to float32 by more than the journal's tolerance.
 
     Example:
         >>> samples_depend_on("bfloat16", Traits(bfloat16_error=-100))

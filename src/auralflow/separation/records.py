@@ -1,4 +1,4 @@
-"""What a line of the journal holds, and what makes a line one."""
+"""The records of the journal, and their validation."""
 
 import json
 from pathlib import Path
@@ -11,23 +11,23 @@ from auralflow.storage import file_hash
 
 __all__ = ["FileMark", "Record"]
 
-# A line that was changed by hand, or written by whoever may write to the folder, must not get further.
+# Lines may have been edited by hand or written by others; invalid ones must not get past this point.
 _FORM = ConfigDict(extra="ignore", allow_inf_nan=False)
 _Whole = Annotated[int, Field(strict=True)]
 _Number = Annotated[float, Field(strict=True)]
 
 
 def _name(value: object) -> str:
-    """A name as the file system has it: bytes that are no UTF-8 too, which pydantic's own strings refuse."""
+    """Accept any file name, even one with bytes that are not UTF-8, which pydantic's strings reject."""
     if not isinstance(value, str) or not value or "\0" in value:
-        raise ValueError("no name of a file")
+        raise ValueError("not a file name")
     return value
 
 
 def _file_name(value: object) -> str:
     name = _name(value)
     if Path(name).name != name:
-        raise ValueError("no name of a file in the song's folder")
+        raise ValueError("not the name of a file in the song's folder")
     return name
 
 
@@ -37,12 +37,12 @@ _FileName = Annotated[str, PlainValidator(_file_name)]
 
 @dataclass(frozen=True, config=_FORM)
 class FileMark:
-    """How a file is known again.
+    """Identifies a file by its content.
 
     Attributes:
-        size: In bytes.
-        modified: Time of its last change, in nanoseconds.
-        sha256: Hash of its content.
+        size: Size in bytes.
+        modified: Time of the last modification, in nanoseconds.
+        sha256: SHA-256 of the content.
     """
 
     size: _Whole
@@ -51,7 +51,7 @@ class FileMark:
 
     @classmethod
     def of(cls, path: Path, earlier: "FileMark | None" = None) -> "FileMark":
-        """Mark a file; one that has not been touched since ``earlier`` is not read again.
+        """Identify a file; if size and time still match ``earlier``, it is not read again.
 
         Raises:
             OSError: If it cannot be read.
@@ -62,7 +62,7 @@ class FileMark:
         return cls(status.st_size, status.st_mtime_ns, file_hash(path))
 
     def holds(self, path: Path) -> bool:
-        """Whether a file is still what was marked."""
+        """Whether a file still has this content."""
         try:
             return path.stat().st_size == self.size and FileMark.of(path, self).sha256 == self.sha256
         except OSError:
@@ -75,7 +75,7 @@ class FileMark:
 
 @dataclass(frozen=True, config=_FORM)
 class _Report:
-    """What is read back of the report of a song; the rest is only passed on."""
+    """The validated part of a song's report; the rest is passed on unchecked."""
 
     files: list[_FileName]
     seconds: _Number
@@ -91,18 +91,18 @@ class Record:
 
     Attributes:
         event: "started", "finished" or "failed".
-        name: Name of the song: its folder below the journal's.
-        key: What was done: a hash of the input's content, the model and the settings.
-        source: The input file.
-        content: How the input is known again.
-        files: How the output files are known again, by name; only of "finished", and then never empty.
-        report: What was reported; only of "finished".
-        error: Why it failed; only of "failed".
-        flat: Whether the files lie in the journal's own folder, beside those of other songs.
-        elapsed: Seconds that it took; only of "finished".
+        name: Name of the song: its folder relative to the journal's.
+        key: Hash of the input's content, the model and the settings.
+        source: Path of the input file.
+        content: Identifies the content of the input.
+        files: Identifies the content of the output files, by name; not empty if "finished", otherwise empty.
+        report: The report of the song; only if "finished".
+        error: Why it failed; only if "failed".
+        flat: Whether the files are in the journal's folder itself, beside those of other songs.
+        elapsed: Duration of the separation in seconds; only if "finished".
 
     Raises:
-        ValidationError: If a value is of another kind.
+        ValidationError: If a value has the wrong type.
     """
 
     event: Literal["started", "finished", "failed"]
@@ -121,7 +121,7 @@ class Record:
         if self.event == "finished":
             report = _REPORT.validate_python(self.report)
             if not self.files or set(report.files) != set(self.files):
-                raise ValueError("finished without its files")
+                raise ValueError("finished without files")
         return self
 
     def to_json(self) -> dict[str, Any]:
@@ -140,7 +140,7 @@ class Record:
 
     @classmethod
     def from_line(cls, line: bytes) -> "Record | None":
-        """Read a line of the journal; None if it is none, whatever else it is."""
+        """Parse a line of the journal; None if it is not a valid record."""
         try:
             return _RECORD.validate_python(json.loads(line))
         except (ValueError, ValidationError, RecursionError):

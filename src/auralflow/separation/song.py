@@ -1,4 +1,4 @@
-"""Separation of one file into the files of its stems."""
+"""Separates one audio file into stem files."""
 
 import math
 from collections.abc import Callable, Generator, Iterator
@@ -32,19 +32,18 @@ __all__ = ["SongReport", "range_of", "separate_file"]
 
 @dataclass(frozen=True)
 class SongReport:
-    """What was written of a song.
+    """The files written for a song.
 
     Attributes:
         files: Names of the files in the song's folder.
-        seconds: Length of the audio that was separated.
-        sample_rate: Of the files, in hertz.
+        seconds: Length of the separated audio in seconds.
+        sample_rate: Sample rate of the files in hertz.
         channels: Number of channels.
-        format: Container of the files.
-        subtype: Their encoding.
-        gain_db: The one gain of all files, in dB; 0 unless a stem would have clipped.
-        residual_db: Level of the original minus the targets, relative to the original; None where silent.
-        null_db: Level of the original minus all other files, in dB below full scale; None where nothing is
-            left.
+        format: Container format of the files.
+        subtype: Sample format of the files.
+        gain_db: Gain applied to all files, in dB; 0 unless a stem would have clipped.
+        residual_db: Level of the original minus the targets, in dB relative to the original; None if silent.
+        null_db: Level of the original minus all other files, in dBFS; None if the difference is exactly zero.
     """
 
     files: tuple[str, ...]
@@ -63,10 +62,10 @@ class SongReport:
 
 
 def range_of(info: AudioInfo, options: StemConfig) -> tuple[int, int]:
-    """First sample and number of samples of the part that is to be separated.
+    """First sample and number of samples of the excerpt to separate.
 
     Raises:
-        AudioError: If the file ends before that part begins.
+        AudioError: If the file ends before the excerpt starts.
 
     Example:
         >>> info = AudioInfo(Path("a.wav"), 8000, 1, 80000, "WAV", "PCM_16")
@@ -76,9 +75,9 @@ def range_of(info: AudioInfo, options: StemConfig) -> tuple[int, int]:
     start = round(options.start * info.sample_rate)
     if start and start >= info.frames:
         raise AudioError(
-            f"nothing of '{info.path}' is left to separate",
-            found=f"{info.frames / info.sample_rate:.2f} s of sound",
-            expected=f"more than the {options.start:g} s that --start leaves out",
+            f"nothing left to separate in '{info.path}'",
+            found=f"{info.frames / info.sample_rate:.2f} s of audio",
+            expected=f"more than the {options.start:g} s skipped by --start",
         )
     frames = info.frames - start
     if options.duration is not None:
@@ -98,31 +97,41 @@ def separate_file(
     before_naming: Callable[[], None] = lambda: None,
     **changes: Any,
 ) -> SongReport:
-    """Separate a file into ``original``, a file for each target and, if asked for, ``residual``.
+    """Separate a file into ``original``, one file per target and, if requested, ``residual``.
 
-    The stems have the file's sample rate, channels, bit depth, length and tags, as far as their format has
-    them. No stem is rescaled on its
-    own, and no file is there before it is whole.
+    The stems keep the file's sample rate, channels, bit depth, length and tags, as far as their format
+    allows. No stem is rescaled individually, and files only appear once they are complete.
 
     Args:
         separator: The separator.
         path: The audio file.
-        folder: The folder for the stems, made when missing.
+        folder: The folder for the stems, created if missing.
         options: What to write. Default: the defaults of `StemConfig`.
-        track: What names call the song. Default: the file's own name.
-        on_progress: Called with the fraction done, 0 to 1.
-        should_stop: Is asked after each block whether to stop.
-        before_naming: Called when the files are complete and before they get their names; if it raises,
-            they get none.
-        changes: Options by name, in place of those in ``options``.
+        track: Name of the song in file names. Default: the name of the file without its extension.
+        on_progress: Called with the fraction done, from 0 to 1.
+        should_stop: Called after each block; return True to stop.
+        before_naming: Called when the files are complete but still have temporary names; if it raises, they
+            are discarded.
+        changes: Options by name, overriding those in ``options``.
 
     Returns:
-        What was written.
+        A report of the files.
 
     Raises:
         AudioError: If the file cannot be read, or the stems cannot be written.
-        CancelledError: If ``should_stop`` said so.
+        SettingsError: If an option is unknown or out of range.
+        CancelledError: If ``should_stop`` returned True.
         OSError: If the disk is full.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from auralflow.audio import write_audio
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> write_audio(folder / "song.wav", np.zeros((2, 4000), dtype=np.float32), 44100)
+        >>> separator = Separator("SpectrogramNetSimple", two_stems="vocals")
+        >>> separate_file(separator, folder / "song.wav", folder / "stems").files
+        ('original.wav', 'vocals.wav', 'instrumental.wav')
     """
     path, folder = Path(path), Path(folder)
     given = options.model_dump(include=set(StemConfig.model_fields)) if options else {}
@@ -138,7 +147,7 @@ def separate_file(
         path.stem if track is None else track,
     )
     if job.frames == 0 and not FORMATS[options.format].holds_nothing:
-        raise AudioError(f"'{path}' holds no samples", expected=f"at least one for {job.encoding.format}")
+        raise AudioError(f"'{path}' contains no samples", expected=f"at least one for {job.encoding.format}")
     folder.mkdir(parents=True, exist_ok=True)
     with closing(job.separated(on_progress, should_stop)) as blocks:
         if job.encoding.is_float or options.clip == "error":
@@ -148,7 +157,7 @@ def separate_file(
 
 @dataclass
 class _Job:
-    """One file on its way to its stems."""
+    """The separation of one file."""
 
     separator: Separator
     info: AudioInfo
@@ -172,7 +181,7 @@ class _Job:
     def separated(
         self, on_progress: Callable[[float], None], should_stop: Callable[[], bool]
     ) -> Generator[SeparatedBlock, None, None]:
-        """The finished blocks; decoding, the net and whoever takes the blocks work at the same time."""
+        """The finished blocks; decoding, separation and the consumer of the blocks run concurrently."""
         wide = self.info.subtype in ("PCM_32", "DOUBLE", "PCM_S32LE", "PCM_F64LE")
 
         def decoded() -> Iterator[Audio]:
@@ -189,13 +198,13 @@ class _Job:
         blocks = self.separator.stream(prefetch(decoded()), rate, channels, levels)
         for block in prefetch(blocks):
             if should_stop():
-                raise CancelledError(f"the separation of '{self.info.path}' was stopped before its end")
+                raise CancelledError(f"the separation of '{self.info.path}' was stopped")
             yield block
             done += block.original.shape[-1]
             on_progress(done / self.frames)
 
     def write_without_clipping(self, blocks: Iterator[SeparatedBlock]) -> SongReport:
-        """Keep the blocks until the highest sample is known, then write the files."""
+        """Buffer the blocks on disk until the peak is known, then write the files."""
         maker = self.maker()
         with Spool(self.folder) as spool:
             excess = 0.0
@@ -206,13 +215,13 @@ class _Job:
                 maker.encoding = Encoding("WAV", "FLOAT")
             elif excess > 1.0:
                 maker.gain = 1.0 / excess
-                # With a gain the samples are rounded elsewhere, which may lift one beyond full scale again.
+                # The gain changes how samples are rounded, which may push one beyond full scale again.
                 while maker.encoding.bits and (excess := max(map(maker.excess, spool))) > 1.0:
                     maker.gain /= excess + maker.headroom(len(self.separator.targets))
             return self.write(iter(spool), maker)
 
     def write(self, blocks: Iterator[SeparatedBlock], maker: StemMaker) -> SongReport:
-        """Write the files as the blocks come."""
+        """Write the files block by block."""
         names = file_names(self.separator.targets, self.options, self.track)
         tags = read_tags(self.info.path)
         rate, channels = self.info.sample_rate, self.info.channels
@@ -261,6 +270,6 @@ class _Job:
             raise AudioError(
                 f"a stem of '{self.info.path}' would clip",
                 found=f"a sample {20 * math.log10(excess):.1f} dB above full scale",
-                expected=f"none, for {maker.encoding.format} {maker.encoding.subtype} with --clip error",
+                expected=f"none for {maker.encoding.format} {maker.encoding.subtype} with --clip error",
                 advice="Use --clip gain, --clip float or --subtype FLOAT.",
             )

@@ -1,4 +1,4 @@
-"""Which songs lie under some paths, and what their folders of stems are called."""
+"""Finds songs, and names the folders of their stems."""
 
 import os
 from collections import Counter
@@ -14,18 +14,18 @@ __all__ = ["FAILED_FILE", "OUTPUT_FOLDER", "Song", "find_songs", "numbered"]
 
 OUTPUT_FOLDER = "separated_audio"
 FAILED_FILE = "failed.txt"
-"""The list of songs that failed, in the output folder."""
+"""Name of the list of failed songs in the output folder."""
 MIXTURE = "mixture"
 
 
 @dataclass(frozen=True)
 class Song:
-    """A file to be separated.
+    """A song to separate.
 
     Attributes:
-        path: The file.
-        name: Where its stems go, relative to ``separated_audio``.
-        fault: Why it cannot be separated, as far as a look at its folder tells; else None.
+        path: The audio file.
+        name: Folder of its stems, relative to ``separated_audio``.
+        fault: Why it cannot be separated, if that is already known; otherwise None.
     """
 
     path: Path
@@ -36,23 +36,31 @@ class Song:
 def find_songs(
     paths: Sequence[str | Path], *, listed: Sequence[str | Path] = (), flat: bool = False
 ) -> list[Song]:
-    """List the audio files under some paths.
+    """Find the audio files in files and folders.
 
-    Folders are searched whole, and their tree is mirrored in the output. A folder with a ``mixture`` file, as
-    in MUSDB18, is one song of the folder's name. Hidden files, and results of earlier runs, are left out.
+    Folders are searched recursively, and their structure is mirrored in the output. A folder with a
+    ``mixture`` file, as in MUSDB18, is one song with the name of the folder. Hidden files and results of
+    earlier runs are skipped.
 
     Args:
-        paths: Files and folders. A file that is named is taken whatever its ending.
-        listed: Files and folders of a list: their whole paths are mirrored in the output, and one that does
-            not exist is a song that fails.
-        flat: Name songs without the folders that they lie in.
+        paths: Files and folders. A file given by name is taken whatever its extension.
+        listed: Files and folders from a list: their full paths are mirrored in the output, and a missing one
+            becomes a song that fails instead of an error.
+        flat: Name songs without their folders.
 
     Returns:
-        The songs, each with a name of its own: where two would share one, their endings are added to it,
-        then a number.
+        The songs, with unique names: where two would be the same, the extension is added, then a number.
 
     Raises:
-        NotFoundError: If a path does not exist, or there is no audio under any of them.
+        NotFoundError: If a path does not exist, or none contains audio.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in ("a.wav", "b.wav", "b.mp3", "notes.txt"):
+        ...     (folder / name).touch()
+        >>> [song.name.as_posix() for song in find_songs([folder])]
+        ['a', 'b.mp3', 'b.wav']
     """
     songs: list[Song] = []
     for path in map(Path, paths):
@@ -62,7 +70,7 @@ def find_songs(
             songs.append(_song(path, Path()))
         elif path.parts[:1] in (("http:",), ("https:",)):
             raise NotFoundError(
-                f"'{path.name}' is an address on the network", advice="Download it, and name the file."
+                f"'{path.name}' is a URL", advice="Download it, then give the path of the file."
             )
         else:
             raise NotFoundError(f"no such file or folder: '{path}'", expected="a song or a folder of songs")
@@ -70,20 +78,20 @@ def find_songs(
         songs.extend(_listed(path))
     if not songs:
         raise NotFoundError(
-            "there is nothing to separate",
-            found="no audio file in " + (", ".join(f"'{path}'" for path in paths) or "the list"),
-            expected="wav, flac, ogg, mp3, m4a and the like",
+            "nothing to separate",
+            found="no audio files in " + (", ".join(f"'{path}'" for path in paths) or "the list"),
+            expected="wav, flac, ogg, mp3, m4a or similar",
         )
     unique: dict[str, Song] = {}
     for song in songs:
-        # One that is named, and lies in a folder that is named too, is one song.
+        # A file given by name may also be in one of the folders.
         unique.setdefault(os.path.abspath(song.path), song)  # noqa: PTH100 - links are not followed
     found = list(unique.values())
     return _with_own_names([replace(song, name=Path(song.name.name)) for song in found] if flat else found)
 
 
 def _listed(path: Path) -> Iterator[Song]:
-    # Without what leads to the root or upwards, each has a place of its own whatever else is listed.
+    # Strip the root and "..", so that each path maps to its own place in the output, whatever else is listed.
     whole = Path(os.path.normpath(path))
     parent = Path(*(part for part in whole.parent.parts if part not in (whole.anchor, os.pardir)))
     if path.is_dir():
@@ -98,18 +106,18 @@ def _listed(path: Path) -> Iterator[Song]:
 def _song(path: Path, parent: Path) -> Song:
     if path.stem.lower() == MIXTURE:
         return Song(path, parent / (path.resolve().parent.name or MIXTURE))
-    # The stem of "...wav" is "..", which is no name but the way out of the folder.
+    # The stem of "...wav" is "..", which would lead out of the folder.
     return Song(path, parent / (path.name if path.stem in (".", "..") else path.stem))
 
 
 def _songs_in(folder: Path, parent: Path) -> Iterator[Song]:
     try:
         entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-        # A folder may list its entries and not let them be looked at.
+        # A folder may be readable although its entries are not accessible.
         files = [entry for entry in entries if entry.is_file() and is_audio(entry)]
     except OSError as error:
-        # One closed folder is no reason to leave the others alone, nor to keep quiet.
-        fault = AudioError(f"cannot look into the folder '{folder}'", found=f"'{error.strerror}'")
+        # Report an inaccessible folder, but go on with the others.
+        fault = AudioError(f"cannot read the folder '{folder}'", found=f"'{error.strerror}'")
         yield Song(folder, parent / folder.name, fault)
         return
     mixtures = [file for file in files if file.stem.lower() == MIXTURE]
@@ -118,13 +126,13 @@ def _songs_in(folder: Path, parent: Path) -> Iterator[Song]:
     else:
         yield from (_song(file, parent) for file in files)
     for entry in entries:
-        # A link to a folder could lead back up, and round and round.
+        # A link to a folder could lead back up and never end.
         if entry.is_dir() and not entry.is_symlink() and entry.name != OUTPUT_FOLDER:
             yield from _songs_in(entry, parent / entry.name)
 
 
 def numbered(name: Path, number: int) -> Path:
-    """A name with a number behind it, cut to what file systems take.
+    """Append a number to a name, truncating it to the maximum length of file systems.
 
     Example:
         >>> numbered(Path("live/song"), 2).as_posix()
@@ -132,13 +140,13 @@ def numbered(name: Path, number: int) -> Path:
     """
     ending = f" ({number})"
     room = LONGEST_NAME - len(os.fsencode(ending))
-    # Half a character at the cut is dropped.
+    # Drop a character that was cut in half.
     return name.with_name(os.fsencode(name.name)[:room].decode(errors="ignore") + ending)
 
 
 def _with_own_names(songs: Sequence[Song]) -> list[Song]:
     def key(name: Path) -> str:
-        # Some file systems do not tell upper from lower case.
+        # Some file systems ignore case.
         return os.fspath(name).casefold()
 
     shared = Counter(key(song.name) for song in songs)

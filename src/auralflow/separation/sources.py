@@ -1,4 +1,4 @@
-"""Everything that can be separated, as a stream of blocks."""
+"""Opens anything that can be separated as a stream of blocks."""
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +17,7 @@ from auralflow.errors import UsageError
 __all__ = ["OpenSource", "Source", "open_source"]
 
 Source = Path | str | Audio | Tensor | BinaryIO
-"""A path, samples ``[K, N]``, or a file opened for reading bytes."""
+"""A path, samples ``[K, N]``, or a binary file object."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,10 @@ class OpenSource:
     """A signal that is ready to be read.
 
     Attributes:
-        blocks: Begins to read from the start: pieces ``[K, n]``.
-        sample_rate: In hertz.
-        channels: ``K``.
-        frames: ``N``.
+        blocks: Returns the blocks ``[K, n]`` of the signal, each time from the start.
+        sample_rate: Sample rate in hertz.
+        channels: Number of channels ``K``.
+        frames: Number of samples ``N``.
     """
 
     blocks: Callable[[], Iterable[Audio]]
@@ -43,12 +43,15 @@ def open_source(source: Source, sample_rate: int) -> Iterator[OpenSource]:
 
     Args:
         source: What to open.
-        sample_rate: Of samples; a file knows its own.
+        sample_rate: Sample rate in hertz of samples given as an array; files state their own.
+
+    Yields:
+        The signal.
 
     Raises:
-        NotFoundError: If there is no such file.
+        NotFoundError: If the file does not exist.
         AudioError: If it cannot be read, or samples are not finite.
-        UsageError: If it is nothing of the kind, or samples have another shape than ``[K, N]``.
+        UsageError: If it is none of these, or the shape of samples is not ``[K, N]``.
 
     Example:
         >>> with open_source(np.zeros((2, 5)), 8000) as opened:
@@ -67,7 +70,7 @@ def open_source(source: Source, sample_rate: int) -> Iterator[OpenSource]:
             expected="a path, an array or tensor of samples, or an open file",
         )
     else:
-        # Decoders want to go back and forth, and some know files by name only.
+        # Decoders need to seek, and some only accept file names.
         with NamedTemporaryFile(suffix=".audio") as copy:
             shutil.copyfileobj(source, copy)
             copy.flush()

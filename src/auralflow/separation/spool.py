@@ -1,4 +1,4 @@
-"""A song's blocks kept on the disk until the whole song is known."""
+"""Buffers a song's blocks on disk until the entire song has been separated."""
 
 import math
 from collections.abc import Iterator
@@ -16,11 +16,11 @@ __all__ = ["Spool"]
 
 
 class Spool:
-    """Blocks written to a nameless temporary file and read back in order, without losing a bit.
+    """Writes blocks to an anonymous temporary file, and reads them back in order, bit for bit.
 
     Args:
-        folder: Where the file is made: on the disk that must hold the stems anyway. It vanishes with the
-            process, however that ends.
+        folder: Folder of the file, on the disk that needs room for the stems anyway. The operating system
+            deletes the file when the process ends, for whatever reason.
 
     Example:
         >>> import tempfile

@@ -1,4 +1,4 @@
-"""Mean and standard deviation of songs, for nets that expect them to be 0 and 1.
+"""Mean and standard deviation of songs, for nets that expect standardised input.
 
 Shape letters: ``K`` channel, ``n`` sample.
 """
@@ -17,16 +17,16 @@ from auralflow.separation.pipeline import take
 __all__ = ["HeardSoFar", "Level", "Levels", "measure"]
 
 LEAST_DEVIATION = 1e-8
-"""Added to the standard deviation, as Demucs does, so that silence can be divided by it."""
+"""Added to the standard deviation, as in Demucs, to avoid dividing silence by zero."""
 
 
 @dataclass(frozen=True)
 class Level:
-    """What a song is shifted and scaled by before the net, and its estimates back after it.
+    """Mean and standard deviation, by which a song is standardised and its estimates are restored.
 
     Attributes:
         mean: Mean of the mono mixture.
-        deviation: Its standard deviation with Bessel's correction, and a little more.
+        deviation: Standard deviation of the mono mixture, with Bessel's correction, plus a small constant.
     """
 
     mean: float = 0.0
@@ -34,17 +34,17 @@ class Level:
 
 
 Levels = Mapping[int, Level]
-"""The level of a whole song at some sample rates; empty where nobody wants to know it."""
+"""Levels of an entire song by sample rate; empty if no net needs them."""
 
 
 class _Sums:
-    """Count, mean and sum of squared differences of samples that come bit by bit (Chan et al., 1983)."""
+    """Running count, mean and sum of squared differences of samples (Chan et al., 1983)."""
 
     def __init__(self) -> None:
         self.count, self.mean, self.squares = 0, 0.0, 0.0
 
     def add(self, samples: Audio) -> None:
-        """Take in samples ``[n]``."""
+        """Add samples ``[n]``."""
         count = len(samples)
         if not count:
             return
@@ -64,13 +64,16 @@ class _Sums:
 
 
 def measure(blocks: Iterable[Audio], sample_rate: int, channels: int, rates: Iterable[int]) -> Levels:
-    """Level of a whole song at the sample rates of nets.
+    """Measure the level of an entire song at the sample rates of nets.
 
     Args:
-        blocks: The song as pieces ``[K, n]``.
-        sample_rate: Its own, in hertz.
+        blocks: The song as blocks ``[K, n]``.
+        sample_rate: Sample rate of the song in hertz.
         channels: Number of channels ``K``.
-        rates: Those of the nets.
+        rates: Sample rates of the nets in hertz.
+
+    Returns:
+        The level at each rate.
 
     Example:
         >>> song = np.array([[1.0, 2.0, 3.0], [3.0, 4.0, 5.0]], dtype=np.float32)
@@ -91,19 +94,19 @@ def measure(blocks: Iterable[Audio], sample_rate: int, channels: int, rates: Ite
 
 
 class HeardSoFar:
-    """Level of the part of a stream that has been read, at places that do not depend on its blocks."""
+    """Level of a stream up to a given position, independent of how it is divided into blocks."""
 
     def __init__(self) -> None:
         self.sums = _Sums()
         self.waiting: deque[Audio] = deque()
 
     def listen(self, blocks: Iterable[Audio]) -> Iterator[Audio]:
-        """Pass blocks ``[K, n]`` on and remember their mono mixture."""
+        """Pass on blocks ``[K, n]``, and remember their mono mixture."""
         for block in blocks:
             self.waiting.append(block.mean(axis=0))
             yield block
 
     def level(self, position: int) -> Level:
-        """Level of the stream's first ``position`` samples, as far as they have been read."""
+        """Level of the first ``position`` samples, or of as many as have been read."""
         self.sums.add(take(self.waiting, position - self.sums.count).reshape(-1))
         return self.sums.level

@@ -1,4 +1,4 @@
-"""From a block of a song to what its files hold, and how far that adds up to the original.
+"""Turns blocks into the samples of the stem files, and measures how well these sum to the original.
 
 Shape letters: ``S`` source, ``K`` channel, ``n`` sample.
 """
@@ -17,13 +17,13 @@ __all__ = ["NullTest", "StemMaker"]
 
 @dataclass
 class NullTest:
-    """What is left of a song when its files are taken from it.
+    """Measures what is left of a song after subtracting its files.
 
     Attributes:
         original: Energy of the original.
         residual: Energy of the original minus the targets.
-        left: Energy of the original minus all that was written beside it.
-        count: Samples that were summed, over all channels.
+        left: Energy of the original minus all other files.
+        count: Number of samples, over all channels.
     """
 
     original: float = 0.0
@@ -40,7 +40,7 @@ class NullTest:
 
     @property
     def residual_db(self) -> float | None:
-        """Level of the residual, relative to the original, in dB; None where one of them is silent.
+        """Level of the residual in dB relative to the original; None if either is silent.
 
         Example:
             >>> NullTest(original=100.0, residual=1.0).residual_db
@@ -52,26 +52,26 @@ class NullTest:
 
     @property
     def null_db(self) -> float | None:
-        """Level of what the null test leaves, in dB below full scale; None where nothing is left."""
+        """Level of the difference in dBFS; None if it is exactly zero."""
         return 10 * math.log10(self.left / self.count) if self.left > 0 else None
 
 
 def _energy(audio: Audio) -> float:
-    # Not by the dot product: its library starts threads, which get into those of the net.
+    # Not the dot product: BLAS starts threads that compete with those of the net.
     return float(np.square(audio, dtype=np.float64).sum())
 
 
 class StemMaker:
-    """Turns blocks of a song into what its files hold.
+    """Turns blocks of a song into the samples of its files.
 
-    Integer files are rounded so that the files add up as the samples do: the residual is the difference of
-    the rounded original and the rounded targets, and targets that sum to the original still do.
+    Rounding to integers preserves sums: the residual is the difference between the rounded original and the
+    rounded targets, and targets that sum to the original still do so after rounding.
 
     Args:
-        encoding: The form of the files.
-        residual: Whether there is a file for the residual.
+        encoding: Format of the files.
+        residual: Whether to write the residual.
         consistent: Whether the targets sum to the original.
-        gain: One gain for all files.
+        gain: Gain of all files.
     """
 
     def __init__(self, encoding: Encoding, *, residual: bool, consistent: bool, gain: float = 1.0) -> None:
@@ -82,7 +82,7 @@ class StemMaker:
         self.null_test = NullTest()
 
     def excess(self, block: SeparatedBlock) -> float:
-        """How far a block would go beyond what the files hold: above 1, one of them would clip."""
+        """Peak of a block relative to the range of the files: above 1, a file would clip."""
         original, targets = self._scaled(block)
         parts = [original, targets]
         if self.residual:
@@ -93,15 +93,15 @@ class StemMaker:
         return max(excess, self._rounding_excess(block))
 
     def headroom(self, num_targets: int) -> float:
-        """How much rounding may add to a sample, relative to full scale.
+        """How much rounding can add to a sample, relative to full scale.
 
-        The residual is the difference of rounded files: half a step for the original, and for each target.
-        Targets that add up are rounded by a step at most. Twice that is left for the arithmetic in floats.
+        The residual is the difference of rounded files: half a step for the original and for each target.
+        Targets that sum to the original are off by at most one step. Doubled, to allow for float arithmetic.
         """
         return (num_targets + 1) * 2.0 ** (1 - self.encoding.bits) + 1e-6 if self.encoding.bits else 0.0
 
     def _rounding_excess(self, block: SeparatedBlock) -> float:
-        """The same for what is derived from rounded samples, and must not be clipped lest the sum be off."""
+        """Like `excess`, for samples derived from rounded ones, where clipping would break the sum."""
         if self.encoding.bits is None:
             return 0.0
         original, targets = self._rounded(block)
@@ -112,9 +112,9 @@ class StemMaker:
         return max((max(part.max() / top, -part.min()) for part in derived if part.size), default=0.0)
 
     def make(self, block: SeparatedBlock) -> list[Audio]:
-        """What the files hold of a block: the original, the targets and, if asked for, the residual."""
+        """The samples of a block in each file: the original, the targets and, if requested, the residual."""
         original, targets = self._rounded(block)
-        # In double precision, so that the difference is rounded once, if at all.
+        # In double precision, so that the difference is rounded at most once.
         difference = original - targets.sum(axis=0, dtype=np.float64)
         left = difference
         stems = [original, *targets]
@@ -139,8 +139,8 @@ class StemMaker:
         original = self.encoding.rounded(original)
         if not self.consistent:
             return original, self.encoding.rounded(targets)
-        # Rounding the running sum, not the targets, keeps every target within a step of its value and the
-        # last sum at the original.
+        # Rounding the cumulative sum instead of the targets keeps every target within a step of its value and
+        # the last sum equal to the original.
         sums = np.cumsum(targets, axis=0, dtype=np.float64)
         sums[-1] = original
         step = 2.0 ** (1 - self.encoding.bits)
@@ -148,7 +148,7 @@ class StemMaker:
         return original, np.diff(sums, axis=0, prepend=0.0)
 
     def _completed(self, original: Audio, targets: Audio) -> Audio:
-        """The same targets, of which the last is what is left of the original without the others."""
+        """Replace the last target by the original minus the others."""
         last = original - targets[:-1].sum(axis=0, dtype=np.float64)
         kind = np.float32 if self.encoding.subtype == "FLOAT" else np.float64
         return np.concatenate((targets[:-1], last[None])).astype(kind)

@@ -1,4 +1,4 @@
-"""Separation of a stream: any sample rate, any number of channels, any length, in flat memory.
+"""Separates streams of any sample rate, number of channels and length, in constant memory.
 
 Shape letters: ``S`` source, ``K`` channel of the audio, ``N`` sample.
 """
@@ -34,11 +34,11 @@ logger = logging.getLogger(__name__)
 
 
 class SeparatedBlock(NamedTuple):
-    """A finished piece of a song.
+    """A finished block of a song.
 
     Attributes:
-        original: ``[K, n]``, the very samples that came in.
-        targets: ``[S, K, n]`` float32.
+        original: The unchanged input ``[K, n]``.
+        targets: The estimates ``[S, K, n]``, float32.
     """
 
     original: Audio
@@ -46,22 +46,22 @@ class SeparatedBlock(NamedTuple):
 
 
 class Separator:
-    """Separates audio with a model, whatever the audio's sample rate and number of channels.
+    """Separates audio of any sample rate and number of channels with a model.
 
-    The model that is given stays as it is: the separator works with a copy, made faster. It may be used by
-    several threads at once.
+    The separator works on an optimised copy and leaves the given model unchanged. It is safe to use from
+    several threads.
 
     Args:
-        model: A model, the folder of one, or the name of one, which is downloaded where it must be. Default:
-            the model that is part of the package.
+        model: A model, a model folder, or a name, which is downloaded if necessary. Default: the built-in
+            model.
         settings: How to separate. Default: the defaults of `EngineConfig`.
-        changes: Settings by name, in place of those in ``settings``; see `EngineKeywords`.
+        changes: Settings by name, overriding those in ``settings``; see `EngineKeywords`.
 
     Raises:
         SettingsError: If a setting is unknown or out of range.
-        NotFoundError: If there is no such model, or it has no such target.
-        ModelError: If its files are broken, or cannot be downloaded.
-        UsageError: If the settings do not fit the model or the machine.
+        NotFoundError: If the model does not exist, or lacks a requested target.
+        ModelError: If the model's files are damaged or cannot be downloaded.
+        UsageError: If the settings do not suit the model or the machine.
 
     Example:
         >>> from auralflow.nets.unet import SpectrogramNetConfig
@@ -82,7 +82,7 @@ class Separator:
         settings = parse_settings(EngineConfig, {**given, **changes})
         model = load(model) if isinstance(model, str | Path) else model
         self.model = model.eval()
-        #: Share of a chunk that the next one covers again.
+        #: Fraction of a chunk that overlaps the next one.
         self.overlap = model.config.overlap if settings.overlap is None else settings.overlap
         self._warned = False
         device = check_device(settings.device)
@@ -100,6 +100,7 @@ class Separator:
             self.run = Blend(model, ensemble, self.settings.model_copy(update=computed), device)
         else:
             wiener = model.wiener_iterations if settings.wiener is None else settings.wiener
+            # Resolve defaults, so that the journal treats a default and the same explicit value alike.
             self.settings = settings.model_copy(update=known | {"overlap": self.overlap, "wiener": wiener})
             own = self.settings.model_copy(update=computed)
             self.run = Member(model, own, device, model.config.sample_rate)
@@ -117,7 +118,7 @@ class Separator:
             )
             if member.config.sample_rate != model.config.sample_rate:
                 logger.warning(
-                    "%s works at %d Hz: the song is resampled for it from %d Hz, and its estimates back",
+                    "%s works at %d Hz: the song is resampled from %d Hz for it, and its estimates back",
                     member.config.net,
                     member.config.sample_rate,
                     model.config.sample_rate,
@@ -130,10 +131,10 @@ class Separator:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """All settings that decide what the samples are, as JSON values.
+        """All settings that determine the samples, as JSON values.
 
-        A precision is one of them only where the samples differ by more than the tolerance: then a run that
-        goes on on another machine neither does everything again nor mixes two kinds of stems.
+        The precision only counts if it changes samples by more than the tolerance. A run that continues on
+        another machine therefore neither repeats everything nor mixes two kinds of stems.
         """
         identity = self.settings.identity() | {"targets": list(self.targets)}
         if not samples_depend_on(self.settings.precision, self.model.traits):
@@ -149,7 +150,7 @@ class Separator:
 
     @property
     def latency(self) -> float:
-        """Seconds that must have been read at most before a sample is finished, at the model's own rate."""
+        """Maximum time in seconds between reading a sample and finishing it, at the model's sample rate."""
         return self.run.latency
 
     @overload
@@ -180,21 +181,27 @@ class Separator:
         on_progress: Callable[[float], None] = lambda _: None,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> Audio | Tensor:
-        """Separate a whole signal. The result is held in memory; `stream` needs none for a long one.
+        """Separate an entire signal. The result is kept in memory; use `stream` for very long signals.
 
         Args:
-            source: A path, samples ``[K, N]`` as an array or a tensor, or a file opened for reading bytes.
-            sample_rate: Of samples, in hertz. Default: the model's own. A file knows its own.
-            on_progress: Is told the share that is done, 0 to 1.
-            should_stop: Is asked after each block whether to stop.
+            source: A path, samples ``[K, N]`` as an array or a tensor, or a binary file object.
+            sample_rate: Sample rate of the samples in hertz. Default: the model's. Ignored for files.
+            on_progress: Called with the fraction done, from 0 to 1.
+            should_stop: Called after each block; return True to stop.
 
         Returns:
-            ``[S, K, N]`` at the same sample rate; a tensor for a tensor, on its device.
+            Stems ``[S, K, N]`` at the same sample rate, in the order of `targets`; a tensor on the same
+            device if ``source`` is a tensor.
 
         Raises:
             AudioError: If a file cannot be read.
-            UsageError: If the samples have another shape.
-            CancelledError: If ``should_stop`` said so.
+            UsageError: If the shape of the samples is not ``[K, N]``.
+            CancelledError: If ``should_stop`` returned True.
+
+        Example:
+            >>> separator = Separator("SpectrogramNetSimple", targets=["vocals", "drums"])
+            >>> separator.separate(torch.zeros(2, 4000)).shape
+            torch.Size([2, 2, 4000])
         """
         with open_source(source, sample_rate or self.model.config.sample_rate) as opened:
             levels = self.measure(opened.blocks(), opened.sample_rate, opened.channels)
@@ -202,7 +209,7 @@ class Separator:
             done = 0
             for block in self.stream(opened.blocks(), opened.sample_rate, opened.channels, levels):
                 if should_stop():
-                    raise CancelledError("the separation was stopped before its end")
+                    raise CancelledError("the separation was stopped")
                 parts.append(block.targets)
                 done += block.targets.shape[-1]
                 on_progress(done / opened.frames)
@@ -237,10 +244,21 @@ class Separator:
         on_progress: Callable[[float], None] = lambda _: None,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> dict[str, Audio] | dict[str, Tensor]:
-        """Separate a whole signal into stems by name; else as `separate`.
+        """Separate an entire signal into named stems; otherwise like `separate`.
+
+        Args:
+            source: A path, samples ``[K, N]`` as an array or a tensor, or a binary file object.
+            sample_rate: Sample rate of the samples in hertz. Default: the model's. Ignored for files.
+            on_progress: Called with the fraction done, from 0 to 1.
+            should_stop: Called after each block; return True to stop.
 
         Returns:
-            For each name of `targets`, in their order, ``[K, N]``.
+            Stems ``[K, N]`` by name, in the order of `targets`.
+
+        Raises:
+            AudioError: If a file cannot be read.
+            UsageError: If the shape of the samples is not ``[K, N]``.
+            CancelledError: If ``should_stop`` returned True.
 
         Example:
             >>> from auralflow.models import load
@@ -253,12 +271,15 @@ class Separator:
         return dict(zip(self.targets, stems, strict=True))
 
     def measure(self, blocks: Iterable[Audio], sample_rate: int, channels: int) -> Levels:
-        """Measure what `stream` wants to know of a whole song; for most nets nothing, and nothing is read.
+        """Measure what `stream` needs to know about an entire song. Most nets need nothing.
 
         Args:
-            blocks: The song as consecutive pieces ``[K, n]`` of any length, which are used up.
-            sample_rate: In hertz.
+            blocks: The song as consecutive blocks ``[K, n]`` of any length; only read if needed.
+            sample_rate: Sample rate in hertz.
             channels: Number of channels ``K``.
+
+        Returns:
+            Levels to pass to `stream`; empty if no net needs them.
         """
         rates = {member.config.sample_rate for member in self.members if member.standardized}
         if not rates:
@@ -271,18 +292,24 @@ class Separator:
     ) -> Iterator[SeparatedBlock]:
         """Separate a signal block by block.
 
-        A block is finished when `latency` seconds after it have been read, and what the resamplers hold; that
-        much is held in memory, whatever the length of the signal.
+        Estimates lag behind the input by up to `latency` seconds, plus the buffers of the resamplers; that
+        much is kept in memory, whatever the length of the signal.
 
         Args:
-            blocks: The signal as consecutive pieces ``[K, n]`` of any length.
-            sample_rate: In hertz.
+            blocks: The signal as consecutive blocks ``[K, n]`` of any length.
+            sample_rate: Sample rate in hertz.
             channels: Number of channels ``K``.
-            levels: What `measure` said of the whole song. A net that needs it, and does not get it, uses the
-                level of what has been read so far, which is said once in a warning.
+            levels: Result of `measure` for the entire song. Without it, nets that need it use the level of
+                what has been read so far, and a warning is logged once.
 
         Yields:
-            Finished pieces of the original and of the targets; together as long as the signal.
+            Finished blocks of the original and the targets, in total as long as the signal.
+
+        Example:
+            >>> separator = Separator("SpectrogramNetSimple", targets="vocals")
+            >>> blocks = [np.zeros((1, 3000), dtype=np.float32)] * 4
+            >>> sum(block.targets.shape[-1] for block in separator.stream(blocks, 44100, channels=1))
+            12000
         """
         waiting: deque[Audio] = deque()
 
@@ -298,7 +325,7 @@ class Separator:
         if levels is None and unknown and not self._warned:
             self._warned = True
             logger.warning(
-                "%s wants to know a whole song's level beforehand; of a stream it gets that of what was read",
+                "%s needs the level of the entire song; in a stream it gets that of what was read so far",
                 unknown[0].config.net,
             )
         separated = self.run.stream(inside, channels, levels or {})
@@ -316,16 +343,16 @@ class Separator:
     def stream_apart(
         self, blocks: Iterable[Audio], sample_rate: int, channels: int, levels: Levels | None = None
     ) -> Iterator[list[Audio]]:
-        """Separate a signal as `stream` does, and yield what each member makes of it by itself.
+        """Separate a signal like `stream`, and yield the estimates of each member of an ensemble.
 
         Args:
-            blocks: The signal as consecutive pieces ``[K, n]`` of any length.
-            sample_rate: In hertz.
+            blocks: The signal as consecutive blocks ``[K, n]`` of any length.
+            sample_rate: Sample rate in hertz.
             channels: Number of channels ``K``.
-            levels: What `measure` said of the whole song.
+            levels: Result of `measure` for the entire song.
 
         Yields:
-            ``[S, K, n]`` of each of `members`, with its own targets.
+            Estimates ``[S, K, n]`` of each of `members`, for the targets of that member.
         """
         rate = self.model.config.sample_rate
         same = (block.astype(np.float32, copy=False) for block in blocks)
@@ -338,7 +365,7 @@ class Separator:
 
     def _finished(self, original: Audio, targets: Audio) -> SeparatedBlock:
         if self.settings.consistent:
-            # What the model's rate cannot hold, and what rounding leaves, is shared out evenly.
+            # Distribute frequencies above the model's range, and rounding errors, evenly.
             left = original - targets.sum(axis=0, dtype=np.float64)
             targets = (targets + left / len(targets)).astype(np.float32)
         if self._pair:

@@ -1,4 +1,4 @@
-"""Two stems: one target, and all the rest of the song."""
+"""Separation into two stems: one target, and everything else."""
 
 from dataclasses import dataclass
 
@@ -12,16 +12,16 @@ _RESTS = {
     "instrumental": "vocals",
     "accompaniment": "vocals",
 }
-"""What the rest is called where people have a name for it."""
+"""Usual names for everything but a target."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A target that the model estimates, and what is left of the song without it.
+    """A target that the model estimates, and the original minus it.
 
     Attributes:
-        names: The two stems, in the order in which they are written: the one that was asked for comes first.
-        estimated: The target that the model computes; the other stem is the original minus this one.
+        names: Names of the two stems, starting with the requested one.
+        estimated: The target that the model estimates; the other stem is the original minus this one.
     """
 
     names: tuple[str, str]
@@ -29,21 +29,21 @@ class Pair:
 
     @property
     def estimated_first(self) -> bool:
-        """Whether the stem that was asked for is the one that the model computes."""
+        """Whether the model estimates the requested stem itself."""
         return self.names[0] == self.estimated
 
 
 def pair_of(wanted: str, known: tuple[str, ...]) -> Pair:
-    """Choose what to compute for two stems.
+    """Choose what to estimate for two stems.
 
     Args:
-        wanted: The stem that was asked for, such as ``vocals``.
+        wanted: The requested stem, such as ``vocals``.
         known: Targets of the model.
 
     Returns:
-        ``vocals`` with ``instrumental``; any other ``X`` with ``no_X``. A model that estimates only the
-        instrumental (or accompaniment) gives the vocals as what is left, and one for karaoke gives
-        ``lead_vocals`` in place of ``vocals``.
+        ``vocals`` with ``instrumental``, or any other ``X`` with ``no_X``. With a model that only estimates
+        the instrumental (or accompaniment), the vocals are the original minus that; a karaoke model gives
+        ``lead_vocals`` instead of ``vocals``.
 
     Raises:
         NotFoundError: If the model estimates neither of the two.

@@ -1,4 +1,4 @@
-"""One song of a folder: claimed, checked against the journal, separated, and entered there."""
+"""Processes one song of a run: claims it, checks the journal, separates it and records the result."""
 
 import hashlib
 import json
@@ -30,23 +30,24 @@ __all__ = ["Outcome", "Status", "Worker", "bytes_needed", "failure_of", "fingerp
 logger = logging.getLogger(__name__)
 
 ENGINE_VERSION = 1
-"""Raised when the same input, model and settings give other samples than before."""
+"""Incremented when the same input, model and settings give different samples than before."""
 
 Status = Literal["separated", "kept", "failed", "busy"]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a song.
+    """The outcome for one song.
 
     Attributes:
         song: The song.
-        folder: The folder with its stems.
-        status: "separated" now, "kept" from earlier, "failed", or "busy" in another process.
-        seconds: Length of the audio.
-        elapsed: Seconds that it took.
-        report: What was written; empty if it failed.
-        error: Why it failed, None if it did not.
+        folder: The folder of its stems.
+        status: "separated", "kept" from an earlier run, "failed", or "busy" in another process. Default:
+            "separated".
+        seconds: Length of the audio in seconds. Default: 0.
+        elapsed: Duration of the separation in seconds. Default: 0.
+        report: `SongReport` as JSON values; empty if the song failed.
+        error: Why it failed, otherwise None.
     """
 
     song: Song
@@ -70,7 +71,7 @@ class Outcome:
 
 
 def fingerprint(model: SeparationModel) -> str:
-    """Hash of a model: its settings and every number of its weights.
+    """Hash of a model's settings and weights.
 
     Example:
         >>> from auralflow.nets.unet import SpectrogramNetConfig
@@ -87,9 +88,9 @@ def fingerprint(model: SeparationModel) -> str:
 
 
 def bytes_needed(separator: Separator, path: Path, options: StemConfig) -> tuple[float, int]:
-    """Seconds of audio in a file, and bytes that its separation takes on the disk at most.
+    """Length of a file in seconds, and the maximum disk space in bytes that its separation needs.
 
-    Besides the stems there is the temporary copy of them that shows whether any would clip.
+    The space includes a temporary copy of the stems, which is needed to find out whether any would clip.
 
     Raises:
         AudioError: If the file cannot be read.
@@ -107,7 +108,7 @@ def bytes_needed(separator: Separator, path: Path, options: StemConfig) -> tuple
 
 
 def failure_of(song: Song, error: Exception) -> AuralflowError:
-    """What is said of a song that failed, in one line."""
+    """The one-line error of a song that failed."""
     if isinstance(error, AuralflowError):
         return error
     if isinstance(error, OSError):
@@ -119,18 +120,18 @@ def failure_of(song: Song, error: Exception) -> AuralflowError:
 
 def _check_unchanged(song: Song, content: FileMark) -> None:
     if FileMark.of(song.path, content) != content:
-        raise AudioError(f"'{song.path}' changed while it was read", advice="Run again.")
+        raise AudioError(f"'{song.path}' changed while it was being read", advice="Run again.")
 
 
 class Worker:
-    """Takes songs one after the other and does with each what the journal says is left to do.
+    """Separates songs one by one, skipping what is finished according to the journal.
 
     Args:
         separator: The separator.
         output: The output folder, with the journal.
-        options: What is written of each song.
-        force: Whether to do again what is done.
-        should_stop: Is asked again and again whether to stop.
+        options: What to write for each song.
+        force: Separate finished songs again.
+        should_stop: Called repeatedly; return True to stop.
     """
 
     def __init__(
@@ -149,12 +150,12 @@ class Worker:
         self.should_stop = should_stop
         self.journal = Journal(output)
         self.model = fingerprint(separator.model)
-        # With force, what was done before this run began is done again, but not what others do meanwhile.
+        # With force, repeat what was finished before this run began, but not what others finish meanwhile.
         self.journal.refresh()
         self._outdated = self.journal.all_finished() if force else {}
 
     def key(self, content: FileMark) -> str:
-        """Hash of all that decides what the stems of an input are."""
+        """Hash of everything that determines the stems of an input."""
         parts = {
             "version": ENGINE_VERSION,
             "content": content.sha256,
@@ -165,23 +166,23 @@ class Worker:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def folder(self, name: Path) -> Path:
-        """The folder with the files of a song."""
+        """The folder of a song's files."""
         return stem_folder(self.output, name, self.options)
 
     def run(self, song: Song, on_progress: Callable[[float], None] = lambda _: None) -> Outcome:
-        """Do what is left to do of a song.
+        """Separate a song, unless it is finished.
 
-        A song that is in another process's hands is "busy"; ask again later. Whatever goes wrong with this
-        song is its outcome, so that the others are done all the same.
+        A song claimed by another process is "busy"; try again later. Any error becomes the outcome of the
+        song, so that the others can proceed.
 
         Raises:
-            CancelledError: If ``should_stop`` said so.
+            CancelledError: If ``should_stop`` returned True.
         """
         started = time.monotonic()
         if song.fault:
             return Outcome(song, self.folder(song.name), "failed", error=song.fault)
         try:
-            # Before its hash is computed, which would wait at a named pipe and never end at a device.
+            # Before hashing, which would block on a named pipe and never end on a device.
             check_readable(song.path)
             return self._run(song, on_progress)
         except CancelledError:
@@ -189,7 +190,7 @@ class Worker:
         except Exception as error:
             logger.info("'%s' failed", song.path, exc_info=True)
             failure = failure_of(song, error)
-            # Outcomes are kept to the end, and with its traceback each would hold the audio it failed at.
+            # Outcomes are kept until the end, and their tracebacks would keep the audio in memory.
             failure.__cause__ = failure.__context__ = failure.__traceback__ = None
             return Outcome(
                 song, self.folder(song.name), "failed", elapsed=time.monotonic() - started, error=failure
@@ -209,7 +210,7 @@ class Worker:
             name = numbered(song.name, number)
 
     def _is_taken(self, name: Path, song: Song, content: FileMark) -> bool:
-        """Whether a folder holds the stems of another song, from this run or an earlier one."""
+        """Whether a folder contains the stems of another song, from this run or an earlier one."""
         latest = self.journal.latest(name.as_posix())
         return (
             latest is not None
@@ -225,7 +226,7 @@ class Worker:
             return Outcome(song, folder, "kept", done.report["seconds"], 0.0, dict(done.report))
         self._check_folder(song, folder)
         flat = folder == self.output
-        # Beside files of other songs nobody could tell what a dead process left of this one.
+        # In a shared folder, leftovers of a dead process could not be told apart from other songs' files.
         workshop = self.journal.unfinished(name) if flat else folder
         if flat:
             shutil.rmtree(workshop, ignore_errors=True)
@@ -253,7 +254,7 @@ class Worker:
             )
             self.journal.add(finished)
         except Exception as error:
-            # A full disk may not even take this line, and the folder stays if there is something in it.
+            # A full disk may not even have room for this line, and the folder may not be empty.
             with suppress(OSError):
                 self.journal.add(replace(record, event="failed", error=str(failure_of(song, error))))
             if flat:
@@ -264,11 +265,11 @@ class Worker:
         return Outcome(song, folder, "separated", report.seconds, elapsed, report.to_json())
 
     def _check_folder(self, song: Song, folder: Path) -> None:
-        """Refuse a folder that the stems must not or cannot go to; clear what a dead process left there."""
+        """Reject a folder that the stems must not or cannot go to; remove leftovers of a dead process."""
         if not folder.resolve().is_relative_to(self.output.resolve()):
             raise AudioError(
-                f"the stems of '{song.path}' would leave the output folder",
-                found=f"'{folder}', which leads to '{folder.resolve()}'",
+                f"the stems of '{song.path}' would be written outside the output folder",
+                found=f"'{folder}', which links to '{folder.resolve()}'",
                 expected=f"a folder in '{self.output}'",
                 advice="Remove the link, or choose another --save.",
             )
@@ -276,10 +277,10 @@ class Worker:
         foreign = [name for name in names if (folder / name).exists()]
         if foreign and not self.force and self.journal.latest(song.name.as_posix()) is None:
             raise AudioError(
-                f"'{folder}' holds files that are not in the journal",
+                f"'{folder}' contains files that are not in the journal",
                 found=", ".join(foreign),
-                expected="none, or the results of an earlier run",
-                advice="Choose another --save, or replace them with --force.",
+                expected="no files, or the results of an earlier run",
+                advice="Choose another --save, or overwrite them with --force.",
             )
         if folder != self.output:
             for part in folder.glob(f".*{PART_SUFFIX}"):
@@ -289,8 +290,8 @@ class Worker:
         free = shutil.disk_usage(self.output).free
         if needed > free:
             raise AudioError(
-                f"the disk cannot hold the stems of '{song.path}'",
+                f"not enough disk space for the stems of '{song.path}'",
                 found=f"{free / 1e6:.0f} MB free on the disk of '{self.output}'",
                 expected=f"{needed / 1e6:.0f} MB",
-                advice="Free some space, choose another --save, or another --format.",
+                advice="Free some space, or choose another --save or --format.",
             )

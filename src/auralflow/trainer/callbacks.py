@@ -1,4 +1,4 @@
-"""What others may do while a training runs: a callback sees the state, and never changes the weights."""
+"""Callbacks for training: they see its state, but never change the weights."""
 
 import math
 from dataclasses import dataclass, field
@@ -12,19 +12,19 @@ class EpochRecord:
     """Losses and scores of one epoch.
 
     Attributes:
-        epoch: Its number, from 1; 0 is a trained start, before the first step.
-        train_loss: Mean loss over its batches; None for epoch 0.
-        valid_loss: Loss on the validation chunks.
-        si_sdr_improvement: SI-SDR over that of the mixture, in dB, by target; None where no chunk could be
+        epoch: Number of the epoch, from 1; 0 stands for trained initial weights, before the first step.
+        train_loss: Mean loss over the training batches; None for epoch 0.
+        valid_loss: Mean loss over the validation chunks.
+        si_sdr_improvement: SI-SDR minus that of the mixture, in dB, by target; None if no chunk could be
             scored.
-        snr: SNR in dB by target: unlike SI-SDR it shows a wrong level.
-        lr: Learning rate at its end.
-        seconds: How long it took, validation included.
+        snr: SNR in dB by target, which, unlike SI-SDR, reveals a wrong level.
+        lr: Learning rate at the end of the epoch.
+        seconds: Duration in seconds, including validation.
         improved: Whether the validation was the best so far.
-        mixture_si_sdr: SI-SDR of the mixture itself on the same chunks, in dB, by target: the floor that the
-            improvement is counted from.
-        leak: What is estimated where a target is silent, in dB of the mixture, by target; None where it is
-            never silent.
+        mixture_si_sdr: SI-SDR of the mixture itself on the same chunks, in dB, by target: the floor for the
+            improvement. Default: empty.
+        leak: Energy of the estimate where a target is silent, in dB relative to the mixture, by target; None
+            if the target is never silent. Default: empty.
     """
 
     epoch: int
@@ -56,18 +56,18 @@ def _mean(scores: dict[str, float | None]) -> float | None:
 
 @dataclass
 class TrainingState:
-    """The progress of a training.
+    """The progress of a training run.
 
     Attributes:
-        epoch: Epochs finished.
-        batch: Batches done in the epoch under way.
-        step: Optimizer steps since the beginning.
-        loss_sum: Sum of the losses of the epoch under way.
-        best: Best validation so far: the lowest loss, or minus the highest SI-SDR improvement.
-        best_excess: By how many dB the leak of the vocals was above its bound there.
-        plateaus: How often the learning rate dropped.
-        skipped: Batches left out because their loss or gradient was not finite.
-        history: A record of each finished epoch, with that of a trained start before them.
+        epoch: Number of finished epochs.
+        batch: Number of finished batches in the current epoch.
+        step: Number of optimizer steps.
+        loss_sum: Sum of the losses in the current epoch.
+        best: Best validation so far: the lowest loss, or the negative of the highest SI-SDR improvement.
+        best_excess: By how many dB the leak of the vocals exceeded its limit there.
+        plateaus: How often the learning rate was reduced.
+        skipped: Number of batches skipped because their loss or gradient was not finite.
+        history: Records of the finished epochs, preceded by that of trained initial weights, if any.
     """
 
     epoch: int = 0
@@ -82,9 +82,9 @@ class TrainingState:
 
 
 class Callback:
-    """Base of all callbacks: every method does nothing until it is overridden.
+    """Base class of callbacks. All methods do nothing unless overridden.
 
-    Only the first process calls them.
+    They are only called in the first process.
 
     Example:
         >>> class Announce(Callback):
@@ -93,16 +93,16 @@ class Callback:
     """
 
     def on_train_start(self, state: TrainingState, num_batches: int | None) -> None:
-        """Before the first batch; ``num_batches`` are in an epoch, None if unknown."""
+        """Called before the first batch, with the number of batches per epoch, None if unknown."""
 
     def on_batch_end(self, state: TrainingState, loss: float, num_chunks: int) -> None:
-        """After a step on ``num_chunks`` chunks."""
+        """Called after a step on ``num_chunks`` chunks."""
 
     def on_epoch_end(self, state: TrainingState, record: EpochRecord) -> None:
-        """After the validation of an epoch, or of the trained weights that training starts from."""
+        """Called after the validation of an epoch, or of trained initial weights."""
 
     def on_checkpoint(self, state: TrainingState, path: Path) -> None:
-        """After the training state, or the best weights, were written to ``path``."""
+        """Called after the training state, or the best weights, were written to ``path``."""
 
     def on_train_end(self, state: TrainingState) -> None:
-        """After the last epoch, or when the training was stopped."""
+        """Called after the last epoch, or when training was stopped."""

@@ -1,7 +1,7 @@
-"""The state of a training on disk: whole, verified, and read without running any code in it.
+"""Training state on disk: complete, verified, and read without executing any code in it.
 
-A checkpoint is the zip archive that ``torch.save`` writes, and its archive comment is the SHA-256 of all
-bytes before the digest. So one file holds both, and whatever reads torch's files reads this one.
+A checkpoint is a zip archive written by ``torch.save``, whose archive comment is the SHA-256 of all bytes
+before the digest. One file therefore contains both, and can be read like any other PyTorch file.
 """
 
 import hashlib
@@ -40,11 +40,11 @@ DIGEST_LABEL = b"sha256:"
 DIGEST_LENGTH = 64
 ALMOST_FULL = 1 << 20
 MOST_SHOWN = 100
-"""Letters of a name or value in an error, which is one line."""
+"""Maximum length of a name or value in an error message."""
 
 logger = logging.getLogger(__name__)
 
-# What torch's restricted unpickler and zipfile raise on rubbish depends on the rubbish.
+# Torch's restricted unpickler and zipfile raise many kinds of exceptions for garbage.
 UNREADABLE = (
     AttributeError,
     EOFError,
@@ -62,11 +62,11 @@ UNREADABLE = (
 
 
 class _DamagedError(ModelError):
-    """The content of a checkpoint is not what was written."""
+    """The content of a checkpoint is damaged."""
 
 
 def has_checkpoint(folder: Path) -> bool:
-    """Whether a model folder holds a training state.
+    """Whether a model folder contains a training state.
 
     Args:
         folder: The model folder.
@@ -77,15 +77,15 @@ def has_checkpoint(folder: Path) -> bool:
 def write_checkpoint(path: Path, content: dict[str, Any], *, purpose: dict[str, Any]) -> None:
     """Write a training state atomically, and keep the one before it as ``previous``.
 
-    The new file is read back and compared with what was in memory before it takes the place of the old one.
+    The new file is read back and compared with the content in memory before it replaces the old one.
 
     Args:
         path: The file.
         content: Tensors, numbers, strings, and lists and dictionaries of them.
-        purpose: What the state belongs to (model settings, dataset); compared when it is read.
+        purpose: What the state belongs to (model settings, dataset), which is checked when it is read.
 
     Raises:
-        TrainingError: If it cannot be written, as on a full disk; the files that were there stay.
+        TrainingError: If it cannot be written, for example because the disk is full; earlier files are kept.
     """
     try:
         with atomic_path(path) as part:
@@ -94,7 +94,7 @@ def write_checkpoint(path: Path, content: dict[str, Any], *, purpose: dict[str, 
                 _check_archive(part)
                 _sign(part)
             except RuntimeError as error:
-                # torch reports a failed write without its cause.
+                # torch reports a failed write without the cause.
                 full = shutil.disk_usage(part.parent).free < ALMOST_FULL
                 raise OSError("No space left on device" if full else _in_short(error)) from None
             _keep_previous(path)
@@ -102,22 +102,22 @@ def write_checkpoint(path: Path, content: dict[str, Any], *, purpose: dict[str, 
         raise TrainingError(
             f"cannot save the checkpoint '{path}'",
             found=getattr(error, "strerror", None) or str(error),
-            advice="What was saved before is untouched. Make room, then go on with --resume.",
+            advice="Earlier checkpoints are untouched. Free some space, then continue with --resume.",
         ) from None
 
 
 def read_checkpoint(path: Path, *, purpose: dict[str, Any]) -> dict[str, Any]:
-    """Read a training state without running any code in it.
+    """Read a training state without executing any code in it.
 
     Args:
         path: The file.
-        purpose: What the state shall belong to.
+        purpose: What the state must belong to.
 
     Returns:
-        What was given to `write_checkpoint`.
+        The content given to `write_checkpoint`.
 
     Raises:
-        ModelError: If the file is damaged or of another format.
+        ModelError: If the file is damaged or has another format.
         TrainingError: If it belongs to another model or dataset.
     """
     try:
@@ -129,7 +129,7 @@ def read_checkpoint(path: Path, *, purpose: dict[str, Any]) -> dict[str, Any]:
             f"cannot read the checkpoint '{path}'",
             found=_in_short(error),
             expected="a training state",
-            advice="Remove it and train without --resume, or put back a whole copy.",
+            advice="Remove it and train without --resume, or restore an intact copy.",
         ) from None
     if version != FORMAT_VERSION:
         raise ModelError(
@@ -144,13 +144,13 @@ def read_checkpoint(path: Path, *, purpose: dict[str, Any]) -> dict[str, Any]:
                 f"the checkpoint '{path}' belongs to another {name}",
                 found=found,
                 expected=expected,
-                advice="Resume with what it was trained with, or start anew with --force.",
+                advice="Resume with the original one, or start over with --force.",
             )
     return content
 
 
 def _first_difference(saved: Any, wanted: Any) -> tuple[str, str]:
-    """Where two purposes differ first, in a few words each; a dataset may have thousands of tracks."""
+    """The first difference between two purposes, in a few words; a dataset may have thousands of tracks."""
     if isinstance(saved, dict) and isinstance(wanted, dict):
         name = next(name for name in {**wanted, **saved} if saved.get(name) != wanted.get(name))
         return (f"{name} {saved.get(name)}"[:MOST_SHOWN], f"{name} {wanted.get(name)}"[:MOST_SHOWN])
@@ -166,30 +166,30 @@ def _first_difference(saved: Any, wanted: Any) -> tuple[str, str]:
 def _track_at(tracks: list[Any], place: int) -> str:
     count = f"{len(tracks)} track{'s' * (len(tracks) != 1)}"
     if place >= len(tracks):
-        return f"{count} and none after number {place}"
+        return f"{count}, none after number {place}"
     name, samples, *silent = tracks[place]
     known = f", silent: {' '.join(silent)}" if silent else ""
     return f"{count}, number {place + 1} '{str(name)[:MOST_SHOWN]}' of {samples} samples{known}"
 
 
 def recover_checkpoint(folder: Path, *, purpose: dict[str, Any]) -> dict[str, Any]:
-    """Read the last training state of a model folder; if it is damaged, the one before it, with a warning.
+    """Read the last training state of a model folder, or the one before it, with a warning, if damaged.
 
     Args:
         folder: A model folder with a training state.
-        purpose: What the state shall belong to.
+        purpose: What the state must belong to.
 
     Returns:
-        What was given to `write_checkpoint`.
+        The content given to `write_checkpoint`.
 
     Raises:
-        ModelError: If both are damaged, or there is no other.
+        ModelError: If both are damaged, or there is only one.
         TrainingError: If it belongs to another model or dataset.
     """
     last, previous = folder / CHECKPOINT_FILE, folder / PREVIOUS_FILE
     if not last.is_file():
         content = read_checkpoint(previous, purpose=purpose)
-        logger.warning("there is no '%s'; training goes on from '%s'", last, previous)
+        logger.warning("there is no '%s'; continuing from '%s'", last, previous)
         return content
     try:
         return read_checkpoint(last, purpose=purpose)
@@ -200,17 +200,15 @@ def recover_checkpoint(folder: Path, *, purpose: dict[str, Any]) -> dict[str, An
             content = read_checkpoint(previous, purpose=purpose)
         except _DamagedError:
             raise error from None
-        logger.warning(
-            "%s Training goes on from '%s', which is older.", str(error).split(" Remove")[0], previous
-        )
+        logger.warning("%s Continuing from the older '%s'.", str(error).split(" Remove")[0], previous)
         return content
 
 
 def set_damaged_aside(folder: Path) -> None:
-    """Rename a damaged last training state, so that it never takes the place of a good one.
+    """Rename a damaged last training state, so that it never replaces an intact one.
 
     Args:
-        folder: A model folder that no other process writes to or reads.
+        folder: A model folder that no other process is using.
     """
     last = folder / CHECKPOINT_FILE
     try:
@@ -224,7 +222,7 @@ def set_damaged_aside(folder: Path) -> None:
 
 
 def _check_archive(path: Path) -> None:
-    """Compare the content with the check sums that were made of it in memory."""
+    """Verify the checksums, which were computed in memory when writing."""
     with zipfile.ZipFile(path) as archive:
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
             raise ValueError("compressed entries, which torch does not write")
@@ -240,17 +238,17 @@ def _sign(path: Path) -> None:
         digest = _digest(file)
         file.seek(-DIGEST_LENGTH, os.SEEK_END)
         file.write(digest)
-        # Before the older files change their names: a full disk may only come to light here.
+        # Before renaming the older files, because a full disk may only be noticed here.
         file.flush()
         os.fsync(file.fileno())
 
 
 def _verify(path: Path) -> None:
-    """Raise unless the content is what was written."""
+    """Raise an exception if the content is damaged."""
     with zipfile.ZipFile(path) as archive:
         comment = archive.comment
     if not comment.startswith(DIGEST_LABEL):
-        # Of an earlier version, which knew no digest.
+        # Written by an earlier version, without a digest.
         _check_archive(path)
         return
     with path.open("rb") as file:
@@ -259,7 +257,7 @@ def _verify(path: Path) -> None:
 
 
 def _digest(file: BinaryIO) -> bytes:
-    """SHA-256 of a file up to its own digest."""
+    """SHA-256 of a file up to the digest in it."""
     left = file.seek(0, os.SEEK_END) - DIGEST_LENGTH
     file.seek(0)
     hashed = hashlib.sha256()
@@ -273,7 +271,7 @@ def _digest(file: BinaryIO) -> bytes:
 
 
 def _keep_previous(path: Path) -> None:
-    """Give the file its second name, so that at no moment there is none."""
+    """Keep the file under a second name, such that there is a valid file at any moment."""
     if not path.is_file():
         return
     previous = path.with_name(PREVIOUS_FILE.name)
@@ -282,7 +280,7 @@ def _keep_previous(path: Path) -> None:
         link.hardlink_to(path)
         link.replace(previous)
     except OSError:
-        # A file system without hard links.
+        # The file system does not support hard links.
         path.replace(previous)
     finally:
         with suppress(OSError):

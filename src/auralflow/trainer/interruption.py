@@ -1,4 +1,4 @@
-"""Stopping a training without losing anything."""
+"""Stops training without losing anything."""
 
 import signal
 from types import FrameType, TracebackType
@@ -10,12 +10,13 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
-    """Turns Ctrl-C (and SIGTERM) into a request to stop after the batch under way, while it is entered.
+    """A context in which Ctrl-C (or SIGTERM) requests to stop after the current batch.
 
-    A second Ctrl-C interrupts at once. Outside the main thread, which alone gets signals, it does nothing.
+    A second Ctrl-C interrupts immediately. Has no effect outside the main thread, which alone receives
+    signals.
 
     Attributes:
-        made: Whether someone asked to stop.
+        made: Whether stopping was requested.
 
     Example:
         >>> import os

@@ -1,4 +1,4 @@
-"""The training loop, from top to bottom."""
+"""The training loop."""
 
 import logging
 import math
@@ -53,16 +53,22 @@ class Trainer:
     """Trains a model.
 
     Args:
-        model: The model; it is trained in place.
-        settings: Settings of the training.
-        folder: Model folder for the best weights and the training state. None: nothing is written.
-        criterion: The loss to minimise. Default: what ``settings.criterion`` names.
-        optimizer: Default: AdamW, with a learning rate of its own for the LSTM layers.
-        scheduler: Stepped after every batch. Default: a linear rise over ``settings.warmup_steps``.
-        callbacks: Called while training goes on.
+        model: The model, which is trained in place.
+        settings: Settings of the training run. Default: the defaults of `TrainConfig`.
+        folder: Model folder for the best weights and the training state. Default: nothing is written.
+        criterion: The loss to minimise. Default: the one named by ``settings.criterion``.
+        optimizer: The optimizer. Default: AdamW, with a separate learning rate for LSTM layers.
+        scheduler: The learning rate scheduler, stepped after every batch. Default: a linear warm-up over
+            ``settings.warmup_steps``.
+        callbacks: Callbacks. Default: none.
 
     Attributes:
-        state: The progress of the training.
+        state: The progress of the training run.
+
+    Raises:
+        SettingsError: If the model lacks what the criterion needs.
+        TrainingError: If the model cannot be trained.
+        UsageError: If the machine does not have the device.
 
     Example:
         >>> from auralflow.nets.unet import SpectrogramNetConfig
@@ -93,7 +99,7 @@ class Trainer:
         if not model.traits.trainable:
             raise TrainingError(
                 f"a {model.config.net} cannot be trained",
-                advice="Use it with auralflow separate, or configure another: auralflow config --help.",
+                advice="Use it with auralflow separate, or configure another net: auralflow config --help.",
             )
         check_criterion(self.criterion, model)
         self.accelerator = create_accelerator(settings)
@@ -122,21 +128,22 @@ class Trainer:
     ) -> TrainingState:
         """Train until the last epoch or the last plateau.
 
-        Ctrl-C (or SIGTERM) ends the training after the batch under way, with everything saved.
+        Ctrl-C (or SIGTERM) ends training after the current batch, and saves everything.
 
         Args:
-            train: Batches of mixtures ``[B, C, N]`` and targets ``[B, S, C, N]``, and, unless all targets are
-                known, which are: ``[B, S]``, see `auralflow.datasets.Chunk`. If its sampler is an
-                `EpochSampler`, a resumed epoch goes on where it was.
-            valid: The same for validation; always the same chunks.
-            start_counts: Whether the weights are trained already. They are then validated before the first
-                step, as epoch 0, and are kept if no later epoch is better.
+            train: Batches of mixtures ``[B, C, N]`` and targets ``[B, S, C, N]`` and, if not all targets are
+                known, a mask of the known ones ``[B, S]``; see `auralflow.datasets.Chunk`. If its sampler is
+                an `EpochSampler`, a resumed epoch continues where it stopped.
+            valid: Batches for validation, likewise; the same chunks in every epoch.
+            start_counts: Whether the initial weights are trained. If so, they are validated before the first
+                step, as epoch 0, and are kept if no later epoch is better. Default: False.
 
         Returns:
             The final state, with a record of every epoch.
 
         Raises:
-            TrainingError: If the loss stays not finite, memory runs out, or ``train`` or ``valid`` is empty.
+            TrainingError: If the loss is not finite in many batches in a row, memory runs out, or ``train``
+                or ``valid`` is empty.
         """
         self._tell("on_train_start", len(train) if isinstance(train, Sized) else None)
         state = self.state
@@ -157,18 +164,18 @@ class Trainer:
 
     @property
     def is_finished(self) -> bool:
-        """Whether all epochs, or all plateaus, are over."""
+        """Whether the last epoch or the last plateau was reached."""
         state, settings = self.state, self.settings
         return state.epoch >= settings.max_epochs or state.plateaus >= settings.max_plateaus
 
     @property
     def was_stopped(self) -> bool:
-        """Whether the training was interrupted by the user."""
+        """Whether training was stopped by the user."""
         return self.stop.made
 
     @property
     def trained_model(self) -> SeparationModel:
-        """The model whose weights are validated and kept: the moving average if there is one."""
+        """The model whose weights are validated and saved: the moving average, if there is one."""
         return self.average.model if self.average else self.model
 
     def _goes_on(self) -> bool:
@@ -194,20 +201,20 @@ class Trainer:
                 self.save_checkpoint()
         if state.batch == 0:
             raise TrainingError(
-                "there is no training batch",
-                advice="Raise --max-samples, which must reach one chunk for each process.",
+                "there are no training batches",
+                advice="Raise --max-samples to at least one chunk per process.",
             )
         return state.loss_sum / state.batch
 
     def _all_agree_to_stop(self) -> bool:
-        # A process that stopped alone would leave the others waiting for its gradients.
+        # If one process stopped alone, the others would wait for its gradients.
         if self.accelerator.num_processes > 1:
             asked = torch.tensor(int(self.stop.made), device=self.accelerator.device)
             self.stop.made = bool(self.accelerator.reduce(asked, reduction="sum").item())
         return self.stop.made
 
     def _step(self, batch: Batch) -> float | None:
-        """One step of the optimizer; None if the loss or a gradient was not finite."""
+        """Perform one optimizer step, and return the loss, or None if it or a gradient was not finite."""
         mixture, targets, known = self._unpack(batch)
         self.optimizer.zero_grad()
         try:
@@ -218,7 +225,7 @@ class Trainer:
             if is_out_of_memory(error):
                 raise TrainingError("out of memory", advice="Lower --batch-size.") from error
             raise
-        # Without clipping the norm is still wanted: it tells whether all gradients are finite.
+        # Even without clipping, the norm shows whether all gradients are finite.
         limit = self.settings.max_grad_norm if self.settings.clip_grad else math.inf
         norm = self.accelerator.clip_grad_norm_(self.wrapped.parameters(), limit)
         # In mixed precision the gradient scaler skips the step itself, and lowers its scale.
@@ -237,9 +244,9 @@ class Trainer:
         return compute_loss(self.criterion, estimate, targets, known=known, kl_weight=kl_weight)
 
     def _unpack(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Mixture, targets, and which targets are known: None if all are."""
+        """Mixture, targets, and a mask of the known targets, None if all are known."""
         mixture, targets, *known = batch
-        # Asked before it is on a device, which would have to be waited for.
+        # Checked before the transfer, to avoid waiting for the device.
         partial = known[0] if known and not bool(known[0].all()) else None
         device = self.accelerator.device
         mixture, targets = (tensor.to(device, non_blocking=True) for tensor in (mixture, targets))
@@ -266,14 +273,14 @@ class Trainer:
             scores.add(loss, mixture, estimate.audio, targets, known)
         scores.sums = self.accelerator.reduce(scores.sums, reduction="sum")
         if not scores.sums[1, -1]:
-            raise TrainingError("there is no validation batch")
+            raise TrainingError("there are no validation batches")
         return scores
 
     def _record(self, train_loss: float | None, valid: Iterable[Batch], started: float) -> None:
-        """Validate, keep the weights if they are the best, and save the state."""
+        """Validate, save the weights if they are the best, and save the state."""
         scores = self._validate(valid)
         state = self.state
-        # The lower the better, whichever it is.
+        # Lower is better for both.
         judged = scores.loss if self.settings.select == "loss" else -scores.mean_improvement
         before = self.optimizer.param_groups[0]["lr"]
         self.plateau.step(judged)
@@ -303,20 +310,20 @@ class Trainer:
         self.save_checkpoint()
 
     def _warn_of_a_rise(self, record: EpochRecord) -> None:
-        """Say once that the validation loss is above that of a trained start."""
+        """Warn once if the validation loss exceeds that of trained initial weights."""
         history = self.state.history
         if not history or history[0].epoch or not self.accelerator.is_main_process:
             return
         limit = history[0].valid_loss
         if record.valid_loss > limit and all(past.valid_loss <= limit for past in history):
             logger.warning(
-                "the validation loss rose above that of the start (%.4g, now %.4g): try a lower --lr",
+                "the validation loss is worse than at the start (%.4g, now %.4g): try a lower --lr",
                 limit,
                 record.valid_loss,
             )
 
     def _excess(self, leaks: dict[str, float | None]) -> float:
-        """By how many dB the leak of the vocals is above its bound."""
+        """By how many dB the leak of the vocals exceeds its limit."""
         leak, bound = leaks.get(VOICE), self.settings.max_leak
         return 0.0 if leak is None or bound is None else max(0.0, leak - bound)
 
@@ -333,19 +340,19 @@ class Trainer:
             self._tell("on_checkpoint", self.folder / CHECKPOINT_FILE)
 
     def load_checkpoint(self) -> bool:
-        """Take up the training state in the folder.
+        """Restore the training state in the folder.
 
         Returns:
             Whether there was one.
 
         Raises:
-            ModelError: If it is damaged, and so is the one before it.
+            ModelError: If both the last state and the one before it are damaged.
             TrainingError: If it belongs to another model or dataset.
         """
         if not self.folder or not has_checkpoint(self.folder):
             return False
         restore(self, recover_checkpoint(self.folder, purpose=self.purpose))
-        # Only when every process has read it.
+        # Wait until every process has read it.
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
             set_damaged_aside(self.folder)

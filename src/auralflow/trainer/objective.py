@@ -1,4 +1,4 @@
-"""What a criterion makes of a model's estimate."""
+"""Computes the loss of a model's estimate."""
 
 import torch
 from torch import Tensor
@@ -18,10 +18,14 @@ __all__ = ["check_criterion", "compute_loss"]
 
 
 def check_criterion(criterion: Criterion, model: SeparationModel) -> None:
-    """Refuse a criterion that a model cannot serve.
+    """Check that a model provides what a criterion needs.
+
+    Args:
+        criterion: The criterion.
+        model: The model.
 
     Raises:
-        SettingsError: If the criterion needs masks or a latent, and the model has none.
+        SettingsError: If the criterion needs masks or a latent space, and the model has none.
     """
     traits, net = model.traits, model.config.net
     if criterion.requires_latent and not traits.has_penalty:
@@ -35,7 +39,7 @@ def check_criterion(criterion: Criterion, model: SeparationModel) -> None:
         raise SettingsError(
             f"this criterion ({type(criterion).__name__}) needs a net that estimates masks",
             found=net,
-            advice="Choose another one, such as --criterion l1 or si_sdr.",
+            advice="Choose another criterion, such as --criterion l1 or si_sdr.",
         )
 
 
@@ -47,22 +51,25 @@ def compute_loss(
     known: Tensor | None = None,
     kl_weight: float = 0.0,
 ) -> Tensor:
-    """Loss of an estimate.
+    """Compute the loss of an estimate.
 
-    The criterion's type says which tensors it needs; only those are made.
+    The criterion's base class determines the tensors it needs; only those are computed.
 
     Args:
         criterion: The criterion.
-        estimate: What the model returned.
-        targets: True audio ``[B, S, C, N]``; the rows of unknown targets hold their sum.
+        estimate: The estimate of the model.
+        targets: References ``[B, S, C, N]``; the rows of unknown targets contain their sum.
         known: Which targets are known, ``[B, S]``. Default: all.
-        kl_weight: Weight of the penalty of an estimate that has one, added to any criterion.
+        kl_weight: Weight of the estimate's penalty, if it has one, which is added to the loss. Default: 0.
 
     Returns:
-        A scalar.
+        The loss, a scalar.
+
+    Raises:
+        TypeError: If the criterion has none of the known base classes.
     """
     transform = estimate.transform
-    # A criterion of a user's own need not know of partial chunks as long as it meets none.
+    # A user-defined criterion need not support partial chunks if there are none.
     partial = {} if known is None else {"known": known}
     match criterion:
         case AudioCriterion():
@@ -76,11 +83,11 @@ def compute_loss(
             if estimate.mask is not None:
                 loss = criterion(estimate.mask, estimate.mixture.abs(), magnitudes, **partial)
             else:
-                # The product of mask and mixture is all that a criterion without `requires_mask` looks at.
+                # Criteria without `requires_mask` only use the product of mask and mixture.
                 estimated = _joined_magnitudes(estimate, known)
                 loss = criterion(estimated, torch.ones_like(estimated[:, 0]), magnitudes)
         case _:
-            raise TypeError(f"{type(criterion).__name__} does not say which tensors it needs")
+            raise TypeError(f"{type(criterion).__name__} is not derived from a known kind of criterion")
     if estimate.penalty is not None and kl_weight > 0:
         penalty = estimate.penalty.mean() if criterion.reduction == "mean" else estimate.penalty.sum()
         loss = loss + kl_weight * penalty
@@ -88,7 +95,7 @@ def compute_loss(
 
 
 def _joined_magnitudes(estimate: Estimate, known: Tensor | None) -> Tensor:
-    """Magnitudes of the estimates; of unknown targets that of their sum, in which phases count."""
+    """Magnitudes of the estimates; for unknown targets that of their complex sum."""
     if known is None:
         return estimate.magnitudes
     return join_unknown(estimate.spectrogram, known).abs()

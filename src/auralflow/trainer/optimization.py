@@ -1,4 +1,4 @@
-"""What the loop is made with: criterion, optimizer, devices and precision, the average of the weights."""
+"""Components of the training loop: criterion, optimizer, device and precision, moving average."""
 
 import time
 from typing import Any, Literal, cast
@@ -28,20 +28,20 @@ __all__ = [
 ]
 
 LR_DROP = 0.5
-"""Factor of the learning rate at a plateau."""
+"""Factor by which the learning rate is reduced at a plateau."""
 
 THREADS_SECONDS = 0.5
-"""Time that the threads of a group of processes get to put down their tensors."""
+"""Time for the threads of a process group to release their tensors."""
 
 
 class WeightAverage:
     """Exponential moving average of a model's weights and statistics.
 
-    The decay starts low, so that the first, random weights are soon forgotten.
+    The decay starts low, so that the initial random weights are soon forgotten.
 
     Args:
-        model: The model at its start.
-        decay: Share of the average that one step keeps, below 1.
+        model: The initial model.
+        decay: Fraction of the average that is kept in each step, below 1.
     """
 
     def __init__(self, model: SeparationModel, decay: float) -> None:
@@ -58,34 +58,35 @@ class WeightAverage:
         get_ema_multi_avg_fn(decay)(averaged, current, count)
 
     def update(self, model: SeparationModel) -> None:
-        """Take one more state of the model into the average."""
+        """Update the average with the model's current weights."""
         self.averaged.update_parameters(model)
 
     def state_dict(self) -> dict[str, Any]:
-        """The average's own state."""
+        """State of the average."""
         return self.averaged.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up a state."""
+        """Restore a state."""
         self.averaged.load_state_dict(state)
 
 
 def criterion_of(settings: TrainConfig) -> Criterion:
-    """The criterion that the settings name."""
+    """Create the criterion named by the settings."""
     values = settings.model_dump()
     return criterion_from_options(values["criterion"], values)
 
 
 def precision_of(settings: TrainConfig, device: torch.device) -> Literal["no", "fp16", "bf16"]:
-    """Format of the numbers in the net's products: mixed precision where it is faster, else 32 bits.
+    """Choose the precision of training: mixed precision if requested and faster, otherwise 32 bits.
 
     Args:
-        settings: Settings of the training.
-        device: Where it runs.
+        settings: Settings of the training run.
+        device: The device to train on.
 
     Returns:
-        On CUDA ``bf16``, or ``fp16`` where gradients are to be scaled or bfloat16 is missing; on a CPU with
-        matrix units for bfloat16 (AMX) ``bf16``. Other CPUs compute it several times slower than 32 bits.
+        On CUDA ``bf16``, or ``fp16`` if gradients are to be scaled or bfloat16 is not supported; on a CPU
+        with matrix units for bfloat16 (AMX) ``bf16``; otherwise ``no``, since bfloat16 is several times
+        slower than 32 bits on other CPUs.
 
     Example:
         >>> precision_of(TrainConfig(use_amp=False), torch.device("cpu"))
@@ -99,7 +100,7 @@ def precision_of(settings: TrainConfig, device: torch.device) -> Literal["no", "
 
 
 def create_accelerator(settings: TrainConfig) -> Accelerator:
-    """The one place that decides device, precision and distribution.
+    """Choose device, precision and distribution.
 
     Raises:
         UsageError: If the machine does not have the device.
@@ -109,7 +110,7 @@ def create_accelerator(settings: TrainConfig) -> Accelerator:
         torch.cuda.set_device(device)
     precision = precision_of(settings, device)
     if AcceleratorState._shared_state and PartialState().num_processes == 1:
-        # Accelerate keeps its first device and precision for ever; two trainers in a process may differ.
+        # Accelerate never changes its first device and precision, but two trainers in a process may differ.
         AcceleratorState._reset_state(reset_partial_state=True)
     scaler = GradScalerKwargs(init_scale=settings.init_scale, enabled=settings.scale_grad)
     return Accelerator(
@@ -120,27 +121,28 @@ def create_accelerator(settings: TrainConfig) -> Accelerator:
 
 
 def share_buffers(model: SeparationModel, accelerator: Accelerator) -> None:
-    """Give every process the first one's statistics, so that all validate the same model."""
+    """Copy the first process's statistics to all others, so that all validate the same model."""
     if accelerator.num_processes > 1:
         for buffer in model.buffers():
             broadcast(buffer, from_process=0)
 
 
 def end_processes(accelerator: Accelerator) -> None:
-    """Close the group of processes when all have come so far; without others there is nothing to do."""
+    """Close the process group once all processes have reached this point; do nothing if there is only one."""
     if accelerator.num_processes == 1:
         return
     accelerator.wait_for_everyone()
     accelerator.end_training()
-    # The group's threads let go of the last tensors after the collectives have returned. For that they need
-    # the interpreter, and abort the process if it is being torn down (pytorch/pytorch issue 190489). Nothing
-    # in PyTorch waits for them; they have no more to do than this, and a sleeping main thread lets them.
+    # The group's threads release the last tensors after the collectives have returned. They need the
+    # interpreter for that, and abort the process if it is shutting down (pytorch/pytorch issue 190489).
+    # PyTorch does not wait for them, so let them finish while the main thread sleeps.
     time.sleep(THREADS_SECONDS)
 
 
 def create_optimizer(model: SeparationModel, settings: TrainConfig) -> Optimizer:
-    """AdamW, with the learning rates that the model's groups of parameters have.
+    """Create AdamW with the learning rates of the model's parameter groups.
 
-    Source: I. Loshchilov and F. Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
+    Source:
+        I. Loshchilov and F. Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
     """
     return torch.optim.AdamW(model.parameter_groups(settings), weight_decay=settings.weight_decay, fused=True)

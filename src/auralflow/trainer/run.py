@@ -1,4 +1,4 @@
-"""A whole training run: from a model folder and a dataset to trained weights."""
+"""A training run: from a model folder and a dataset to trained weights."""
 
 import logging
 from collections.abc import Sequence
@@ -45,21 +45,21 @@ RUN_FILES = (
     SUMMARY_PICTURE,
     IMAGE_FOLDER,
     LOG_FOLDER,
-    # Of a pretrained model that was downloaded here, not of the weights to come.
+    # The card of a downloaded pretrained model does not apply to the new weights.
     CARD_FILE,
 )
-"""What one training leaves in a model folder."""
+"""Files that a training run leaves in a model folder."""
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """What is read before a training, for `train`, which then need not read it again.
+    """What `prepare_folder` has read, so that `train` need not read it again.
 
     Attributes:
         train_tracks: Tracks to train on.
         valid_tracks: Tracks to validate on.
-        start: The model whose weights are the start, None to start from random ones.
-        previous: The folder that an earlier training was moved to, None when nothing was.
+        start: The model that provides the initial weights, None for random weights.
+        previous: The folder that an earlier training run was moved to, None if there was none.
     """
 
     train_tracks: list[Track]
@@ -78,23 +78,26 @@ def prepare_folder(
     initial: str | Path | None = None,
     trust_code: bool | str = False,
 ) -> Preparation:
-    """Make a model folder ready for a training run and write ``trainer.json``.
+    """Prepare a model folder for a training run, and write ``trainer.json``.
 
     Args:
         folder: A folder with a ``model.json``.
-        dataset: The dataset that it will be trained on, which is checked before anything is changed.
-        settings: Settings of the training.
-        resume: Whether an earlier training is to be continued.
-        force: Whether an earlier training is to be moved aside.
-        initial: The model that it will start from, which is checked likewise.
-        trust_code: The name of the family of nets whose code may run although it is not auralflow's own, or
-            whether that of any may.
+        dataset: The dataset to train on, which is checked before anything is changed.
+        settings: Settings of the training run.
+        resume: Whether to continue an earlier training run.
+        force: Whether to move an earlier training run aside. Default: False.
+        initial: The model that provides the initial weights, which is also checked. Default: none.
+        trust_code: Name of a family of nets from another package whose code may run, or True for any family.
+            Default: False.
+
+    Returns:
+        The tracks and the initial model.
 
     Raises:
-        UsageError: If the folder holds a training, and neither ``resume`` nor ``force`` is on.
-        NotFoundError: If there is no model folder or no dataset, or nothing to start from.
-        ModelError: If its ``model.json`` is broken, or it cannot start from that model.
-        DatasetError: If the dataset cannot be trained on.
+        UsageError: If the folder contains a training run, and neither ``resume`` nor ``force`` is on.
+        NotFoundError: If the model folder, the dataset or the initial model does not exist.
+        ModelError: If its ``model.json`` is invalid, or it cannot start from the initial model.
+        DatasetError: If the dataset is unsuitable for training.
     """
     folder, dataset = Path(folder), Path(dataset)
     config = read_model_config(folder, trust_code=trust_code)
@@ -112,8 +115,8 @@ def prepare_folder(
         previous = set_aside(folder, RUN_FILES)
     elif trained and not resume:
         raise UsageError(
-            f"'{folder}' already holds a training ({', '.join(trained)})",
-            advice="Go on with --resume, or start anew with --force, which moves it aside.",
+            f"'{folder}' already contains a training run ({', '.join(trained)})",
+            advice="Continue with --resume, or start over with --force, which moves it aside.",
         )
     settings = settings.from_trained() if initial else settings
     write_json(folder / TRAINER_FILE, settings.model_dump(mode="json"))
@@ -121,21 +124,24 @@ def prepare_folder(
 
 
 def explain_no_effect(folder: Path, settings: TrainConfig, *, resume: bool = False) -> list[str]:
-    """Say in a line each which settings do nothing on this machine, and why.
+    """Explain which settings have no effect on this machine, and why.
 
     Args:
         folder: The model folder.
-        settings: Settings of the training.
-        resume: Whether an earlier training is to be continued.
+        settings: Settings of the training run.
+        resume: Whether to continue an earlier training run.
+
+    Returns:
+        One line per setting.
     """
     workers = usable_workers(settings.num_workers)
     cuda = torch.cuda.is_available()
     views = [option_name(name) for name in VIEWS if getattr(settings, name)]
     reasons = {
-        f"--num-workers {settings.num_workers}: this machine has {workers} cores, so {workers} workers": (
+        f"--num-workers {settings.num_workers}: using {workers}, as this machine has {workers} cores": (
             workers < settings.num_workers
         ),
-        "--use-amp: no effect on this processor, all is computed in 32 bits": (
+        "--use-amp: no effect on this processor, which computes in 32 bits": (
             settings.use_amp and precision_of(settings, check_device(settings.device)) == "no"
         ),
         "--scale-grad: no effect without CUDA and --use-amp": settings.scale_grad
@@ -143,7 +149,7 @@ def explain_no_effect(folder: Path, settings: TrainConfig, *, resume: bool = Fal
         "--pin-memory: no effect without CUDA": settings.pin_memory and not cuda,
         "--persistent-workers: no effect without workers": settings.persistent_workers and not workers,
         f"{', '.join(views)}: no effect without --tensorboard": bool(views) and not settings.tensorboard,
-        "--resume: there is no checkpoint, training starts from the beginning": (
+        "--resume: no checkpoint found, training starts from the beginning": (
             resume and not has_checkpoint(folder)
         ),
     }
@@ -165,28 +171,29 @@ def train(  # noqa: PLR0913 - each is a choice of its own
     """Train the model in a folder on a dataset.
 
     Args:
-        folder: A folder with a ``model.json``; the best weights and the training state are written there.
-        dataset: A MUSDB-shaped dataset, or a cache that was prepared from one.
-        settings: Settings of the training.
-        resume: Continue from the folder's checkpoint, if there is one.
-        initial: Folder, or pretrained name, of a trained model: its weights are the start as far as they
-            fit, see `SeparationModel.start_from`; they are epoch 0, and `TrainConfig.from_trained` holds. A
-            checkpoint that is resumed counts more.
-        criterion: The loss to minimise. Default: what ``settings.criterion`` names.
-        callbacks: Called while training goes on.
-        prepared: What `prepare_folder` has read. Default: it is read now.
-        trust_code: See `prepare_folder`.
+        folder: A folder with a ``model.json``, to which the best weights and the training state are written.
+        dataset: A dataset in the layout of MUSDB18, or a cache prepared from one.
+        settings: Settings of the training run.
+        resume: Continue from the folder's checkpoint, if there is one. Default: False.
+        initial: Folder or pretrained name of a trained model that provides the initial weights, as far as
+            they match; see `SeparationModel.start_from`. They are validated as epoch 0, and
+            `TrainConfig.from_trained` applies. A resumed checkpoint takes precedence. Default: random
+            weights.
+        criterion: The loss to minimise. Default: the one named by ``settings.criterion``.
+        callbacks: Callbacks. Default: none.
+        prepared: The result of `prepare_folder`. Default: read everything now.
+        trust_code: See `prepare_folder`. Default: False.
 
     Returns:
         The trainer, with its final state.
 
     Raises:
-        AuralflowError: If the folder or the dataset cannot be used, or training cannot go on.
+        AuralflowError: If the folder or the dataset is unsuitable, or training cannot continue.
     """
     folder, dataset = Path(folder), Path(dataset)
     settings = settings.from_trained() if initial else settings
     config = read_model_config(folder, trust_code=trust_code)
-    # Before the weights are drawn, so that the same command makes the same model.
+    # Before the weights are drawn, so that the same command yields the same model.
     torch.manual_seed(settings.seed)
     model = create_model(config)
     if initial and not (resume and has_checkpoint(folder)):
@@ -196,7 +203,7 @@ def train(  # noqa: PLR0913 - each is a choice of its own
     rank, world_size = trainer.accelerator.process_index, trainer.accelerator.num_processes
     if trainer.accelerator.is_main_process:
         remove_leftovers(folder)
-    # Each process drops out units of its own.
+    # Dropout must differ between processes.
     torch.manual_seed(settings.seed + rank)
 
     if prepared:
@@ -220,13 +227,11 @@ def train(  # noqa: PLR0913 - each is a choice of its own
     if resume:
         trainer.load_checkpoint()
     if settings.remix == 1 and not settings.over_mixture and any(track.silent for track in train_tracks):
-        logger.warning(
-            "tracks with silent stems are used by --over-mixture, or by --remix below 1: here by neither"
-        )
+        logger.warning("tracks with silent stems are not used: that takes --over-mixture, or --remix below 1")
     train_chunks = TrainingChunks(train_tracks, config, settings, seed=settings.seed)
     valid_chunks = ValidationChunks(valid_tracks, config, max_chunks=settings.valid_samples)
     if settings.max_leak is not None and not any(VOICE in track.silent for track in valid_tracks):
-        logger.warning("--max-leak: no validation track states that its %s are silent", VOICE)
+        logger.warning("--max-leak: no validation track is marked as having silent %s", VOICE)
     if train_chunks.are_partial or valid_chunks.are_partial:
         trainer.criterion.check_partial()
     trainer.callbacks.append(RunSummary(folder))
@@ -240,7 +245,7 @@ def train(  # noqa: PLR0913 - each is a choice of its own
             start_counts=initial is not None,
         )
     except (AudioError, DatasetError, NotFoundError):
-        # A file that went bad, or the whole dataset that went away, shall not cost what was learned so far.
+        # Save what was learned so far if a file became unreadable or the dataset disappeared.
         trainer.save_checkpoint()
         raise
     end_processes(trainer.accelerator)
@@ -251,13 +256,13 @@ def _start_from(model: SeparationModel, source: SeparationModel, initial: str | 
     start = model.start_from(source)
     parts = sorted({name.removeprefix("net.").split(".")[0] for name in start.fresh})
     if parts:
-        # No error: other nets and other targets are wanted. But who did not want them should know.
+        # Not an error: changing the net or the targets can be intended, but the user should know.
         share, names = 100 * start.taken, ", ".join(parts)
-        logger.warning("%.0f %% of the weights come from %s; untrained are: %s", share, initial, names)
+        logger.warning("%.0f %% of the weights come from %s; untrained: %s", share, initial, names)
 
 
 def _choose(tracks: list[Track], count: int, seed: int) -> list[Track]:
-    """A part of the tracks, not merely the first in the alphabet."""
+    """A random subset of the tracks, rather than the alphabetically first."""
     if len(tracks) <= count:
         return tracks
     chosen = np.random.default_rng(seed).permutation(len(tracks))[:count]

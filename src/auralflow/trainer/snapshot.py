@@ -1,4 +1,4 @@
-"""Everything that a training would need to go on as if nothing had happened."""
+"""Collects and restores everything needed to continue training as if it had never stopped."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ __all__ = ["restore", "snapshot", "unpack_state"]
 
 
 def snapshot(trainer: "Trainer") -> dict[str, Any]:
-    """Collect the state of a training.
+    """Collect the state of a training run.
 
     Args:
         trainer: The trainer, between two batches.
@@ -38,11 +38,11 @@ def snapshot(trainer: "Trainer") -> dict[str, Any]:
 
 
 def restore(trainer: "Trainer", content: dict[str, Any]) -> None:
-    """Put a training into a state that was collected earlier.
+    """Restore the state of a training run.
 
     Args:
-        trainer: A trainer of the same model and settings.
-        content: What `snapshot` returned.
+        trainer: A trainer with the same model and settings.
+        content: The result of `snapshot`.
 
     Raises:
         ModelError: If it is not the state of such a trainer.
@@ -51,10 +51,10 @@ def restore(trainer: "Trainer", content: dict[str, Any]) -> None:
         _restore(trainer, content)
     except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise ModelError(
-            f"cannot take up the checkpoint in '{trainer.folder}'",
+            f"cannot restore the checkpoint in '{trainer.folder}'",
             found=f"{type(error).__name__}: {error}"[:200],
-            expected="the state of a training with these settings",
-            advice="Put back a whole copy, or start anew with --force.",
+            expected="the state of a training run with these settings",
+            advice="Restore an intact copy, or start over with --force.",
         ) from None
 
 
@@ -74,12 +74,12 @@ def _restore(trainer: "Trainer", content: dict[str, Any]) -> None:
         if content["random_cuda"] is not None and torch.cuda.is_available():
             torch.cuda.set_rng_state(content["random_cuda"])
     else:
-        # The state is that of the first process; the others must not drop out the same units as it does.
+        # The state is that of the first process; dropout must differ in the others.
         torch.manual_seed(trainer.settings.seed + trainer.accelerator.process_index + trainer.state.step)
 
 
 def _lay_out(trainer: "Trainer") -> None:
-    """Lay each moment of the optimizer out as its weight, as its kernels expect."""
+    """Give the optimizer's moments the memory layout of their weights, as its kernels expect."""
     for parameter, moments in trainer.optimizer.state.items():
         for name, moment in moments.items():
             if moment.shape == parameter.shape and moment.stride() != parameter.stride():
@@ -87,12 +87,12 @@ def _lay_out(trainer: "Trainer") -> None:
 
 
 def unpack_state(values: dict[str, Any]) -> TrainingState:
-    """Make a training state of plain values.
+    """Create a training state from plain values.
 
     Example:
         >>> unpack_state(asdict(TrainingState(epoch=3))).epoch
         3
     """
     history = [EpochRecord(**record) for record in values["history"]]
-    # Earlier versions knew no bound of the leak; then it is never exceeded.
+    # Earlier versions had no limit on the leak, so it was never exceeded.
     return TrainingState(**{"best_excess": 0.0, **values, "history": history})

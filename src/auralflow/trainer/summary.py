@@ -1,4 +1,4 @@
-"""The course of a training as a file and a picture, without TensorBoard."""
+"""The history of a training run as a file and a plot, without TensorBoard."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -25,7 +25,7 @@ class RunSummary(Callback):
         self.folder = folder
 
     def on_epoch_end(self, state: TrainingState, record: EpochRecord) -> None:
-        """Write both anew."""
+        """Write both files."""
         epochs = [asdict(past) for past in state.history]
         summary = {"epochs": epochs, "plateaus": state.plateaus, "skipped_batches": state.skipped}
         write_json(self.folder / SUMMARY_FILE, summary)

@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a training: losses, weights, gradients, pictures and sounds."""
+"""Logs training to TensorBoard: losses, weights, gradients, plots and audio."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -33,18 +33,18 @@ VIEWS = (
     "view_spec",
     "view_wav",
 )
-"""Settings that say what is logged."""
+"""Settings that select what is logged."""
 NUM_EXAMPLES = 3
 
 
 class Example(NamedTuple):
-    """A validation chunk that is shown again and again, so that epochs can be compared.
+    """A validation chunk that is shown repeatedly, so that epochs can be compared.
 
     Attributes:
-        name: Which track it is from, and where.
-        mixture: ``[C, N]``.
-        targets: ``[S, C, N]``.
-        known: Which targets are known, ``[S]``; the others have no truth to be shown.
+        name: Name of the track it comes from.
+        mixture: Mixture ``[C, N]``.
+        targets: References ``[S, C, N]``.
+        known: Which targets are known, ``[S]``; the others have no reference to show.
     """
 
     name: str
@@ -54,24 +54,27 @@ class Example(NamedTuple):
 
 
 def pick_examples(chunks: ValidationChunks) -> list[Example]:
-    """A few validation chunks, spread over all of them.
+    """Pick a few evenly spaced validation chunks.
 
     Args:
         chunks: The validation chunks.
+
+    Returns:
+        At most three examples.
     """
     count = min(NUM_EXAMPLES, len(chunks))
-    # From the middle of each third: a song's first seconds often hold little.
+    # From the middle of each third, because little happens in the first seconds of many songs.
     indices = [(2 * i + 1) * len(chunks) // (2 * count) for i in range(count)]
     return [Example(chunks.places[index][0].name, *chunks[index]) for index in indices]
 
 
 class TensorBoardLogger(Callback):
-    """Writes to ``runs/`` what the settings ask for, and the pictures to ``images/`` as well.
+    """Writes whatever the settings select to ``runs/``, and plots to ``images/`` as well.
 
-    Batches are counted in ``runs/batches``, epochs in ``runs/epochs``.
+    ``runs/batches`` contains values per batch, ``runs/epochs`` values per epoch.
 
     Args:
-        trainer: The trainer, whose model is looked at.
+        trainer: The trainer.
         examples: Validation chunks to show.
         folder: The model folder.
     """
@@ -81,7 +84,7 @@ class TensorBoardLogger(Callback):
         self.settings = trainer.settings
         self.examples = examples
         self.folder = folder
-        # A resumed run goes on from its checkpoint; what was logged after that will come again.
+        # A resumed run repeats whatever was logged after its checkpoint.
         self.batches = self._writer("batches", trainer.state.step + 1)
         self.epochs = self._writer("epochs", trainer.state.epoch + 1)
 
@@ -95,7 +98,7 @@ class TensorBoardLogger(Callback):
             self._scalar(self.batches, "loss/batch", loss, state.step)
 
     def on_epoch_end(self, state: TrainingState, record: EpochRecord) -> None:
-        """Log the epoch; weights, sounds and pictures every ``image_freq`` epochs and after the first."""
+        """Log the epoch; weights, audio and plots every ``image_freq`` epochs and after the first."""
         if self.settings.view_epoch:
             self._log_record(record)
         if self.settings.view_norm:
@@ -184,7 +187,7 @@ class TensorBoardLogger(Callback):
         return self.trainer.model.config.sample_rate
 
     def _sound(self, name: str, audio: Tensor, epoch: int) -> None:
-        # TensorBoard plays one channel, of samples within [-1, 1].
+        # TensorBoard plays a single channel, with samples within [-1, 1].
         mono = audio.mean(dim=0, keepdim=True).clamp(-1.0, 1.0)
         self.epochs.add_audio(name, mono, epoch, sample_rate=self._rate)
 

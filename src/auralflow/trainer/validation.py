@@ -1,4 +1,4 @@
-"""How good a model is on the validation chunks."""
+"""Scores a model on the validation chunks."""
 
 import math
 
@@ -10,28 +10,28 @@ from auralflow.metrics import pool_channels, si_sdr, snr
 __all__ = ["ScoreSum"]
 
 AUDIBLE_SHARE = 1e-3
-"""Share of the mixture's energy from which a target counts as audible: -30 dB."""
+"""Fraction of the mixture's energy above which a target counts as audible: -30 dB."""
 SILENT_SHARE = 1e-6
-"""Share of the mixture's energy up to which a target counts as silent: -60 dB."""
+"""Fraction of the mixture's energy up to which a target counts as silent: -60 dB."""
 SMALLEST_LEAK = 1e-12
-"""Share of the mixture's energy below which a leak is not told apart from none: -120 dB."""
+"""Lower limit of leaks, as a fraction of the mixture's energy: -120 dB."""
 
 
 class ScoreSum:
-    """Sums of the loss and the scores over validation chunks, in one tensor that processes can add up.
+    """Sums the loss and the scores over validation chunks, in one tensor that processes can add up.
 
-    A chunk in which a target is more than 30 dB under the mixture counts for the loss alone: its scores, tens
-    of dB off the others and without a bound, would make up the mean. A target that is unknown in a chunk has
-    no score there. Where a target is silent, what is estimated for it is a leak.
+    A chunk in which a target is more than 30 dB below the mixture only counts for the loss: its scores,
+    unbounded and tens of dB away from the others, would dominate the mean. Targets that are unknown in a
+    chunk are not scored there. If a target is silent, the energy of its estimate is a leak.
 
     Args:
         num_targets: Number of targets ``S``.
-        device: Where the sums are kept.
+        device: The device of the sums.
     """
 
     def __init__(self, num_targets: int, device: torch.device) -> None:
-        # Rows: SI-SDR improvement, its count, SNR, its count, SI-SDR of the mixture, its count, leaks,
-        # mixtures that they are in; then one more column for loss and chunks.
+        # Rows: SI-SDR improvement, its count, SNR, its count, SI-SDR of the mixture, its count, energy of
+        # leaks, energy of their mixtures. The last column contains the loss and the number of chunks.
         self.sums = torch.zeros(8, num_targets + 1, dtype=torch.float64, device=device)
 
     def add(
@@ -45,10 +45,10 @@ class ScoreSum:
         """Add a batch.
 
         Args:
-            loss: Its mean loss.
-            mixture: ``[B, C, N]``.
-            estimates: ``[B, S, C, N]``.
-            targets: The same.
+            loss: Mean loss of the batch.
+            mixture: Mixtures ``[B, C, N]``.
+            estimates: Estimates ``[B, S, C, N]``.
+            targets: References ``[B, S, C, N]``.
             known: Which targets are known, ``[B, S]``. Default: all.
         """
         mixtures = pool_channels(mixture.unsqueeze(1).expand_as(targets))
@@ -74,7 +74,7 @@ class ScoreSum:
         return (self.sums[0, -1] / self.sums[1, -1]).item()
 
     def means(self, row: int, targets: tuple[str, ...]) -> dict[str, float | None]:
-        """Mean score by target, None without one.
+        """Mean score by target, None if a target was never scored.
 
         Args:
             row: 0 for the SI-SDR improvement, 2 for the SNR, 4 for the SI-SDR of the mixture.
@@ -87,7 +87,7 @@ class ScoreSum:
         }
 
     def leaks(self, targets: tuple[str, ...]) -> dict[str, float | None]:
-        """Leak by target in dB of the mixture, over the chunks in which it is silent; None without any."""
+        """Leak by target, in dB relative to the mixture, over chunks where it is silent; None without any."""
         leaked, whole = self.sums[6, :-1].tolist(), self.sums[7, :-1].tolist()
         return {
             target: 10 * math.log10(energy / mixture + SMALLEST_LEAK) if mixture else None
@@ -96,7 +96,7 @@ class ScoreSum:
 
     @property
     def mean_improvement(self) -> float:
-        """Mean SI-SDR improvement over the targets that have one, in dB; minus infinity without any."""
+        """Mean SI-SDR improvement over the scored targets, in dB; minus infinity if there are none."""
         counted = self.sums[1, :-1] > 0
         if not counted.any():
             return -float("inf")

@@ -1,6 +1,6 @@
-// Stems as files to keep, in a format that the user chooses. Part of the program of the players.
+// Downloads of stems in a chosen format. Part of the script of the players.
 
-/** A menu of formats, and links that save the tracks in the chosen one. */
+/** A menu of formats, and links to download the tracks in the chosen one. */
 class Downloads {
   constructor(song, say) {
     this.song = song;
@@ -27,7 +27,7 @@ class Downloads {
     link.dataset.ready = this.menu.value === "wav";
   }
 
-  /** WAV files are there. Others are made when they are first asked for, which is waited for and said. */
+  /** WAV files already exist. Others are encoded on first use; wait for that and show a message. */
   async prepare(event, link, text) {
     if (link.dataset.ready === "true") return;
     event.preventDefault();
@@ -39,7 +39,7 @@ class Downloads {
       const answer = await fetch(wanted, { method: "HEAD" });
       if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
       this.say("");
-      if (link.href !== wanted) return; // Another format was chosen meanwhile.
+      if (link.href !== wanted) return; // Another format was chosen in the meantime.
       link.dataset.ready = "true";
       link.click();
     } catch (error) {

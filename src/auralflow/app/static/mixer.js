@@ -1,4 +1,4 @@
-// The players of a separated song, after player.js and downloads.js. Gradio gives `element`, `props` and `watch`.
+// The players of a separated song, after player.js and downloads.js. Gradio provides `element`, `props` and `watch`.
 
 const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
 const spoken = (seconds) => {
@@ -23,7 +23,7 @@ function waveform(track) {
   drawing.setAttribute("role", "img");
   drawing.setAttribute("aria-label", `Waveform of ${track.name}: ${track.level}`);
   const shape = document.createElementNS(name, "path");
-  // A silent stretch is still a line.
+  // Silence is still drawn as a line.
   const high = track.high.map((level, index) => `${index},${-Math.max(level, 0.008)}`);
   const low = track.low.map((level, index) => `${index},${Math.max(-level, 0.008)}`);
   shape.setAttribute("d", `M${high.join("L")}L${low.reverse().join("L")}Z`);
@@ -109,7 +109,7 @@ class Mixer {
     track.head = make("div", { class: "playhead" });
     const picture = make("img", { src: address(track.picture), alt: `Spectrogram of ${track.name}`, loading: "lazy" });
     const lane = make("div", { class: "lane" }, waveform(track), picture, track.head);
-    // The slider does the same for the keyboard.
+    // For mouse and touch only: the position slider does the same for the keyboard.
     lane.onclick = (event) => {
       const box = lane.getBoundingClientRect();
       this.seek(((event.clientX - box.left) / box.width) * this.player.duration);
@@ -141,7 +141,7 @@ class Mixer {
     this.update();
   }
 
-  /** What is heard follows from the switches: those that are solo, or else all that are not muted. */
+  /** Play the tracks that are solo or, if there are none, all that are not muted. */
   update() {
     const anySolo = this.tracks.some((track) => track.solo);
     const levels = this.tracks.map((track) => {

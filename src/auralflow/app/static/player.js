@@ -1,15 +1,15 @@
-// Reads and plays several WAV files in step. Gradio runs this and mixer.js as one program.
+// Reads and plays several WAV files in sync. Gradio runs this and mixer.js as one script.
 //
-// Every file is read piece by piece and every piece of all tracks is started at the same instant of one audio
-// clock: so the tracks stay together to the sample, and a long song takes no more memory than a short one.
+// Files are read in pieces, and each piece of all tracks is started at the same time of one audio clock. Therefore
+// the tracks stay in sync to the sample, and a long song takes no more memory than a short one.
 
-const PIECE = 4; // Seconds that are fetched and decoded at a time.
-const AHEAD = 8; // Seconds that are ready before they are due.
-const DELAY = 0.08; // Seconds from a piece being ready to its start.
-const FADE = 0.01; // Seconds that a change of volume takes, so that it does not click.
-const REST = 150; // Milliseconds without a further move before playing goes on from another place.
+const PIECE = 4; // Seconds to fetch and decode at a time.
+const AHEAD = 8; // Seconds to prepare in advance.
+const DELAY = 0.08; // Seconds between a piece being ready and its start.
+const FADE = 0.01; // Seconds to fade changes of volume, which would otherwise click.
+const REST = 150; // Milliseconds without another seek before playing resumes.
 
-/** A WAV file on the server, of which ranges are read. */
+/** A WAV file on the server, read in ranges. */
 class Wave {
   constructor(address) {
     this.address = address;
@@ -19,7 +19,7 @@ class Wave {
     const answer = await fetch(this.address, { headers: { Range: `bytes=${first}-${last}` } });
     if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
     const bytes = await answer.arrayBuffer();
-    // A server that knows no ranges sends everything.
+    // A server that does not support ranges sends the entire file.
     return answer.status === 206 ? bytes : bytes.slice(first, last + 1);
   }
 
@@ -45,7 +45,7 @@ class Wave {
     }
   }
 
-  /** Samples of each channel, as numbers from -1 to 1. */
+  /** The samples of each channel, from -1 to 1. */
   async samples(first, count) {
     const step = this.channels * this.width;
     const wanted = Math.min(count, this.frames - first);
@@ -66,7 +66,7 @@ class Wave {
   }
 }
 
-/** Plays several files of equal length in step. */
+/** Plays several files of equal length in sync. */
 class Player {
   constructor(addresses, onFail) {
     this.onFail = onFail;
@@ -74,7 +74,7 @@ class Player {
     this.levels = addresses.map(() => 1);
     this.position = 0;
     this.playing = false;
-    this.run = 0; // Counts starts, so that what belongs to an earlier one stops.
+    this.run = 0; // Counts starts, so that pending work of an earlier one stops.
     this.sources = new Set();
   }
 
@@ -84,11 +84,11 @@ class Player {
     this.duration = this.waves[0].frames / this.rate;
   }
 
-  /** An audio clock may only be made once the user has pressed something. */
+  /** Browsers only allow an audio clock once the user has interacted with the page. */
   wake() {
     if (this.context) return this.context.resume();
     try {
-      // At the song's own rate pieces join without a seam.
+      // At the song's own sample rate, pieces join seamlessly.
       this.context = new AudioContext({ sampleRate: this.rate });
     } catch {
       this.context = new AudioContext();
@@ -115,7 +115,7 @@ class Player {
     this.gains?.forEach((gain, index) => gain.gain.setTargetAtTime(levels[index], this.context.currentTime, FADE));
   }
 
-  /** Whether it plays, or will as soon as the place is settled. */
+  /** Whether it is playing, or will be as soon as seeking is finished. */
   get active() {
     return this.playing || this.resting !== undefined;
   }
@@ -133,7 +133,7 @@ class Player {
       });
   }
 
-  /** Fetches pieces and gives them to the clock until the end, or until something else was asked for. */
+  /** Fetches pieces and schedules them, until the end or until another start. */
   async feed(run) {
     let frame = Math.round(this.position * this.rate);
     const frames = this.waves[0].frames;
@@ -146,7 +146,7 @@ class Player {
       if (this.anchor === undefined) this.anchor = soonest;
       let due = this.anchor + (frame - from) / this.rate;
       if (due < soonest - DELAY) {
-        // The piece came too late: everything that follows is moved by as much.
+        // The piece arrived too late: delay everything that follows by the same amount.
         this.anchor += soonest - due;
         due = soonest;
       }
@@ -173,7 +173,7 @@ class Player {
   pause() {
     this.position = this.now;
     this.playing = false;
-    this.anchor = undefined; // The place in the song and the instant at which it is heard belong together.
+    this.anchor = undefined; // A position in the song, and the time at which it is played.
     this.run += 1;
     clearTimeout(this.resting);
     this.resting = undefined;

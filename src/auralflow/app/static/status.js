@@ -1,7 +1,7 @@
-// The part of the page that says what is going on. Gradio gives `element`, `props` and `watch`.
+// The part of the page that shows the progress. Gradio provides `element`, `props` and `watch`.
 //
-// The name of the job goes into the page's address, so that a reload finds it again. What follows the # is sent to
-// no server by itself, and stays out of the logs of proxies.
+// The name of the job is put into the page's URL, so that it is found again after a reload. Browsers do not send the
+// part after the # to servers, so it stays out of the logs of proxies.
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 element.setAttribute("role", "region");
@@ -12,7 +12,7 @@ function show(node) {
   node?.scrollIntoView({ behavior: still.matches ? "auto" : "smooth", block: "start" });
 }
 
-/** What became of the focus when the element that had it was hidden or disabled. */
+/** Whether the focus was lost because the element that had it was hidden or disabled. */
 const isLost = () => document.activeElement === document.body || document.activeElement?.disabled;
 
 let phase = "idle";
@@ -30,13 +30,13 @@ watch("value", () => {
   if (now === "working" && isLost()) element.focus({ preventScroll: true });
   if (now !== "idle") show(element);
 });
-// The players have been built below.
+// Sent when the players below have been built.
 element.closest("#status").addEventListener("reveal", () => show(element));
 
-// Another job's address in the same tab.
+// The URL of another job was opened in the same tab.
 addEventListener("hashchange", () => location.reload());
 
-// The words of the upload box stand in page.css; a screen reader reads the same ones.
+// The text of the upload box is in page.css; this gives screen readers the same text.
 const box = document.querySelector("#song");
 const words = "Choose a song, or drop it here";
 function name() {
@@ -46,7 +46,7 @@ function name() {
 new MutationObserver(name).observe(box, { attributeFilter: ["aria-label"], childList: true, subtree: true });
 name();
 
-// Files that cannot be songs are refused here, before they are sent, and in words of our own.
+// Files that cannot be songs are rejected here, before they are uploaded, with our own messages.
 
 const shownSize = (bytes) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 
@@ -56,7 +56,7 @@ function fault(file) {
   }
   if (file.size > props.max_size * 2 ** 20) {
     return `“${file.name}” is too large: ${shownSize(file.size)}, where ${props.max_size} MiB are allowed. ` +
-      "Choose a shorter part of it, or the same song as FLAC or MP3.";
+      "Choose a shorter excerpt, or the same song as FLAC or MP3.";
   }
   return undefined;
 }
@@ -76,6 +76,6 @@ function refuse(event, files) {
   show(place);
 }
 
-// Before anything of the page hears of it.
+// In the capture phase, before any other listener of the page.
 addEventListener("change", (event) => event.target.type === "file" && refuse(event, event.target.files), true);
 addEventListener("drop", (event) => event.dataTransfer && refuse(event, event.dataTransfer.files), true);

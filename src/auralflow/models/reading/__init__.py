@@ -1,7 +1,7 @@
-"""Reading published checkpoints of any format without running anything that is in them.
+"""Reads published checkpoints of any format without executing any code in them.
 
-Every reader makes a `CheckpointPart` of one file: `read_checkpoint` finds out what each file is, opens
-archives and collects the parts into one `Checkpoint`. Whose nets they are is decided elsewhere.
+Every reader turns one file into a `CheckpointPart`: `read_checkpoint` detects the format of each file, opens
+archives and collects the parts into one `Checkpoint`. The family of nets is recognised elsewhere.
 """
 
 from auralflow.models.reading.collect import read_checkpoint

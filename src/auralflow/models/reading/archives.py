@@ -1,4 +1,4 @@
-"""Archives that hold a checkpoint: only what is needed comes out, into a folder, and never beyond it."""
+"""Extracts checkpoints from archives: only the files needed, and never outside the target folder."""
 
 import gzip
 import io
@@ -21,7 +21,7 @@ __all__ = ["WEIGHT_ENDINGS", "extract_checkpoint", "is_needed"]
 WEIGHT_ENDINGS = (".pth", ".pt", ".ckpt", ".th", ".chkpnt", ".safetensors", ".onnx", ".index")
 MAX_MEMBERS = 20_000
 MAX_RATIO = 20
-"""Weights hardly compress; what grows more than this was made to fill a disk."""
+"""Weights hardly compress; anything that expands more than this is meant to fill the disk."""
 SLACK = 1 << 24
 FAULTS = (*ZIP_FAULTS, EOFError, MemoryError, zlib.error, tarfile.TarError)
 
@@ -35,7 +35,7 @@ class _Member:
 
 
 def is_needed(name: str) -> bool:
-    """Whether a file may belong to a checkpoint, by its name alone."""
+    """Whether a file may belong to a checkpoint, judging by its name."""
     lower = name.lower()
     return lower.endswith(WEIGHT_ENDINGS + SETTINGS_ENDINGS) or ".data-" in lower.rpartition("/")[2]
 
@@ -48,10 +48,10 @@ def extract_checkpoint(path: Path, folder: Path) -> list[Path]:
         folder: An empty folder.
 
     Returns:
-        The files, by name.
+        The files, sorted by name.
 
     Raises:
-        ModelError: If the archive is damaged, holds links or names that lead elsewhere, or expands to more
+        ModelError: If the archive is damaged, contains links or names that lead elsewhere, or expands more
             than weights do.
     """
     limit = MAX_RATIO * path.stat().st_size + SLACK
@@ -62,8 +62,8 @@ def extract_checkpoint(path: Path, folder: Path) -> list[Path]:
         raise ModelError(
             f"cannot use the archive '{path}'",
             found=str(error) or type(error).__name__,
-            expected="a whole archive of plain files",
-            advice="Nothing of it was kept.",
+            expected="a complete archive of regular files",
+            advice="Nothing from it was kept.",
         ) from None
 
 
@@ -76,7 +76,9 @@ def _extract_zip(path: Path, folder: Path, limit: int) -> Iterator[Path]:
         ]
         _check(members)
         if sum(member.size for member in members) > limit:
-            raise ValueError(f"{sum(member.size for member in members)} bytes in {path.stat().st_size}")
+            raise ValueError(
+                f"{sum(member.size for member in members)} bytes compressed to {path.stat().st_size}"
+            )
         for info, member in zip(infos, members, strict=True):
             if not member.is_folder and is_needed(member.name):
                 with archive.open(info) as source:
@@ -93,20 +95,20 @@ def _extract_tar(path: Path, folder: Path, limit: int) -> Iterator[Path]:
             for info in archive:
                 member = _Member(info.name, info.size, info.isdir(), info.isfile() or info.isdir())
                 seen.append(member)
-                # All names are known only at the end; each is checked before it is used.
+                # The full list of names is only known at the end, so check each before using it.
                 _check([member], count=len(seen))
                 source = archive.extractfile(info)
                 if source is not None and is_needed(member.name):
                     yield _write(source, folder, member)
     if len({member.name for member in seen}) < len(seen):
-        raise ValueError("a name twice")
+        raise ValueError("a duplicate name")
 
 
 def _check(members: list[_Member], count: int = 0) -> None:
     if max(len(members), count) > MAX_MEMBERS:
         raise ValueError(f"more than {MAX_MEMBERS} members")
     if len({member.name for member in members}) < len(members):
-        raise ValueError("a name twice")
+        raise ValueError("a duplicate name")
     for member in members:
         parts = PurePosixPath(member.name).parts
         if (
@@ -118,7 +120,7 @@ def _check(members: list[_Member], count: int = 0) -> None:
         ):
             raise ValueError(f"the name {member.name!r}, which leads out of the archive")
         if not member.is_plain:
-            raise ValueError(f"{member.name!r}, which is a link or no plain file")
+            raise ValueError(f"{member.name!r}, which is not a regular file")
 
 
 def _write(source: IO[bytes], folder: Path, member: _Member) -> Path:
@@ -127,12 +129,12 @@ def _write(source: IO[bytes], folder: Path, member: _Member) -> Path:
     with target.open("xb") as file:
         shutil.copyfileobj(source, file, 1 << 20)
     if target.stat().st_size != member.size:
-        raise ValueError(f"{member.name!r}, which is cut short")
+        raise ValueError(f"{member.name!r}, which is truncated")
     return target
 
 
 class _Bounded(io.RawIOBase):
-    """A stream that ends in an error once more bytes were asked for than a checkpoint can have."""
+    """A stream that raises an error once more bytes are read than a checkpoint can contain."""
 
     def __init__(self, stream: io.BufferedIOBase, limit: int) -> None:
         self._stream = stream
@@ -141,7 +143,7 @@ class _Bounded(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         """Read up to ``size`` bytes."""
         if size < 0 or size > self._left:
-            raise ValueError("more bytes than weights expand to")
+            raise ValueError("more bytes than weights can expand to")
         data = self._stream.read(size)
         self._left -= len(data)
         return data

@@ -1,4 +1,4 @@
-"""From the files that were given to one checkpoint."""
+"""Collects the given files into one checkpoint."""
 
 import dataclasses
 import tempfile
@@ -27,14 +27,17 @@ def read_checkpoint(files: Iterable[Path], *, settings: Path | None = None) -> C
     """Read the files of a published model.
 
     Args:
-        files: Files of weights, archives of them, folders with them, and perhaps the YAML or JSON that was
-            published beside them.
-        settings: That file, if it is not among the others.
+        files: Weights files, archives or folders of them, optionally with the YAML or JSON file published
+            with them.
+        settings: The YAML or JSON file, if it is not among ``files``.
+
+    Returns:
+        The checkpoint.
 
     Raises:
         NotFoundError: If a file does not exist.
-        UsageError: If no weights or several files of settings are given.
-        ModelError: If a file is damaged, is nothing known, or would run code.
+        UsageError: If no weights or several settings files are given.
+        ModelError: If a file is damaged, has an unknown format, or would run code.
     """
     given = [file for path in files for file in _files_of(path)]
     with tempfile.TemporaryDirectory(prefix="auralflow-") as scratch:
@@ -57,13 +60,13 @@ def read_checkpoint(files: Iterable[Path], *, settings: Path | None = None) -> C
 
 @dataclass(frozen=True)
 class _Found:
-    """A file to be read.
+    """A file to read.
 
     Attributes:
-        path: Where it is.
-        kind: What it is.
-        name: What it is called, with the name of its archive before it.
-        archive: The archive that it is from.
+        path: Its path.
+        kind: Its format.
+        name: Its name, prefixed by that of its archive, if any.
+        archive: The archive it comes from, if any.
     """
 
     path: Path
@@ -73,7 +76,7 @@ class _Found:
 
 
 def _open(given: list[Path], scratch: Path) -> Iterator[_Found]:
-    """The files that were given, with archives replaced by what is in them."""
+    """The given files, with archives replaced by their contents."""
     for number, path in enumerate(given):
         kind = kind_of(path)
         if kind == "archive":
@@ -94,7 +97,7 @@ def _files_of(path: Path) -> list[Path]:
 
 
 def _in_archive(path: Path, folder: Path) -> Iterator[_Found]:
-    """Files of weights in an archive, and the settings that lie in the same folders as these."""
+    """The weights files in an archive, and the settings files in the same folders."""
     folder.mkdir()
     known = {file: kind for file in extract_checkpoint(path, folder) if (kind := _kind_or_none(file))}
     homes = {file.parent for file, kind in known.items() if kind not in ("settings", "archive")}
@@ -106,7 +109,7 @@ def _in_archive(path: Path, folder: Path) -> Iterator[_Found]:
 
 
 def _kind_or_none(path: Path) -> Kind | None:
-    """What a file of an archive is; archives of programs hold much that only looks like weights."""
+    """The format of a file in an archive, if any; many files of programs only look like weights."""
     try:
         return kind_of(path)
     except ModelError:
@@ -114,9 +117,9 @@ def _kind_or_none(path: Path) -> Kind | None:
 
 
 def _read_parts(weights: list[_Found]) -> tuple[tuple[CheckpointPart, ...], list[_Found]]:
-    """The parts, and the files that were read for them."""
+    """The parts, and the files they were read from."""
     if not weights:
-        raise UsageError("no weights were given", expected="one or more files of weights")
+        raise UsageError("no weights given", expected="one or more weights files")
     if len(weights) > MAX_PARTS:
         raise UsageError("too many files", found=str(len(weights)), expected=f"at most {MAX_PARTS}")
     parts: list[CheckpointPart] = []
@@ -138,7 +141,7 @@ def _read_parts(weights: list[_Found]) -> tuple[tuple[CheckpointPart, ...], list
 
 
 def _merged(files: list[Path]) -> dict[str, Any]:
-    """The settings of one file, or of several by their names."""
+    """The settings of one file, or of several files by name."""
     if len(files) == 1:
         return read_settings_file(files[0])
     return {file.stem: read_settings_file(file) for file in files}

@@ -1,4 +1,4 @@
-"""CRC-32C, the checksum of TensorFlow's files, over many parts of the data at once.
+"""CRC-32C, the checksum of TensorFlow's files, vectorised over many parts of the data.
 
 The polynomial is Castagnoli's, 0x1EDC6F41 (RFC 3720, appendix B.4), here with its bits reversed.
 """
@@ -29,11 +29,11 @@ ROW: list[int] = TABLE.tolist()
 
 
 def crc32c(data: bytes | memoryview) -> int:
-    """CRC-32C of bytes.
+    """Compute the CRC-32C of bytes.
 
-    A checksum that starts at zero ignores zeros in front and is linear. So the data, filled up with zeros in
-    front, are cut into equal lanes, whose checksums are computed side by side and then joined in pairs: that
-    of the left one is moved on by as many zero bytes as the right one is long.
+    A checksum that starts at zero is linear and ignores leading zeros. The data are therefore padded with
+    leading zeros and split into equal lanes. Their checksums are computed side by side and then merged in
+    pairs, after advancing the left one by as many zero bytes as the right lane is long.
 
     Example:
         >>> hex(crc32c(b"123456789"))
@@ -49,7 +49,7 @@ def crc32c(data: bytes | memoryview) -> int:
     padded = np.zeros(lanes * length, dtype=np.uint8)
     start = len(padded) - size
     padded[start:] = np.frombuffer(data, dtype=np.uint8)
-    # The register starts with ones, which is the same as the first four bytes inverted.
+    # Starting the register with ones is equivalent to inverting the first four bytes.
     padded[start : start + 4] ^= 0xFF
     by_step = np.ascontiguousarray(padded.reshape(lanes, length).T)
     sums = np.zeros(lanes, dtype=np.uint32)
@@ -76,7 +76,7 @@ def masked_crc32c(data: bytes | memoryview) -> int:
 
 
 def _apply(matrix: Words, values: Words) -> Words:
-    """Multiply vectors of bits ``[n]`` by a matrix of bits whose columns are 32 words."""
+    """Multiply bit vectors ``[n]`` by a bit matrix, given as 32 words for its columns."""
     moved = np.zeros_like(values)
     for bit in range(32):
         moved ^= np.where((values >> np.uint32(bit)) & 1, matrix[bit], np.uint32(0)).astype(np.uint32)
@@ -84,7 +84,7 @@ def _apply(matrix: Words, values: Words) -> Words:
 
 
 def _zeros(count: int) -> Words:
-    """The matrix that moves a checksum on by ``count`` zero bytes."""
+    """The matrix that advances a checksum by ``count`` zero bytes."""
     one_byte = np.uint32(1) << np.arange(32, dtype=np.uint32)
     moved = one_byte.copy()
     one_byte = (one_byte >> 8) ^ TABLE[one_byte & 0xFF]

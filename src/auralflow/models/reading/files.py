@@ -1,4 +1,4 @@
-"""What a file is, told from its content, and the hashes it is known by."""
+"""Detects the format of files from their content, and computes their hashes."""
 
 import hashlib
 import os
@@ -19,14 +19,14 @@ __all__ = ["Kind", "describe_file", "kind_of", "tail_md5"]
 
 Kind = Literal["pytorch", "safetensors", "tensorflow", "onnx", "archive", "settings"]
 TAIL = 10_240_000
-"""Bytes at the end of a file by whose MD5 Ultimate Vocal Remover knows its models."""
+"""Number of bytes at the end of a file whose MD5 identifies models in Ultimate Vocal Remover."""
 
 GZIP = b"\x1f\x8b"
 
 STRANGERS = (
-    (b"version https://git-lfs", "a pointer of Git LFS, which stands for the file"),
-    (b"\x89HDF", "an HDF5 file, as Keras writes"),
-    (b"<", "a web page, as a download that needs a login or a click leaves"),
+    (b"version https://git-lfs", "a Git LFS pointer instead of the file itself"),
+    (b"\x89HDF", "an HDF5 file, as written by Keras"),
+    (b"<", "a web page, which some downloads return without a login or confirmation"),
     (b"", "another kind of file"),
 )
 
@@ -35,7 +35,7 @@ def describe_file(path: Path) -> SourceFile:
     """Name, size and SHA-256 of a file.
 
     Raises:
-        NotFoundError: If there is no such file.
+        NotFoundError: If the file does not exist.
     """
     if not path.is_file():
         raise NotFoundError(f"no such file: '{path}'")
@@ -43,9 +43,9 @@ def describe_file(path: Path) -> SourceFile:
 
 
 def tail_md5(path: Path) -> str:
-    """MD5 of the last 10,240,000 bytes of a file, or of all of a smaller one.
+    """MD5 of the last 10,240,000 bytes of a file, or of the entire file if it is smaller.
 
-    The tables of MDX-Net models are keyed by it. It proves nothing about who made the file.
+    The tables of MDX-Net models use it as a key. It is no proof of who made the file.
     """
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - TAIL), os.SEEK_SET)
@@ -53,14 +53,17 @@ def tail_md5(path: Path) -> str:
 
 
 def kind_of(path: Path) -> Kind:
-    """Tell what a file is.
+    """Detect the format of a file.
 
     Args:
         path: The file.
 
+    Returns:
+        The format.
+
     Raises:
-        NotFoundError: If there is no such file.
-        ModelError: If it is nothing that can be imported.
+        NotFoundError: If the file does not exist.
+        ModelError: If it cannot be imported.
     """
     if not path.is_file():
         raise NotFoundError(f"no such file: '{path}'")
@@ -83,7 +86,7 @@ def kind_of(path: Path) -> Kind:
     raise ModelError(
         f"cannot import '{path}'",
         found=_stranger(path, head),
-        expected="weights of PyTorch, safetensors, ONNX or TensorFlow, or an archive of them",
+        expected="PyTorch, safetensors, ONNX or TensorFlow weights, or an archive of them",
     )
 
 
@@ -100,10 +103,10 @@ def _stranger(path: Path, head: bytes) -> str:
     if not head:
         return "an empty file"
     if head.startswith(b"PK"):
-        return "a zip archive that is cut short or damaged"
+        return "a truncated or damaged zip archive"
     if head.startswith(b"\x80"):
-        return "a pickle, which could run code and is not opened"
+        return "a pickle, which could run code and was not opened"
     if path.suffix.lower() == ".index":
-        return "an index of a TensorFlow bundle that is cut short"
+        return "a truncated index of a TensorFlow bundle"
     stripped = head.lstrip().lower()
     return next(words for beginning, words in STRANGERS if stripped.startswith(beginning.lower()))

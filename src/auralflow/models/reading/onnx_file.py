@@ -1,6 +1,6 @@
-"""ONNX files without the onnx package: initialisers as tensors, and the operations in their order.
+"""Reads ONNX files without the onnx package: initialisers as tensors, and operations in order.
 
-Field numbers are those of ``onnx.proto``.
+Field numbers follow ``onnx.proto``.
 """
 
 import math
@@ -27,12 +27,12 @@ TYPES = {
 EXTERNAL = 1
 MAX_AXES = 8
 MAX_SIZE = 1 << 31
-"""Protocol Buffers hold no message of more bytes."""
+"""Maximum size of a Protocol Buffers message in bytes."""
 FAULTS = (OSError, ValueError, struct.error, RecursionError, OverflowError, LookupError)
 
 
 def looks_like_onnx(path: Path) -> bool:
-    """Whether the top of a file reads as an ONNX model: a version of its format and one graph."""
+    """Whether the top level of a file looks like an ONNX model: a format version and one graph."""
     try:
         if not 0 < path.stat().st_size < MAX_SIZE:
             return False
@@ -48,8 +48,11 @@ def read_onnx(path: Path) -> CheckpointPart:
     Args:
         path: The file.
 
+    Returns:
+        The part, including its operations.
+
     Raises:
-        ModelError: If it is damaged, or keeps its weights in other files.
+        ModelError: If the file is damaged, or its weights are in other files.
     """
     try:
         tensors, nodes = _read_graph(_graph(path))
@@ -57,14 +60,14 @@ def read_onnx(path: Path) -> CheckpointPart:
         raise ModelError(
             f"cannot read '{path}'",
             found=str(error) or type(error).__name__,
-            expected="a whole ONNX file with its weights inside",
+            expected="a complete ONNX file that contains its weights",
         ) from None
     return CheckpointPart(name=path.stem, format="onnx", tensors=tensors, nodes=nodes)
 
 
 def _graph(path: Path) -> memoryview:
     if path.stat().st_size >= MAX_SIZE:
-        raise ValueError("more bytes than an ONNX file can have")
+        raise ValueError("more bytes than an ONNX file can contain")
     (graph,) = _Message(memoryview(path.read_bytes())).messages(GRAPH)
     return graph
 
@@ -77,7 +80,7 @@ def _read_graph(graph: memoryview) -> tuple[dict[str, Tensor], tuple[GraphNode, 
     for message in parts.messages(5):
         name, tensor = _read_tensor(message)
         if name in tensors:
-            raise ValueError(f"{name} twice")
+            raise ValueError(f"a duplicate {name}")
         tensors[name] = tensor
     nodes = []
     for message in parts.messages(1):
@@ -89,7 +92,7 @@ def _read_graph(graph: memoryview) -> tuple[dict[str, Tensor], tuple[GraphNode, 
 
 
 class _Message:
-    """The fields of a message by number."""
+    """The fields of a message, by number."""
 
     def __init__(self, data: memoryview) -> None:
         self._fields: dict[int, list[tuple[int, int | memoryview]]] = {}
@@ -97,7 +100,7 @@ class _Message:
             self._fields.setdefault(number, []).append((kind, value))
 
     def messages(self, number: int) -> list[memoryview]:
-        """All values of a field that holds bytes."""
+        """All values of a bytes field."""
         return [value for _, value in self._fields.get(number, ()) if not isinstance(value, int)]
 
     def texts(self, number: int) -> tuple[str, ...]:
@@ -107,7 +110,7 @@ class _Message:
         return "".join(self.texts(number)[-1:])
 
     def numbers(self, number: int) -> list[int]:
-        """All values of a field of whole numbers."""
+        """All values of an integer field."""
         found = self._fields.get(number, ())
         return [signed(item) for kind, value in found for item in packed_varints(kind, value)]
 
@@ -115,10 +118,10 @@ class _Message:
         return (self.numbers(number) or [default])[-1]
 
     def floats(self, number: int) -> list[float]:
-        """All values of a field of floats."""
+        """All values of a float field."""
         data = b"".join(self.messages(number))
         if len(data) % 4:
-            raise ValueError("a field that holds no floats")
+            raise ValueError("a field that does not contain floats")
         return [value for (value,) in struct.iter_unpack("<f", data)]
 
 
@@ -126,7 +129,7 @@ def _read_node(message: memoryview) -> tuple[GraphNode, list[Tensor]]:
     parts = _Message(message)
     operation = parts.text(4)
     if operation in ("If", "Loop", "Scan"):
-        raise ValueError(f"the operation {operation}, which no separator here has")
+        raise ValueError(f"the operation {operation}, which no supported separator uses")
     read = dict(map(_read_attribute, parts.messages(5)))
     return (
         GraphNode(
@@ -145,7 +148,7 @@ def _read_node(message: memoryview) -> tuple[GraphNode, list[Tensor]]:
 
 
 def _read_attribute(message: memoryview) -> tuple[str, Any]:
-    """Name and value of an attribute: a number, text, a tuple of numbers or a tensor; None for others."""
+    """Name and value of an attribute: a number, a string, a tuple of numbers or a tensor; otherwise None."""
     parts = _Message(message)
     kinds: dict[int, Callable[[], Any]] = {
         1: lambda: parts.floats(2)[-1],
@@ -164,23 +167,23 @@ def _read_tensor(message: memoryview) -> tuple[str, Tensor]:
     name = parts.text(8)
     dims, kind, raw = parts.numbers(1), parts.number(2), parts.messages(9)
     if parts.messages(13) or parts.number(14) == EXTERNAL:
-        raise ValueError("weights in another file, which is never opened")
+        raise ValueError("weights in another file, which is not opened")
     if kind not in TYPES:
-        raise ValueError(f"{name or 'a tensor'} of the unknown type {kind}")
+        raise ValueError(f"{name or 'a tensor'} of unknown type {kind}")
     dtype = np.dtype(TYPES[kind])
     values = np.frombuffer(raw[-1], dtype=dtype) if raw else _listed(parts, dtype)
     if len(dims) > MAX_AXES or min(dims, default=1) < 0 or math.prod(dims) != len(values):
-        raise ValueError(f"{name} of shape {dims} that holds {len(values)} values")
+        raise ValueError(f"{name} of shape {dims} with {len(values)} values")
     return name, torch.from_numpy(values.reshape(dims).copy())
 
 
 def _listed(parts: _Message, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
-    """Values that are not stored as bytes: floats, or whole numbers of 32 or 64 bits."""
+    """Values that are not stored as bytes: floats, or integers of 32 or 64 bits."""
     if dtype == np.float32:
         return np.array(parts.floats(4), dtype=dtype)
     whole = parts.numbers(7 if dtype == np.int64 else 5)
     if dtype == np.float16:
-        # Half-precision numbers are listed as the 16 bits that they are.
+        # Half-precision numbers are stored as the integers with the same 16 bits.
         return np.array(whole, dtype="<u2").view("<f2")
     if dtype == np.float64:
         raise ValueError("double-precision weights in a list")

@@ -1,4 +1,4 @@
-"""Plain data out of what a file holds: numbers, text and containers of them, nothing with behaviour."""
+"""Extracts plain data from files: numbers, strings and containers of them, without any behaviour."""
 
 from collections.abc import Mapping
 from fractions import Fraction
@@ -11,7 +11,7 @@ MAX_DEPTH = 32
 
 
 class PlainDataError(ValueError):
-    """Data that are nested too deeply, or repeat themselves too often, to be written out."""
+    """The data are nested too deeply, or repeat too often, to be copied."""
 
 
 class _Budget:
@@ -21,25 +21,25 @@ class _Budget:
     def spend(self, depth: int) -> None:
         self.left -= 1
         if self.left < 0 or depth > MAX_DEPTH:
-            raise PlainDataError("settings that are nested too deeply or repeat themselves too often")
+            raise PlainDataError("settings that are nested too deeply or repeat too often")
 
 
 _DROPPED = object()
 
 
 def plain(value: Any) -> Any:
-    """Copy data, keeping numbers, text, fractions, and lists, tuples and mappings of them.
+    """Copy data, keeping only numbers, strings, fractions, and lists, tuples and mappings of them.
 
-    Anything else, such as an instance of a class, is left out of its container.
+    Anything else, such as an instance of a class, is dropped from its container.
 
     Args:
         value: The data. Containers may share parts or contain themselves.
 
     Returns:
-        The copy; None if ``value`` itself is none of these.
+        The copy, None if ``value`` itself is of another type.
 
     Raises:
-        PlainDataError: If written out they would be deeper than 32 levels or more than 100,000 values.
+        PlainDataError: If the copy would have more than 32 levels or 100,000 values.
 
     Example:
         >>> plain({"depth": 4, "kernel": (8, object()), 1: None})
@@ -66,7 +66,10 @@ def decode_fractions(value: Any) -> Any:
     """Replace ``{"_type": "fraction", "numerator": 39, "denominator": 5}`` by a fraction, at any depth.
 
     Args:
-        value: Data as JSON holds them.
+        value: Data loaded from JSON.
+
+    Returns:
+        The data with fractions.
     """
     if isinstance(value, list):
         return [decode_fractions(item) for item in value]
@@ -78,14 +81,14 @@ def decode_fractions(value: Any) -> Any:
 
 
 def fraction(numerator: Any, denominator: Any = 1) -> Fraction:
-    """A fraction of small whole numbers, or of text such as ``39/5``.
+    """Create a fraction from small integers, or from a string such as ``39/5``.
 
     Raises:
-        ValueError: If it is none: ``Fraction`` itself also takes ``1e999999999`` and computes for hours.
+        ValueError: If it is invalid. ``Fraction`` itself would accept ``1e999999999`` and compute for hours.
     """
     if isinstance(numerator, str):
         above, _, below = numerator.partition("/")
         numerator, denominator = int(above[:20]), int(below[:20] or "1")
     if not isinstance(numerator, int) or not isinstance(denominator, int) or not denominator:
-        raise ValueError(f"{numerator!r} / {denominator!r} is no fraction")
+        raise ValueError(f"{numerator!r} / {denominator!r} is not a fraction")
     return Fraction(numerator, denominator)

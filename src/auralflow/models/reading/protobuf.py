@@ -1,4 +1,4 @@
-"""Reading Protocol Buffers without their description: fields by number, every length checked."""
+"""Reads Protocol Buffers without a schema: fields by number, with every length checked."""
 
 import struct
 from collections.abc import Iterator
@@ -9,17 +9,21 @@ MAX_FIELDS = 1_000_000
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
 Field = tuple[int, int, int | memoryview]
-"""Number, wire type, and the value: a whole number, or the bytes of anything longer."""
+"""Number, wire type, and value: an integer, or the bytes of anything longer."""
 
 
 def varint(data: memoryview, position: int) -> tuple[int, int]:
-    """Read a number of variable length.
+    """Read a variable-length integer.
+
+    Args:
+        data: The bytes.
+        position: Where the integer starts.
 
     Returns:
-        The number, below 2 to the 64, and the position behind it.
+        The integer, below 2 to the 64, and the position after it.
 
     Raises:
-        ValueError: If the data end in it, or it is longer than ten bytes.
+        ValueError: If the data end within it, or it is longer than ten bytes.
 
     Example:
         >>> varint(memoryview(bytes([0xAC, 0x02])), 0)
@@ -28,7 +32,7 @@ def varint(data: memoryview, position: int) -> tuple[int, int]:
     value = 0
     for index in range(10):
         if position + index >= len(data):
-            raise ValueError("a number that is cut short")
+            raise ValueError("a truncated number")
         byte = data[position + index]
         value |= (byte & 0x7F) << (7 * index)
         if byte < 0x80:
@@ -46,7 +50,7 @@ def fields(data: memoryview) -> Iterator[Field]:
         Number, wire type and value of each.
 
     Raises:
-        ValueError: If one reaches beyond the message, is of an unknown type, or there are too many.
+        ValueError: If a field extends beyond the message or has an unknown type, or there are too many.
     """
     position = 0
     for _ in range(MAX_FIELDS):
@@ -65,16 +69,16 @@ def fields(data: memoryview) -> Iterator[Field]:
         elif kind in (FIXED64, FIXED32):
             size = 8 if kind == FIXED64 else 4
         else:
-            raise ValueError(f"a field of the unknown type {kind}")
+            raise ValueError(f"a field of unknown type {kind}")
         if size > len(data) - position:
-            raise ValueError("a field that reaches beyond its message")
+            raise ValueError("a field that extends beyond its message")
         yield number, kind, data[position : position + size]
         position += size
     raise ValueError(f"more than {MAX_FIELDS} fields")
 
 
 def packed_varints(kind: int, value: int | memoryview) -> Iterator[int]:
-    """The numbers of a repeated field, of which this is one or, packed, all.
+    """Read a field that is one number, or all numbers of a repeated field in packed form.
 
     Raises:
         ValueError: If it is neither.
@@ -87,11 +91,11 @@ def packed_varints(kind: int, value: int | memoryview) -> Iterator[int]:
             number, position = varint(value, position)
             yield number
     else:
-        raise ValueError("a field that holds no whole numbers")
+        raise ValueError("a field that does not contain integers")
 
 
 def signed(value: int) -> int:
-    """A 64-bit number as Protocol Buffers store negative ones.
+    """Interpret an unsigned 64-bit integer as signed, in two's complement.
 
     Example:
         >>> signed(2**64 - 1)
@@ -101,11 +105,11 @@ def signed(value: int) -> int:
 
 
 def fixed32(value: int | memoryview) -> int:
-    """A fixed number of 32 bits.
+    """Read a fixed 32-bit integer.
 
     Raises:
-        ValueError: If the field is none.
+        ValueError: If the field is not one.
     """
     if isinstance(value, int) or len(value) != 4:
-        raise ValueError("a field that is no 32-bit number")
+        raise ValueError("a field that is not a 32-bit number")
     return int(struct.unpack("<I", value)[0])

@@ -1,4 +1,4 @@
-"""PyTorch files (``.pth``, ``.pt``, ``.ckpt``, ``.th``): weights and plain data only, never code."""
+"""Reads PyTorch files (``.pth``, ``.pt``, ``.ckpt``, ``.th``): weights and plain data only, never code."""
 
 import contextlib
 import itertools
@@ -25,16 +25,16 @@ from auralflow.nets.checkpoint import CheckpointPart
 __all__ = ["is_pytorch_zip", "read_pytorch"]
 
 LEGACY_MAGIC = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
-"""How files of ``torch.save`` begin that are no archives: the pickled number that PyTorch tells them by."""
+"""How ``torch.save`` starts files that are not archives: the pickled magic number."""
 
 WEIGHTS = ("state", "state_dict", "model_state_dict", "model", "ema_model", "net")
-"""Keys under which trainings keep weights."""
+"""Keys under which training programs store weights."""
 PREFIXES = ("module.", "model.", "_orig_mod.")
-"""What wrappers put before the names of all weights."""
+"""Prefixes that wrappers add to the names of all weights."""
 OPTIONS = ("kwargs", "hyper_parameters", "hparams")
 MAX_PICKLE = 1 << 28
 LEGACY_PICKLES = 5
-"""A legacy file is a row of pickles: magic number, version, system, the content, keys of storages."""
+"""A legacy file is a sequence of pickles: magic number, version, system, content, keys of storages."""
 
 FAULTS = (
     pickle.UnpicklingError,
@@ -51,30 +51,33 @@ FAULTS = (
     TypeError,
     ValueError,
 )
-"""What PyTorch raises for files that are damaged, or made to do harm."""
+"""Exceptions that PyTorch raises for damaged or malicious files."""
 
 
 def is_pytorch_zip(names: list[str]) -> bool:
-    """Whether an archive with these members is a file of ``torch.save``."""
+    """Whether an archive with these members was written by ``torch.save``."""
     return any(re.fullmatch(r"([^/]+/)?data\.pkl", name) for name in names)
 
 
 def read_pytorch(path: Path) -> CheckpointPart:
-    """Read the weights of a PyTorch file, and the class and settings that it names.
+    """Read the weights of a PyTorch file, and the class and settings stored with them.
 
     Args:
         path: The file.
 
+    Returns:
+        The part.
+
     Raises:
-        ModelError: If it is damaged, names functions or classes of code, or holds no weights.
+        ModelError: If the file is damaged, would run code, or contains no weights.
     """
     archive = is_zip(path)
     try:
         names = _names_in_zip(path) if archive else _names_in_stream(path)
         with warnings.catch_warnings(), torch.serialization.safe_globals(safe_globals(names)):
-            # A pickle protocol that PyTorch remarks on is either read or refused.
+            # PyTorch warns about some pickle protocols; the file is either read or rejected anyway.
             warnings.simplefilter("ignore")
-            # Mapped, a storage can never reach beyond the file, whatever size the pickle claims for it.
+            # With mmap, a storage cannot extend beyond the file, whatever size the pickle claims.
             content = torch.load(str(path), map_location="cpu", weights_only=True, mmap=archive)
         holder, state = _weights(content)
         tensors = _checked(state, path.stat().st_size)
@@ -93,12 +96,12 @@ def _names_in_zip(path: Path) -> set[str]:
         if any(name.endswith("constants.pkl") for name in names):
             raise ValueError("a TorchScript program")
         if any(member.compress_type != zipfile.ZIP_STORED for member in members):
-            raise ValueError("compressed members, which torch.save never writes")
+            raise ValueError("compressed members, which torch.save does not write")
         if not is_pytorch_zip(names):
             raise ValueError("an archive without data.pkl")
         (member,) = (m for m in members if re.fullmatch(r"([^/]+/)?data\.pkl", m.filename))
         if member.file_size > MAX_PICKLE:
-            raise ValueError("a description of the weights that is longer than any")
+            raise ValueError("an implausibly long description of the weights")
         with archive.open(member) as file:
             return set(_names(file))
 
@@ -106,20 +109,20 @@ def _names_in_zip(path: Path) -> set[str]:
 def _names_in_stream(path: Path) -> set[str]:
     with path.open("rb") as file:
         if file.read(len(LEGACY_MAGIC)) != LEGACY_MAGIC:
-            raise ValueError("another beginning than that of a PyTorch file")
+            raise ValueError("a file that does not start like a PyTorch file")
         file.seek(0)
         return set(itertools.chain.from_iterable(_names(file) for _ in range(LEGACY_PICKLES)))
 
 
 def _names(file: IO[bytes]) -> Iterator[str]:
-    """Names of functions and classes in a pickle, found without executing it."""
+    """The names of functions and classes in a pickle, found without executing it."""
     for operation, argument, _ in pickletools.genops(file):
         if operation.name in ("GLOBAL", "INST"):
             yield str(argument).replace(" ", ".")
 
 
 def _weights(content: Any) -> tuple[Mapping[Any, Any], Mapping[Any, Any]]:
-    """The mapping that holds the weights, and the one around it."""
+    """The mapping around the weights, and the weights."""
     if not isinstance(content, Mapping):
         raise TypeError(f"a {type(content).__name__}, expected weights by name")
     holder = state = content
@@ -128,7 +131,7 @@ def _weights(content: Any) -> tuple[Mapping[Any, Any], Mapping[Any, Any]]:
             state = content[key]
             break
     if not _any_tensor(state):
-        raise ValueError("no weights in it")
+        raise ValueError("no weights")
     return holder, state
 
 
@@ -137,15 +140,15 @@ def _any_tensor(state: Mapping[Any, Any]) -> bool:
 
 
 def _checked(state: Mapping[Any, Any], file_size: int) -> dict[str, Tensor]:
-    """The tensors of a mapping, without what wrappers put before their names."""
+    """The tensors of a mapping, without prefixes added by wrappers."""
     tensors = {str(name): _tensor(value) for name, value in state.items() if _is_weight(value)}
     needed = [tensor.numel() * tensor.element_size() for tensor in tensors.values()]
-    # Strides of zero let a few bytes stand for any number of values.
+    # Strides of zero let a few bytes represent any number of values.
     if max(needed) > file_size or sum(needed) > 4 * file_size:
-        raise ValueError("tensors of more values than the file holds")
+        raise ValueError("tensors with more values than the file contains")
     while any(all(name.startswith(prefix) for name in tensors) for prefix in PREFIXES):
         tensors = {name.partition(".")[2]: tensor for name, tensor in tensors.items()}
-    # Out of the mapped file, which may be removed.
+    # Copy them from the mapped file, which may be deleted.
     return {name: tensor.detach().clone() for name, tensor in tensors.items()}
 
 
@@ -157,14 +160,14 @@ def _tensor(value: Tensor | PickledArray) -> Tensor:
     if isinstance(value, PickledArray):
         return torch.from_numpy(np.ascontiguousarray(value.values).copy()).reshape(value.values.shape)
     if type(value) not in (Tensor, torch.nn.Parameter) or value.layout != torch.strided:
-        raise ValueError("a tensor that is sparse, quantised or of a class of its own")
+        raise ValueError("a tensor that is sparse, quantised or of an unknown class")
     if value.device.type != "cpu" or value.is_quantized or value.is_complex():
         raise ValueError("a tensor that is quantised, complex or without values")
     return value
 
 
 def _description(holder: Mapping[Any, Any]) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
-    """Class, arguments and keyword arguments, as far as the file names them."""
+    """Class, arguments and keyword arguments, as far as the file contains them."""
     named = holder.get("klass")
     path = named.path if isinstance(named, type) and issubclass(named, Named) else ""
     args = plain(holder.get("args")) if path else ()
@@ -175,22 +178,22 @@ def _description(holder: Mapping[Any, Any]) -> tuple[str, tuple[Any, ...], dict[
 def _refusal(path: Path, error: BaseException) -> ModelError:
     named = set(re.findall(r"GLOBAL ([\w.]+)", str(error)))
     if is_zip(path):
-        # All that the file asks for, not only what was met first; found without executing anything.
+        # Everything that the file asks for, not just the first; found without executing anything.
         with contextlib.suppress(*FAULTS):
             named |= set(torch.serialization.get_unsafe_globals_in_checkpoint(str(path)))
         named = {name for name in named if not safe_globals([name])}
     if named:
         return ModelError(
-            f"'{path}' is refused",
+            f"'{path}' was rejected",
             found=f"code that it would run: {', '.join(sorted(named)[:5])}",
             expected="weights and plain settings",
-            advice="Nothing of it was run. Ask its author for a file of the weights alone.",
+            advice="None of it was run. Ask its author for a file that only contains the weights.",
         )
     return ModelError(
         f"cannot read '{path}'",
         found=_reason(error),
-        expected="a whole PyTorch file of weights",
-        advice="It is cut short or damaged, or holds something else.",
+        expected="a complete PyTorch weights file",
+        advice="It is truncated or damaged, or contains something else.",
     )
 
 
@@ -198,5 +201,5 @@ def _reason(error: BaseException) -> str:
     """The first sentence of a message, without PyTorch's advice to load unsafely."""
     text = " ".join(str(error).split())
     if isinstance(error, pickle.UnpicklingError):
-        return "a pickle that is damaged, or uses what a file of weights does not"
+        return "a pickle that is damaged, or uses features that a weights file does not"
     return text.split(". ")[0][:160] or type(error).__name__

@@ -1,4 +1,4 @@
-"""safetensors files: weights, and the class and arguments that Demucs writes into their metadata."""
+"""Reads safetensors files: weights, and the class and arguments that Demucs writes into the metadata."""
 
 import json
 from pathlib import Path
@@ -19,10 +19,13 @@ def read_safetensors(path: Path) -> CheckpointPart:
     """Read a safetensors file.
 
     Args:
-        path: The file. Its metadata may name ``klass`` and hold ``args`` and ``kwargs`` as JSON.
+        path: The file. Its metadata may contain ``klass``, and ``args`` and ``kwargs`` as JSON.
+
+    Returns:
+        The part.
 
     Raises:
-        ModelError: If it is damaged.
+        ModelError: If the file is damaged.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -33,7 +36,7 @@ def read_safetensors(path: Path) -> CheckpointPart:
         raise ModelError(
             f"cannot read '{path}'",
             found=str(error) or type(error).__name__,
-            expected="a whole safetensors file",
+            expected="a complete safetensors file",
         ) from None
     return CheckpointPart(
         name=path.stem,
@@ -47,15 +50,15 @@ def read_safetensors(path: Path) -> CheckpointPart:
 
 def _arguments(metadata: dict[str, str]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     if "structure" in metadata:
-        raise ValueError("weights that are packed, as quantised models have them")
+        raise ValueError("packed weights, as in quantised models")
     args, kwargs = _json(metadata, "args", []), _json(metadata, "kwargs", {})
     if not isinstance(args, list) or not isinstance(kwargs, dict):
-        raise TypeError("metadata of unknown form")
+        raise TypeError("metadata in an unknown format")
     return tuple(args), kwargs
 
 
 def _json(metadata: dict[str, str], key: str, default: Any) -> Any:
     text = metadata.get(key, "")
     if len(text) > MAX_METADATA:
-        raise ValueError(f"{len(text)} characters of {key}")
+        raise ValueError(f"{key} with {len(text)} characters")
     return plain(decode_fractions(json.loads(text))) if text else default

@@ -1,8 +1,8 @@
-"""Stand-ins for the classes that PyTorch checkpoints name: they hold what they are given and do nothing.
+"""Stand-ins for the classes named in PyTorch checkpoints, which accept any data and do nothing.
 
-A pickle can name any function of any installed module. ``torch.load(weights_only=True)`` looks names up in a
-list only, and for the names of published separators that list holds what is here. So NumPy's own unpickling
-is not used either.
+A pickle can name any function of any installed module. ``torch.load(weights_only=True)`` only looks names up
+in a list, and for names found in published separators, that list contains these stand-ins. NumPy's own
+unpickling is not used either.
 """
 
 import math
@@ -27,7 +27,7 @@ INERT = (
     "pathlib.",
     "typing.",
 )
-"""Beginnings of names that separators' checkpoints mention beside their weights, and that are never used."""
+"""Prefixes of names that separators' checkpoints mention besides their weights, and that are never used."""
 
 CONTAINERS = ("dict", "list", "tuple", "int", "float", "str", "bool", "slice")
 
@@ -39,37 +39,36 @@ NUMPY_TYPES = frozenset(
 
 
 class Named:
-    """An instance of a class that is only known by its name; swallows arguments and state."""
+    """An instance of a class known only by name; discards arguments and state."""
 
     path = ""
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
-        """Take any arguments."""
+        """Accept any arguments."""
         return super().__new__(cls)
 
     def __init__(self, *_: Any, **__: Any) -> None: ...
 
     def __setstate__(self, state: Any) -> None:
-        """Drop the state."""
+        """Discard the state."""
 
 
 class PickledType:
-    """Stands in for ``numpy.dtype``: the code of a type of plain numbers."""
+    """Stands in for ``numpy.dtype``: the code of a numeric type."""
 
     def __init__(self, code: Any = "", *_: Any) -> None:
         self.code = str(code)
 
     def __setstate__(self, state: Any) -> None:
-        """Take the byte order from what NumPy pickles: (version, order, …)."""
+        """Take the byte order from NumPy's pickled state: (version, order, …)."""
         if isinstance(state, tuple) and len(state) > 1 and state[1] in ("<", ">", "|", "="):
             self.code = f"{state[1]}{self.code}"
 
     def decode(self, data: Any, count: int) -> np.ndarray[Any, Any]:
-        """Read numbers.
+        """Decode ``count`` numbers from bytes.
 
         Raises:
-            ValueError: If the type is none of plain little-endian numbers, or the bytes are not ``count`` of
-                it.
+            ValueError: If the type is not a plain little-endian number, or the number of bytes is wrong.
         """
         if self.code not in NUMPY_TYPES and f"={self.code}" not in NUMPY_TYPES:
             raise ValueError(f"an array of type {self.code!r}")
@@ -77,29 +76,29 @@ class PickledType:
         if isinstance(data, str):
             data = data.encode("latin1")
         if not isinstance(data, bytes) or len(data) != count * kind.itemsize:
-            raise ValueError("an array whose bytes are not as many as its shape says")
+            raise ValueError("an array whose number of bytes does not match its shape")
         return np.frombuffer(data, kind)
 
 
 class PickledArray:
-    """Stands in for ``numpy.ndarray`` and what rebuilds one; holds numbers once its state has come."""
+    """Stands in for ``numpy.ndarray`` and its reconstructor; gets its values with the state."""
 
     def __init__(self, *_: Any) -> None:
         self.values: np.ndarray[Any, Any] = np.zeros(0, np.float32)
 
     def __setstate__(self, state: Any) -> None:
-        """Take (version, shape, type, whether columns come first, bytes)."""
+        """Set the values from (version, shape, type, whether in Fortran order, bytes)."""
         _, shape, kind, by_columns, data = state
         if not isinstance(kind, PickledType) or any(not isinstance(n, int) or n < 0 for n in shape):
-            raise ValueError("an array of unknown form")
+            raise ValueError("an array in an unknown format")
         flat = kind.decode(data, math.prod(shape))
         self.values = flat.reshape(shape, order="F" if by_columns else "C")
 
 
 def _scalar(kind: Any, data: Any = None) -> Any:
-    """Stands in for what rebuilds a NumPy number."""
+    """Stands in for the reconstructor of NumPy scalars."""
     if not isinstance(kind, PickledType):
-        raise TypeError("a number of unknown form")
+        raise TypeError("a number in an unknown format")
     return kind.decode(data, 1)[0].item()
 
 
@@ -125,7 +124,7 @@ def _known() -> dict[str, Any]:
     for core in ("numpy.core.multiarray", "numpy._core.multiarray"):
         known[f"{core}._reconstruct"] = PickledArray
         known[f"{core}.scalar"] = _scalar
-    # Names of types that settings mention; as values of a dictionary they are dropped.
+    # Types that settings mention; they are dropped when they are values of a dictionary.
     known |= {f"builtins.{name}": type(name, (Named,), {"path": name}) for name in CONTAINERS}
     return known
 
@@ -134,13 +133,13 @@ KNOWN = _known()
 
 
 def safe_globals(names: Iterable[str]) -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
-    """What ``torch.serialization.safe_globals`` is to allow for a file.
+    """The stand-ins that ``torch.serialization.safe_globals`` should allow for a file.
 
     Args:
-        names: The names that the file mentions.
+        names: The names mentioned in the file.
 
     Returns:
-        A stand-in for each that has one, with its name.
+        The stand-ins of those names that have one, with the name.
 
     Example:
         >>> ((stand_in, name),) = safe_globals(["demucs.htdemucs.HTDemucs", "os.system"])

@@ -1,7 +1,7 @@
-"""TensorFlow bundles (``model.index`` and ``model.data-00000-of-00001``) without TensorFlow.
+"""Reads TensorFlow bundles (``model.index`` and ``model.data-00000-of-00001``) without TensorFlow.
 
-The index is a LevelDB table from names to entries that say where in the data file a tensor lies. Format:
-LevelDB's ``table_format.md``, TensorFlow's ``tensor_bundle.proto``.
+The index is a LevelDB table that maps names to the positions of tensors in the data file. Format: LevelDB's
+``table_format.md`` and TensorFlow's ``tensor_bundle.proto``.
 """
 
 import math
@@ -45,13 +45,16 @@ class _Entry:
 
 
 def bundle_files(path: Path) -> tuple[Path, Path]:
-    """The index and the data of a bundle, of which one is given.
+    """Find the index and the data file of a bundle, given either.
 
     Args:
         path: ``model.index`` or ``model.data-00000-of-00001``.
 
+    Returns:
+        The index and the data file.
+
     Raises:
-        ModelError: If the other one is not beside it.
+        ModelError: If the other file is not in the same folder.
     """
     match = DATA_FILE.fullmatch(path.name)
     stem = match["stem"] if match else path.name.removesuffix(".index")
@@ -67,14 +70,17 @@ def bundle_files(path: Path) -> tuple[Path, Path]:
 
 
 def read_bundle(index: Path, data: Path) -> CheckpointPart:
-    """Read all tensors of a bundle and verify their checksums.
+    """Read all tensors of a bundle, and verify their checksums.
 
     Args:
         index: The index.
         data: The only data file.
 
+    Returns:
+        The part.
+
     Raises:
-        ModelError: If either is damaged, or they do not belong together.
+        ModelError: If either file is damaged, or they do not belong together.
     """
     try:
         tensors = _read(index, data)
@@ -82,7 +88,7 @@ def read_bundle(index: Path, data: Path) -> CheckpointPart:
         raise ModelError(
             f"cannot read '{index}'",
             found=str(error),
-            expected=f"a whole TensorFlow bundle of {index.name} and {data.name}",
+            expected=f"a complete TensorFlow bundle of {index.name} and {data.name}",
         ) from None
     return CheckpointPart(name=index.stem, format="tensorflow", tensors=tensors)
 
@@ -100,7 +106,7 @@ def _read(index: Path, data: Path) -> dict[str, Tensor]:
 
 def _entries(table: memoryview) -> Iterator[_Entry]:
     if len(table) < FOOTER or bytes(table[-8:]) != TABLE_MAGIC:
-        raise ValueError("an index without the mark at its end: it is cut short or something else")
+        raise ValueError("an index without its end marker: truncated, or something else")
     footer = table[-FOOTER:]
     _, position = varint(footer, 0)
     _, position = varint(footer, position)
@@ -121,10 +127,10 @@ def _entries(table: memoryview) -> Iterator[_Entry]:
 
 
 def _block(table: memoryview, offset: int, size: int) -> Iterator[tuple[bytes, memoryview]]:
-    """The entries of a block; a key is stored as what it does not share with the one before."""
+    """The entries of a block. Keys are stored without the prefix they share with the previous one."""
     end = offset + size
     if end + TRAILER > len(table) - FOOTER or size < 4:
-        raise ValueError("a block that reaches beyond the index")
+        raise ValueError("a block that extends beyond the index")
     if table[end] != 0:
         raise ValueError("a compressed block")
     if masked_crc32c(table[offset : end + 1]) != struct.unpack_from("<I", table, end + 1)[0]:
@@ -140,7 +146,7 @@ def _block(table: memoryview, offset: int, size: int) -> Iterator[tuple[bytes, m
         own, position = varint(block, position)
         length, position = varint(block, position)
         if shared > len(key) or own + length > limit - position or shared + own > MAX_NAME:
-            raise ValueError("an entry that reaches beyond its block")
+            raise ValueError("an entry that extends beyond its block")
         key = key[:shared] + bytes(block[position : position + own])
         position += own
         yield key, block[position : position + length]
@@ -148,7 +154,7 @@ def _block(table: memoryview, offset: int, size: int) -> Iterator[tuple[bytes, m
 
 
 def _check_header(value: memoryview) -> None:
-    """Only little-endian bundles of one data file are known."""
+    """Check that the bundle is little-endian and has one data file; nothing else is supported."""
     header = {number: content for number, _, content in fields(value)}
     if header.get(1, 1) != 1:
         raise ValueError(f"a bundle of {header.get(1)} data files")
@@ -168,12 +174,12 @@ def _entry(name: str, value: memoryview) -> _Entry:
         elif number == 6:
             numbers["crc"] = fixed32(content)
         elif number == 7:
-            raise ValueError(f"{name}, a tensor in slices")
+            raise ValueError(f"{name}, a sliced tensor")
     if numbers["shard"]:
         raise ValueError(f"{name} in a second data file")
     dtype = TYPES.get(numbers["dtype"])
     if dtype is None:
-        raise ValueError(f"{name} of the unknown type {numbers['dtype']}")
+        raise ValueError(f"{name} of unknown type {numbers['dtype']}")
     expected = math.prod(shape) * np.dtype(dtype).itemsize
     if numbers["size"] != expected:
         raise ValueError(f"{name} of shape {list(shape)} in {numbers['size']} bytes, expected {expected}")
@@ -186,18 +192,18 @@ def _shape(message: memoryview) -> tuple[int, ...]:
         if number == 2 and not isinstance(dim, int):
             size = {n: content for n, _, content in fields(dim)}.get(1, 0)
             if not isinstance(size, int):
-                raise ValueError("a size that is no whole number")
+                raise ValueError("a size that is not an integer")
             sizes.append(size)
         elif number == 3:
             raise ValueError("a tensor of unknown rank")
     if len(sizes) > 8:
-        raise ValueError(f"a tensor of {len(sizes)} axes")
+        raise ValueError(f"a tensor with {len(sizes)} axes")
     return tuple(sizes)
 
 
 def _check_places(entries: list[_Entry], size: int) -> None:
     if len({entry.name for entry in entries}) < len(entries):
-        raise ValueError("a name twice")
+        raise ValueError("a duplicate name")
     end = 0
     for entry in sorted(entries, key=lambda entry: entry.offset):
         if entry.offset < end:

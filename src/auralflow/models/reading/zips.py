@@ -1,4 +1,4 @@
-"""Zip archives that may be damaged: what Python's reader raises for them is more than it says."""
+"""Zip archives that may be damaged: Python's reader raises more exceptions for them than documented."""
 
 import struct
 import zipfile
@@ -10,7 +10,7 @@ ZIP_FAULTS = (zipfile.BadZipFile, struct.error, LookupError, OSError, OverflowEr
 
 
 def is_zip(path: Path) -> bool:
-    """Whether a file ends as a zip archive does."""
+    """Whether a file ends like a zip archive."""
     try:
         return zipfile.is_zipfile(path)
     except ZIP_FAULTS:
@@ -18,7 +18,7 @@ def is_zip(path: Path) -> bool:
 
 
 def names_in_zip(path: Path) -> list[str]:
-    """Names of the members; none if the archive is damaged."""
+    """Names of the members; empty if the archive is damaged."""
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.namelist()
