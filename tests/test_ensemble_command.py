@@ -397,7 +397,7 @@ def test_only_what_is_asked_for_is_fitted_and_the_report_has_it(constants, capsy
     assert "parted, drums: " in printed.out
     assert "both, drums: " in printed.out
     assert "vocals" not in printed.out
-    assert "fitted on the songs that are scored" in printed.err
+    assert "fitted on the same songs that are scored" in printed.err
     for name in ("report.html", "report.md"):
         assert "both, drums: " in (constants / "report" / name).read_text()
     # A member that counts nothing for a target stays out of it.
@@ -411,11 +411,11 @@ def test_only_what_is_asked_for_is_fitted_and_the_report_has_it(constants, capsy
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["low", "data"], "--fit-weights is for ensembles: found low"),
-        (["median", "data"], "there are no weights to fit: found an ensemble by median"),
+        (["low", "data"], "--fit-weights needs an ensemble: found low"),
+        (["median", "data"], "there are no weights to fit: found an ensemble with the method median"),
         (["both", "nowhere"], "nowhere"),
         (["both", "scored"], "no track in valid/"),
-        (["data", "--estimates", "data"], "--fit-weights is for ensembles"),
+        (["data", "--estimates", "data"], "--fit-weights needs an ensemble"),
     ],
 )
 def test_an_evaluation_that_has_nothing_to_fit_is_one_line(constants, capsys, words, complaint):

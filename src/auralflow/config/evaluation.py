@@ -39,8 +39,8 @@ class EvaluateConfig(ScoreConfig, EngineConfig):
     )
     fit_weights: bool = Field(
         default=False,
-        description="Fit the weights of each ensemble to minimise the error on valid/, and also score it with "
-        "these weights.",
+        description="Fit the weights of each ensemble to minimise the error on valid/, and also score it "
+        "with these weights.",
     )
     bounds: bool = Field(default=True, description="Also score the mixture itself and ideal masks (oracles).")
     jobs: int = Field(default=1, ge=1, description="Number of tracks to score in parallel.")

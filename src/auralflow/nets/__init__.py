@@ -1,4 +1,6 @@
-"""The door to every net, audio in and estimate out, and one room for each family of nets. Loads no torch.
+"""The common interface of all nets, audio in and estimate out, and the families of nets.
+
+Does not import torch until it is needed.
 
 Example:
     >>> from auralflow import nets
@@ -29,6 +31,6 @@ __all__ = [
 ]
 
 _LATER = ("Estimate", "Graph", "SeparationModel", "Traits", "WarmStart")
-"""What needs torch."""
+"""Names that need torch."""
 
 __getattr__, __dir__ = load_later(__name__, dict.fromkeys(_LATER, "auralflow.nets.door"), __all__)

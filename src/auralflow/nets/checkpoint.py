@@ -1,8 +1,8 @@
-"""What a published checkpoint holds, whatever the format of its files, and how a family of nets reads one.
+"""The contents of published checkpoints, independent of file formats, and how families of nets read them.
 
-Readers of files (`auralflow.models.reading`) make a `Checkpoint` of what they find and know no net. Each
-family has a `CheckpointReader`, which knows no file format: it recognises its own by names and shapes of
-tensors, and makes settings and weights of it.
+File readers (`auralflow.models.reading`) create a `Checkpoint` and know nothing about nets. Each family has a
+`CheckpointReader`, which knows nothing about file formats: it recognises its checkpoints by the names and
+shapes of tensors, and converts them to settings and weights.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ FileFormat = Literal["pytorch", "safetensors", "tensorflow", "onnx"]
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file as it was given.
+    """A given file.
 
     Attributes:
         name: Its name, without the folder.
@@ -47,11 +47,11 @@ class GraphNode:
     """One operation of an ONNX graph, in the order of computation.
 
     Attributes:
-        operation: Its kind, such as ``Conv``.
-        name: Its name; may be empty.
-        inputs: Names of its inputs: other operations' outputs, or tensors of the checkpoint.
+        operation: Type of the operation, such as ``Conv``.
+        name: Its name, which may be empty.
+        inputs: Names of its inputs: outputs of other operations, or tensors of the checkpoint.
         outputs: Names of its outputs.
-        attributes: Numbers and tuples of numbers by name; other attributes are left out.
+        attributes: Attributes by name; only numbers and tuples of numbers.
     """
 
     operation: str
@@ -63,19 +63,19 @@ class GraphNode:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointPart:
-    """What one file of weights holds. A TensorFlow bundle counts as one file.
+    """The contents of one weights file. A TensorFlow bundle counts as one file.
 
     Attributes:
-        name: Name of the file without its ending, such as ``vocals-b62c91ce``.
-        format: How it was stored.
-        tensors: The weights by name, as they are stored; wrappers such as ``state_dict`` or a leading
-            ``model.`` on every name are already gone.
-        class_name: The class that the file names, such as ``demucs.htdemucs.HTDemucs``; else empty. It is a
-            name: no such class is looked up or called.
-        args: Positional arguments of that class.
-        kwargs: Its keyword arguments; for PyTorch Lightning, the hyper-parameters.
+        name: Name of the file without its extension, such as ``vocals-b62c91ce``.
+        format: Format of the file.
+        tensors: The stored weights by name, without wrappers such as ``state_dict`` or a ``model.`` in front
+            of all names.
+        class_name: The class named in the file, such as ``demucs.htdemucs.HTDemucs``, or empty. It is only a
+            name: the class is neither looked up nor called.
+        args: Positional arguments of the class.
+        kwargs: Keyword arguments of the class; for PyTorch Lightning, the hyper-parameters.
         nodes: The graph of an ONNX file.
-        file_md5: MD5 of the last 10,240,000 bytes, by which tables of MDX-Net models are keyed.
+        file_md5: MD5 of the last 10,240,000 bytes, the key in tables of MDX-Net models.
     """
 
     name: str
@@ -88,23 +88,23 @@ class CheckpointPart:
     file_md5: str = ""
 
     def shape(self, name: str) -> tuple[int, ...] | None:
-        """Shape of a tensor, None if there is none of this name."""
+        """Shape of a tensor, None if it does not exist."""
         tensor = self.tensors.get(name)
         return None if tensor is None else tuple(tensor.shape)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """What was given to be imported.
+    """Everything that was given to import.
 
     Attributes:
-        parts: The files of weights, in the order they were given; those of an archive by name. Open-Unmix has
-            one for each target, a bag one for each member, most others a single one.
-        settings: What the YAML or JSON file beside the weights says; empty where there is none.
+        parts: The weights files, in the given order; those in an archive sorted by name. Open-Unmix has one
+            for each target, a bag one for each member, most others a single one.
+        settings: Content of the YAML or JSON file published with the weights; empty if there is none.
         settings_file: Name of that file, or empty.
-        given: What the user says of the weights that no file says, as far as the reader's ``parameters``
-            name it.
-        sources: The files as they were given.
+        given: Values given by the user for whatever the files do not state; only names in the reader's
+            ``parameters``.
+        sources: The given files.
     """
 
     parts: tuple[CheckpointPart, ...]
@@ -123,7 +123,7 @@ class Checkpoint:
         if len(self.parts) != 1:
             raise ModelError(
                 "cannot import these files as one model",
-                found=f"{len(self.parts)} files of weights: {', '.join(part.name for part in self.parts)}",
+                found=f"{len(self.parts)} weights files: {', '.join(part.name for part in self.parts)}",
                 expected="one",
             )
         return self.parts[0]
@@ -131,11 +131,11 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Conversion:
-    """A checkpoint in this package's terms.
+    """A converted checkpoint.
 
     Attributes:
         config: Settings of the model.
-        weights: Its weights by the names of the model's state dict.
+        weights: Weights by their names in the model's state dict.
     """
 
     config: ModelConfig
@@ -143,28 +143,31 @@ class Conversion:
 
 
 class CheckpointReader(Protocol):
-    """How a family reads what others have published.
+    """Reads published checkpoints of a family.
 
-    A reader of weights that leave something open may have ``parameters``: a set of names, of which a user may
-    give values.
+    If the files do not state everything, a reader can have ``parameters``: a set of names for which the user
+    can give values.
     """
 
     def recognizes(self, checkpoint: Checkpoint) -> bool:
-        """Whether this is a checkpoint of the family, told from names and shapes alone; never raises."""
+        """Whether this is a checkpoint of the family, judging by names and shapes only; never raises."""
         ...
 
     def convert(self, checkpoint: Checkpoint, targets: tuple[str, ...] = ()) -> Conversion:
-        """Make settings and weights of a checkpoint that the reader has recognised.
+        """Convert a checkpoint that the reader has recognised to settings and weights.
 
-        Settings follow from the shapes where no file of settings is given. Whether the weights fit the
-        settings is checked by the caller.
+        Settings are inferred from shapes if there is no settings file. The caller checks whether the weights
+        match the settings.
 
         Args:
             checkpoint: The checkpoint.
-            targets: What the model estimates, in the order of its outputs. Default: what the checkpoint or
-                the names of its files say.
+            targets: Targets of the model, in the order of its outputs. Default: as stated in the checkpoint
+                or in the names of its files.
+
+        Returns:
+            The settings and weights.
 
         Raises:
-            ModelError: If the checkpoint contradicts itself, or says nowhere what it estimates.
+            ModelError: If the checkpoint contradicts itself, or does not state its targets.
         """
         ...

@@ -1,8 +1,7 @@
-"""What every separator is to the rest of the house: a chunk of mixture in, the targets' audio out.
+"""The interface of all separators: a chunk of the mixture in, audio of the targets out.
 
-Transforms, masks, latents and weights for each target are private to a family of nets. The engine, the
-trainer, the evaluation and the export know `SeparationModel`, its `Traits`, `Chunking` and `Estimate`, and
-nothing else of a net.
+Transforms, masks, latents and weights are private to a family of nets. The engine, the trainer, the
+evaluation and the export only use `SeparationModel`, its `Traits`, `Chunking` and `Estimate`.
 
 Shape letters: ``B`` batch, ``S`` source, ``C`` channel, ``F`` frequency bin, ``T`` frame, ``N`` sample.
 """
@@ -33,19 +32,29 @@ __all__ = [
 
 
 class Estimate:
-    """What a model knows about a batch of chunks; holds audio or spectrograms, and makes the other on demand.
+    """A model's estimates for a batch of chunks, as audio or spectrograms; the other is computed on demand.
 
-    Exactly one of ``mask``, ``spectrogram`` and ``audio`` is what the net returned; the rest follows from it.
+    The net returns exactly one of ``mask``, ``spectrogram`` and ``audio``; the rest is derived from it.
 
     Args:
         mixture_audio: Audio of the mixture ``[B, C, N]``.
         transform: The model's transform.
-        mask: Masks ``[B, S, C, F, T]`` in [0, 1] on the mixture's spectrogram.
+        mask: Masks ``[B, S, C, F, T]`` in [0, 1] for the mixture's spectrogram.
         spectrogram: Complex spectrograms of the targets ``[B, S, C, F, T]``.
         audio: Audio of the targets ``[B, S, C, N]``.
-        mixture: The mixture's complex spectrogram ``[B, C, F, T]``, where the net has already made it.
-        penalty: What training adds to any loss, such as a variational net's KL term, element by element: it
-            is averaged or summed as the loss is.
+        mixture: Complex spectrogram of the mixture ``[B, C, F, T]``, if the net has already computed it.
+        penalty: Values that training adds to the loss, such as the KL term of a variational net; averaged or
+            summed like the loss. Default: none.
+
+    Raises:
+        ValueError: If not exactly one of ``mask``, ``spectrogram`` and ``audio`` is given.
+
+    Example:
+        >>> from auralflow.transforms import STFT
+        >>> estimate = Estimate(torch.zeros(1, 2, 4096), STFT(512, 512, 128), audio=torch.zeros(1, 4, 2,
+        4096))
+        >>> estimate.spectrogram.shape[:4]
+        torch.Size([1, 4, 2, 257])
     """
 
     def __init__(
@@ -85,7 +94,7 @@ class Estimate:
     def spectrogram(self) -> Tensor:
         """Complex spectrograms of the targets ``[B, S, C, F, T]``.
 
-        A real mask on a complex number scales its magnitude and keeps its phase.
+        A real mask scales the magnitude of a complex number and keeps its phase.
         """
         if self._spectrogram is None:
             if self.mask is not None:
@@ -103,7 +112,7 @@ class Estimate:
 
     @property
     def is_audio(self) -> bool:
-        """Whether the net returned audio, so that `audio` costs no transform."""
+        """Whether the net returned audio, so that `audio` needs no transform."""
         return self._audio is not None
 
     @property
@@ -114,27 +123,29 @@ class Estimate:
         return self._audio
 
     def filtered(self, spectrogram: Tensor) -> "Estimate":
-        """The same chunks with other spectrograms ``[B, S, C, F, T]``, as a filter returns them."""
+        """Replace the spectrograms ``[B, S, C, F, T]``, for example by those that a filter returned."""
         return Estimate(self.mixture_audio, self.transform, spectrogram=spectrogram, mixture=self._mixture)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Traits:
-    """Facts about a model that the engine and the trainer ask.
+    """Properties of a model that the engine and the trainer need to know.
 
     Attributes:
-        fixed_length: Whether the net reads chunks of ``config.chunk_samples`` only.
-        dependent_targets: Whether the targets depend on one another, as under a softmax: such a model is
-            never cut down to some of its targets.
-        has_masks: Whether estimates carry masks.
-        has_penalty: Whether estimates carry a penalty, such as a variational net's KL term.
-        trainable: Whether the model can be trained.
-        standardized: Whether the net expects songs with mean 0 and standard deviation 1: the engine reads the
-            song once for the statistics of its mono mixture, and undoes them on the estimates.
-        bfloat16_error: Level of what bfloat16 changes, in dB relative to the estimates, as measured with
-            random weights; None where it is not known to be small: then it is used only where asked for.
-        cpu_batch: Chunks that a CPU computes at once by default. More than one helps nets whose products are
-            small, and takes as many times the memory.
+        fixed_length: Whether the net only accepts chunks of ``config.chunk_samples``. Default: False.
+        dependent_targets: Whether the targets depend on each other, as with a softmax, so that the model
+            cannot be restricted to some of its targets. Default: False.
+        has_masks: Whether estimates have masks. Default: False.
+        has_penalty: Whether estimates have a penalty, such as the KL term of a variational net. Default:
+            False.
+        trainable: Whether the model can be trained. Default: True.
+        standardized: Whether the net expects songs with mean 0 and standard deviation 1. If so, the engine
+            reads the song once for the statistics of its mono mixture, and inverts the scaling on the
+            estimates. Default: False.
+        bfloat16_error: Error of bfloat16 in dB relative to the estimates, measured with random weights. None
+            if it is not known to be small; then bfloat16 is only used on request. Default: None.
+        cpu_batch: Default batch size on a CPU. More than 1 helps nets with small matrix products, but
+            multiplies the memory. Default: 2.
     """
 
     fixed_length: bool = False
@@ -149,14 +160,14 @@ class Traits:
 
 @dataclass(frozen=True, kw_only=True)
 class Graph:
-    """The part of a model that other programs can run: tensors in, tensors out, whose first axis is free.
+    """The part of a model that other programs can run, with a dynamic first axis of all inputs and outputs.
 
     Attributes:
-        module: The part.
+        module: The module to export.
         example: Example inputs.
-        inputs: Their names.
+        inputs: Names of the inputs.
         outputs: Names of the outputs.
-        use: Makes an estimate of chunks ``[B, C, N]`` with a function that computes what ``module`` does.
+        use: Estimates the targets of chunks ``[B, C, N]``, given a function that replaces ``module``.
     """
 
     module: nn.Module
@@ -168,15 +179,15 @@ class Graph:
 
 @dataclass(frozen=True, kw_only=True)
 class Ensemble:
-    """Models that separate the same song, each as it is run alone, and how their estimates become one.
+    """Models that separate the same song, each as it would alone, and how to combine their estimates.
 
     Attributes:
-        members: The models, which may differ in all that models differ in.
-        weights: What each counts for each target of the ensemble, ``[M, S]`` for ``M`` members; 0 where it is
-            left out.
-        method: How estimates become one, by name.
-        spectral: Whether that is done on complex spectrograms, and not on samples.
-        combine: Makes one estimate ``[...]`` of several ``[M, ...]``, their weights ``[M]`` and the method.
+        members: The models, which can be of any kind.
+        weights: Weights ``[M, S]`` of ``M`` members for each target of the ensemble; 0 where a member is not
+            used.
+        method: Name of the method to combine estimates.
+        spectral: Whether complex spectrograms rather than samples are combined.
+        combine: Combines estimates ``[M, ...]`` into one ``[...]``, given the weights ``[M]`` and the method.
     """
 
     members: tuple["SeparationModel", ...]
@@ -187,11 +198,11 @@ class Ensemble:
 
 
 class WarmStart(NamedTuple):
-    """What a model took over from another.
+    """The result of initialising a model from another one.
 
     Attributes:
-        taken: Share of its weights that came from the other, from 0 to 1.
-        fresh: Names of the tensors that begin untrained.
+        taken: Fraction of its weights that come from the other model, from 0 to 1.
+        fresh: Names of the tensors that remain untrained.
     """
 
     taken: float
@@ -199,16 +210,16 @@ class WarmStart(NamedTuple):
 
 
 class SeparationModel(nn.Module):
-    """A separator: audio of a mixture in, an estimate of its targets out.
+    """Base class of separators: audio of a mixture in, an estimate of its targets out.
 
     Subclasses set ``config``, ``traits`` and ``transform`` and implement `forward`; the other methods have
-    defaults that hold for any net.
+    defaults that work for any net.
 
     Attributes:
         config: The settings.
-        traits: Facts about the model.
-        transform: Its way between audio and spectrograms, for filters and spectral losses. A net that needs
-            none has one of its own choice.
+        traits: Properties of the model.
+        transform: Transform between audio and spectrograms, for filters and spectral losses. Nets that do not
+            use one can choose any.
     """
 
     config: ModelConfig
@@ -227,12 +238,12 @@ class SeparationModel(nn.Module):
 
     @property
     def ensemble(self) -> Ensemble | None:
-        """The models that this one is made of; None for a model by itself."""
+        """The members, if the model is an ensemble, otherwise None."""
         return None
 
     @property
     def is_divisible(self) -> bool:
-        """Whether `restricted` can leave targets out."""
+        """Whether `restricted` can remove targets."""
         return not self.traits.dependent_targets and type(self).restricted is not SeparationModel.restricted
 
     def forward(self, mixture: Tensor) -> Estimate:
@@ -240,12 +251,15 @@ class SeparationModel(nn.Module):
         raise NotImplementedError
 
     def chunking(self, *, length: int | None = None, overlap: float | None = None) -> Chunking:
-        """How to deal a song out to the net.
+        """How to divide a song into chunks.
 
         Args:
-            length: Samples of a chunk. Default: the model's own.
-            overlap: Share of the model's own chunk that the next one covers again, from 0 to below 1; as many
-                samples for longer chunks. Default: the model's own.
+            length: Length of a chunk in samples. Default: the model's.
+            overlap: Overlap as a fraction of the model's chunk length, from 0 to below 1; the same number of
+                samples for longer chunks. Default: the model's.
+
+        Returns:
+            The chunking.
         """
         own = self.config.chunk_samples
         share = self.config.overlap if overlap is None else overlap
@@ -254,44 +268,50 @@ class SeparationModel(nn.Module):
         return Chunking(length=chosen, step=max(1, chosen - shared))
 
     def restricted(self, targets: tuple[str, ...]) -> "SeparationModel":
-        """A model that computes only some of the targets, in the given order. Default: refuses.
+        """Derive a model for only some of the targets, in the given order. Not supported by default.
+
+        Args:
+            targets: The targets to keep.
+
+        Returns:
+            The model.
 
         Raises:
             NotFoundError: If the model lacks one of them.
-            UsageError: If the targets depend on one another, or the net computes all of them at once.
+            UsageError: If the targets depend on each other, or the net computes all of them at once.
         """
         self.check_restriction(targets)
         return self
 
     def check_restriction(self, targets: tuple[str, ...]) -> None:
-        """Refuse targets that `restricted` cannot keep alone.
+        """Check that `restricted` supports the given targets.
 
         Raises:
             NotFoundError: If the model lacks one of them.
-            UsageError: If the targets depend on one another, or the net computes all of them at once.
+            UsageError: If the targets depend on each other, or the net computes all of them at once.
         """
         for target in targets:
             if target not in self.targets:
                 raise NotFoundError(f"the model has no target {target!r}", expected=", ".join(self.targets))
         if targets != self.targets and not self.is_divisible:
             raise UsageError(
-                f"a {self.config.net} with these settings cannot be cut down to some of its targets",
+                f"a {self.config.net} with these settings cannot be restricted to some of its targets",
                 found=", ".join(targets),
-                expected=f"all of {', '.join(self.targets)}, which depend on one another",
-                advice="Keep it whole, and choose with auralflow separate --targets.",
+                expected=f"all of {', '.join(self.targets)}, which depend on each other",
+                advice="Keep all of them, and choose with auralflow separate --targets.",
             )
 
     @property
     def wiener_iterations(self) -> int:
-        """Iterations of the Wiener filter that the model is used with where nothing else is asked for."""
+        """Default number of iterations of the Wiener filter."""
         return 0
 
     def wiener_filtered(self, estimate: Estimate, iterations: int) -> Tensor:
-        """Refine an estimate by the multichannel Wiener filter.
+        """Refine an estimate with the multichannel Wiener filter.
 
         Args:
-            estimate: What the model returned.
-            iterations: Rounds, at least 1.
+            estimate: The model's estimate.
+            iterations: Number of iterations, at least 1.
 
         Returns:
             Complex spectrograms of the targets ``[B, S, C, F, T]``.
@@ -299,21 +319,24 @@ class SeparationModel(nn.Module):
         return wiener_filter(estimate.magnitudes, estimate.mixture, iterations=iterations)
 
     def for_inference(self) -> Self:
-        """An equal model that cannot be trained, and may be faster. Default: a frozen copy."""
+        """An equivalent model that cannot be trained and may be faster. Default: a frozen copy."""
         return copy.deepcopy(self).eval().requires_grad_(False)
 
     def parameter_groups(self, settings: Any) -> list[dict[str, Any]]:
-        """Groups of parameters for an optimizer, each with the learning rate that the settings give it."""
+        """Parameter groups for an optimizer, with their learning rates."""
         return [{"params": list(self.parameters()), "lr": settings.lr}]
 
     def start_from(self, source: "SeparationModel") -> WarmStart:
-        """Take over the weights of another model that fit. Default: those of the same name and shape.
+        """Copy matching weights from another model. Default: those with the same name and shape.
 
         Args:
-            source: The trained model; it stays as it is.
+            source: The trained model, which is not changed.
+
+        Returns:
+            How much was copied, and what remains untrained.
 
         Raises:
-            ModelError: If nothing fits.
+            ModelError: If no weights match.
         """
         own, given = self.state_dict(), source.state_dict()
         fitting = {
@@ -322,7 +345,7 @@ class SeparationModel(nn.Module):
         if not fitting:
             raise ModelError(
                 f"{self.config.net} cannot start from these weights",
-                found=f"a {source.config.net}, of which no tensor fits",
+                found=f"a {source.config.net} without any matching tensor",
                 expected=f"a trained {self.config.net}",
             )
         self.load_state_dict(fitting, strict=False)
@@ -331,26 +354,27 @@ class SeparationModel(nn.Module):
         return WarmStart(taken / total, tuple(name for name in own if name not in fitting))
 
     def export_graph(self, *, num_samples: int | None = None) -> Graph | None:
-        """The part of the model that ONNX can express, None where there is none.
+        """The part of the model that ONNX can express, None if there is none.
 
         Args:
-            num_samples: Samples ``N`` of a chunk. Default: the model's own.
+            num_samples: Length ``N`` of a chunk in samples. Default: the model's.
         """
         return None
 
     @torch.inference_mode()
     def separate(self, audio: Tensor, *, overlap: float | None = None, batch_size: int = 4) -> Tensor:
-        """Separate audio of any length in chunks, with nothing but the net. `Separator` can do more.
+        """Separate audio of any length in chunks, with the net alone. `Separator` can do more.
 
-        Call ``eval()`` before, as for any module: in training mode dropout and a VAE's sampling act.
+        Call ``eval()`` first, as for any module: in training mode, dropout and the sampling of a VAE are
+        active.
 
         Args:
-            audio: ``[B, C, N]`` with ``C`` the model's channels, float32, at the model's sample rate.
-            overlap: Share of a chunk that the next one covers again. Default: the model's own.
-            batch_size: Chunks that the net sees at once.
+            audio: Samples ``[B, C, N]`` with the model's sample rate and number of channels ``C``, float32.
+            overlap: Fraction of a chunk that overlaps the next one. Default: the model's.
+            batch_size: Number of chunks per batch. Default: 4.
 
         Returns:
-            ``[B, S, C, N]`` on the model's device.
+            Estimates ``[B, S, C, N]`` on the model's device.
 
         Raises:
             UsageError: If ``audio`` has another shape.

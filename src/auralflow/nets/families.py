@@ -1,7 +1,7 @@
-"""Which families of nets there are. Loads no torch.
+"""The families of nets. Does not import torch.
 
-A family is a folder beside this file, and a line in `FAMILIES`. Its package holds a `Family` and loads no
-torch either; the nets themselves are loaded when a model is made.
+A family is a folder beside this file, and a line in `FAMILIES`. Its package contains a `Family` and does not
+import torch either; the nets themselves are imported when a model is created.
 """
 
 import importlib
@@ -40,19 +40,19 @@ FAMILIES: Mapping[str, str] = {
     "mdxnet": "auralflow.nets.mdxnet:FAMILY",
     "bag": "auralflow.nets.bag:FAMILY",
 }
-"""By name, where the `Family` is: ``module:object``."""
+"""Location of each `Family` by name, as ``module:object``."""
 
 
 @dataclass(frozen=True)
 class Net:
-    """An architecture, as ``auralflow config NAME`` makes it.
+    """An architecture, for ``auralflow config NAME``.
 
     Attributes:
-        name: Its name, which no other net has.
+        name: Its unique name.
         settings: The class of its settings.
-        summary: What it is, in a few words.
-        presets: Settings that differ from the defaults of the class.
-        composed: Whether it is made of other models, and so by ``auralflow ensemble``.
+        summary: A short description. Default: empty.
+        presets: Settings that differ from the defaults of the class. Default: none.
+        composed: Whether it is composed of other models, by ``auralflow ensemble``. Default: False.
     """
 
     name: str
@@ -64,15 +64,15 @@ class Net:
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """A family of nets: what is known about it without loading it.
+    """A family of nets: everything known about it without importing its nets.
 
     Attributes:
-        name: What ``model.json`` calls it.
-        title: What it is, in a few words.
+        name: Its name in ``model.json``.
+        title: A short description.
         nets: Its nets.
-        model: ``module:class`` of its `SeparationModel`, which is made from the settings alone.
-        reader: ``module:function`` that reads the checkpoints of others, None where there are none.
-        citation: Whom to cite.
+        model: ``module:class`` of its `SeparationModel`, whose only argument is the settings.
+        reader: ``module:object`` of its `CheckpointReader`. Default: none.
+        citation: Publication to cite. Default: empty.
     """
 
     name: str
@@ -103,29 +103,32 @@ class Family:
         raise SettingsError(f"unknown net {name!r}{suggestion(name, names)}", expected=", ".join(names))
 
     def create(self, config: ModelConfig) -> "SeparationModel":
-        """Make a model with fresh weights."""
+        """Create a model with random weights."""
         model: SeparationModel = load_object(self.model)(config)
         return model
 
 
 def load_object(place: str) -> Any:
-    """Import what ``module:name`` says."""
+    """Import an object given as ``module:name``."""
     module, _, name = place.partition(":")
     return getattr(importlib.import_module(module), name)
 
 
 def find_family(name: str, *, trust_code: bool | str = False) -> Family:
-    """A family by its name.
+    """Find a family by name.
 
     Args:
-        name: One of `FAMILIES`; or, for a family of an installed package, ``module:object`` or the name of
-            an entry point of the group ``auralflow.nets``.
-        trust_code: The name of the family whose code may run, or whether that of any may. auralflow's own
-            families need no trust.
+        name: One of `FAMILIES`, or, for a family from another package, ``module:object`` or the name of an
+            entry point in the group ``auralflow.nets``.
+        trust_code: Name of the family whose code may run, or True for any. Only needed for families from
+            other packages. Default: False.
+
+    Returns:
+        The family.
 
     Raises:
-        SettingsError: If there is no such family.
-        UsageError: If it is not auralflow's own, and its code may not run.
+        SettingsError: If the family does not exist.
+        UsageError: If it is from another package and not trusted.
 
     Example:
         >>> find_family("unet").nets[0].name
@@ -142,12 +145,12 @@ def find_family(name: str, *, trust_code: bool | str = False) -> Family:
     stranger = load_stranger(name, trust_code=trust_code)
     if not isinstance(stranger, Family):
         found = type(stranger).__name__
-        raise SettingsError(f"{name!r} is no family of nets", found=found, expected="a Family")
+        raise SettingsError(f"{name!r} is not a family of nets", found=found, expected="a Family")
     return replace(stranger, name=name)
 
 
 def all_nets() -> Iterator[tuple[Family, Net]]:
-    """Every net of every family that settings alone can make, in the order of the table.
+    """All nets of all families, in the order of the table, except those composed of other models.
 
     Example:
         >>> [net.name for family, net in all_nets() if family.name == "unet"]
@@ -159,10 +162,10 @@ def all_nets() -> Iterator[tuple[Family, Net]]:
 
 
 def find_net(name: str) -> tuple[Family, Net]:
-    """A net of any family by its name.
+    """Find a net of any family by name.
 
     Raises:
-        SettingsError: If there is no such net.
+        SettingsError: If the net does not exist.
     """
     known = {net.name: (family, net) for family, net in all_nets()}
     if name not in known:
@@ -174,7 +177,7 @@ def settings_of_net(name: str) -> type[ModelConfig]:
     """The class of a net's settings.
 
     Raises:
-        SettingsError: If there is no such net.
+        SettingsError: If the net does not exist.
 
     Example:
         >>> settings_of_net("SpectrogramNetVAE").__name__
@@ -186,16 +189,19 @@ def settings_of_net(name: str) -> type[ModelConfig]:
 def parse_model_config(
     values: Mapping[str, Any], *, source: str = "", trust_code: bool | str = False
 ) -> ModelConfig:
-    """Check the values of a ``model.json`` against the settings of their net.
+    """Validate the values of a ``model.json`` against the settings class of their net.
 
     Args:
         values: Setting names and values.
-        source: File that they come from, for messages.
-        trust_code: See `find_family`.
+        source: The file they come from, for messages. Default: none.
+        trust_code: See `find_family`. Default: False.
+
+    Returns:
+        The settings.
 
     Raises:
         SettingsError: If the family or the net is unknown, or a setting is unknown or out of range.
-        UsageError: If the family is not auralflow's own, and its code may not run.
+        UsageError: If the family is from another package and not trusted.
 
     Example:
         >>> parse_model_config({"net": "SpectrogramNetLSTM", "hidden_size": 64}).targets
@@ -209,15 +215,18 @@ def parse_model_config(
 
 
 def create_model(config: ModelConfig) -> "SeparationModel":
-    """Make a model with fresh weights.
+    """Create a model with random weights.
 
     Args:
-        config: Settings of the model, whose family says what it is.
+        config: Settings of the model.
+
+    Returns:
+        The model, in training mode on the CPU.
 
     Example:
         >>> from auralflow.nets.unet import SpectrogramNetConfig
         >>> create_model(SpectrogramNetConfig(num_hidden_channels=2)).targets
         ('vocals',)
     """
-    # Settings of a class of its own are there only because the code of their family is.
+    # If the settings have a class of another package, its code is already running.
     return find_family(config.family, trust_code=type(config) is not ModelConfig).create(config)

@@ -1,6 +1,6 @@
-"""How models of the MSST training package are described and run: its settings files, and its chunks.
+"""Settings files and chunking of the MSST training package.
 
-Its settings files have the sections ``audio``, ``model``, ``training`` and ``inference``.
+The settings files have the sections ``audio``, ``model``, ``training`` and ``inference``.
 """
 
 from collections.abc import Mapping
@@ -15,11 +15,14 @@ __all__ = ["TrainingFile", "demix_chunking"]
 
 
 def demix_chunking(length: int, overlap: float) -> Chunking:
-    """Chunks as that package's ``demix`` takes them: edges mirrored, fades over a tenth of a chunk.
+    """The chunking of the package's ``demix``: reflected edges, and fades over a tenth of a chunk.
 
     Args:
-        length: Samples in a chunk.
-        overlap: Share of a chunk that the next one covers again; its ``num_overlap`` of 4 is 0.75.
+        length: Length of a chunk in samples.
+        overlap: Fraction of a chunk that overlaps the next one; a ``num_overlap`` of 4 corresponds to 0.75.
+
+    Returns:
+        The chunking.
 
     Example:
         >>> demix_chunking(1000, 0.75).step
@@ -40,11 +43,11 @@ def demix_chunking(length: int, overlap: float) -> Chunking:
 
 @dataclass(frozen=True)
 class TrainingFile:
-    """What a settings file of the package says, with checks of what is used.
+    """A settings file of the package, with checks of the values that are used.
 
     Attributes:
-        values: The whole file.
-        name: Its name, for messages.
+        values: Content of the file.
+        name: Name of the file, for messages.
     """
 
     values: Mapping[str, Any]
@@ -52,11 +55,11 @@ class TrainingFile:
 
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> "TrainingFile":
-        """The settings file beside a checkpoint; empty where there is none."""
+        """The settings file of a checkpoint; empty if there is none."""
         return cls(checkpoint.settings, checkpoint.settings_file)
 
     def section(self, name: str) -> Mapping[str, Any]:
-        """A section; empty where it is missing."""
+        """A section; empty if it is missing."""
         section = self.values.get(name, {})
         if not isinstance(section, Mapping):
             raise ModelError(
@@ -67,7 +70,7 @@ class TrainingFile:
         return section
 
     def number(self, section: str, key: str, default: float | None = None) -> float | None:
-        """A number of a section."""
+        """A number in a section."""
         value = self.section(section).get(key, default)
         if value is None:
             return None
@@ -78,13 +81,13 @@ class TrainingFile:
         return value
 
     def whole(self, section: str, key: str, default: int | None = None) -> int | None:
-        """A whole number of a section."""
+        """An integer in a section."""
         value = self.number(section, key, default)
         return None if value is None else int(value)
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """What the model estimates: the one target instrument, else all instruments."""
+        """The targets: the target instrument if there is one, otherwise all instruments."""
         training = self.section("training")
         only = training.get("target_instrument")
         names = [only] if only else training.get("instruments", [])
@@ -95,7 +98,7 @@ class TrainingFile:
         return tuple(name.lower() for name in names)
 
     def engine(self, *, sample_rate: int = 44100) -> dict[str, Any]:
-        """Settings of chunks and rate, by the names that our models give them."""
+        """Settings of chunks and sample rate, by their names in our models."""
         rate = self.whole("audio", "sample_rate", sample_rate) or sample_rate
         found: dict[str, Any] = {"sample_rate": rate}
         chunk = self.whole("inference", "chunk_size") or self.whole("audio", "chunk_size")

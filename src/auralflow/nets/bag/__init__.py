@@ -1,4 +1,4 @@
-"""Ensembles: several models of any family, whose estimates become one. Loads no torch."""
+"""Ensembles: several models of any family, whose estimates are combined. Does not import torch."""
 
 from auralflow.nets.bag.config import EnsembleConfig, MemberConfig
 from auralflow.nets.families import Family, Net
@@ -8,7 +8,7 @@ __all__ = ["FAMILY", "EnsembleConfig", "MemberConfig"]
 FAMILY = Family(
     name="bag",
     title="Ensemble of models",
-    nets=(Net("Ensemble", EnsembleConfig, "several models, whose estimates become one", composed=True),),
+    nets=(Net("Ensemble", EnsembleConfig, "several models, whose estimates are combined", composed=True),),
     model="auralflow.nets.bag.model:EnsembleModel",
     reader="auralflow.nets.bag.reader:READER",
 )

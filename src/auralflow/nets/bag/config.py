@@ -1,4 +1,4 @@
-"""Settings of an ensemble: those of its members, and what each counts for each target."""
+"""Settings of an ensemble: the settings and weights of its members."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, Self
@@ -17,11 +17,11 @@ class MemberConfig(Settings):
     """A member of an ensemble."""
 
     weights: dict[str, float] = Field(
-        description="What it counts for each target, relative to the others; without a weight, nothing."
+        description="Relative weight of the model for each target; 0 for targets that are not listed."
     )
-    model: SerializeAsAny[ModelConfig] = Field(description="Its settings.")
+    model: SerializeAsAny[ModelConfig] = Field(description="Settings of the model.")
     link: LinkedWeights | None = Field(
-        default=None, description="Where its weights are. Default: among those of the ensemble."
+        default=None, description="Location of its weights file. Default: stored with the ensemble."
     )
 
     @field_validator("model", mode="before")
@@ -48,16 +48,16 @@ class MemberConfig(Settings):
         return self
 
     def weight(self, target: str) -> float:
-        """What it counts for a target."""
+        """Its weight for a target."""
         return self.weights.get(target, 0.0)
 
 
 class EnsembleConfig(ModelConfig):
-    """Settings of an ensemble. Sample rate, channels, chunk and overlap are the largest of its members."""
+    """Settings of an ensemble. Sample rate, channels, chunk and overlap are the maximum over its members."""
 
     family: Literal["bag"] = Field(default="bag", description="Family of nets.")
     net: Literal["Ensemble"] = Field(default="Ensemble", description="Architecture.")
-    method: Method = Field(default="mean", description="How the members' estimates become one.")
+    method: Method = Field(default="mean", description="How to combine the members' estimates.")
     members: tuple[MemberConfig, ...] = Field(
         min_length=1, max_length=MAX_MEMBERS, description="The members."
     )
@@ -65,7 +65,7 @@ class EnsembleConfig(ModelConfig):
     @model_validator(mode="before")
     @classmethod
     def _follow_members(cls, values: Any) -> Any:
-        """Take from the members what all models state."""
+        """Derive the settings common to all models from the members."""
         if not isinstance(values, Mapping) or not isinstance(values.get("members"), list | tuple):
             return values
         members = [
@@ -89,16 +89,16 @@ class EnsembleConfig(ModelConfig):
         return self
 
     def written(self, values: dict[str, Any]) -> dict[str, Any]:
-        """All but what follows from the members."""
+        """All settings except those derived from the members."""
         kept = ("format_version", "family", "net", "targets", "method", "members")
         return {name: values[name] for name in kept if name in values}
 
     def linked_weights(self) -> dict[str, LinkedWeights]:
-        """Members whose weights lie elsewhere, by the part of the ensemble that they are."""
+        """Links of members whose weights are stored elsewhere, by their name within the ensemble."""
         return {f"models.{index}": member.link for index, member in enumerate(self.members) if member.link}
 
     def restricted(self, targets: tuple[str, ...]) -> tuple[Self, list[int]]:
-        """Settings for some of the targets, and the places of the members that they need."""
+        """Settings for some of the targets, and the indices of the members they need."""
         places = [index for index, member in enumerate(self.members) if any(map(member.weight, targets))]
         members = [
             self.members[place].model_copy(

@@ -1,4 +1,4 @@
-"""How several estimates of one target become one.
+"""Methods to combine several estimates of one target.
 
 Shape letter: ``M`` member.
 """
@@ -17,21 +17,22 @@ def combine(estimates: Tensor, weights: Tensor, method: str) -> Tensor:
 
     With the estimates :math:`y_m` and their weights :math:`w_m > 0`:
 
-    - ``mean``: :math:`\bar y = \sum_m w_m y_m / \sum_m w_m`, sample by sample.
-    - ``median``: the weighted median, sample by sample; halfway between the two in the middle where half of
-      the weight lies on either side.
-    - ``mean_magnitude`` and ``median_magnitude``: mean or median of the magnitudes :math:`|y_m|`, with the
-      phase of :math:`\bar y`, bin by bin.
-    - ``min_magnitude`` and ``max_magnitude``: the estimate of smallest or largest magnitude, bin by bin,
-      whatever the weights.
+    - ``mean``: :math:`\bar y = \sum_m w_m y_m / \sum_m w_m` for each sample.
+    - ``median``: the weighted median of each sample; the midpoint between two estimates if half of the weight
+      is on either side.
+    - ``mean_magnitude`` and ``median_magnitude``: mean or median of the magnitudes :math:`|y_m|` for each
+    bin,
+      with the phase of :math:`\bar y`.
+    - ``min_magnitude`` and ``max_magnitude``: the estimate with the smallest or largest magnitude for each
+      bin, regardless of the weights.
 
     Args:
-        estimates: ``[M, ...]``: samples, or complex spectrograms for the methods in `SPECTRAL`.
-        weights: ``[M]``, each above 0.
-        method: Its name.
+        estimates: Samples, or complex spectrograms for the methods in `SPECTRAL`: ``[M, ...]``.
+        weights: Positive weights ``[M]``.
+        method: Name of the method.
 
     Returns:
-        ``[...]``.
+        The combined estimate ``[...]``.
 
     Example:
         >>> estimates = torch.tensor([[1.0, 4.0], [2.0, 0.0], [9.0, 2.0]])

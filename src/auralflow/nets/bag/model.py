@@ -1,4 +1,4 @@
-"""An ensemble as a separator.
+"""Ensembles as a `SeparationModel`.
 
 Shape letters: ``B`` batch, ``S`` source, ``C`` channel, ``N`` sample, ``M`` member.
 """
@@ -23,9 +23,9 @@ HOP_LENGTH = 1024
 
 
 class EnsembleModel(SeparationModel):
-    """Several models. A `Separator` runs each of them as it is run alone, on the same song.
+    """An ensemble of several models. A `Separator` runs each of them as it would alone, on the same song.
 
-    Called by itself, it shows all of its members the same chunk.
+    If called directly, all members process the same chunk.
 
     Args:
         config: Settings of the ensemble.
@@ -54,7 +54,7 @@ class EnsembleModel(SeparationModel):
 
     @property
     def ensemble(self) -> Ensemble:
-        """Its members, and how their estimates become one."""
+        """Its members, and how to combine their estimates."""
         members = tuple(model for model in self.models if isinstance(model, SeparationModel))
         weights = [[member.weight(target) for target in self.targets] for member in self.config.members]
         return Ensemble(
@@ -66,7 +66,7 @@ class EnsembleModel(SeparationModel):
         )
 
     def forward(self, mixture: Tensor) -> Estimate:
-        """Show the members chunks of audio ``[B, C, N]``, and combine what they return.
+        """Run the members on chunks of audio ``[B, C, N]``, and combine their estimates.
 
         Raises:
             UsageError: If the members differ in sample rate or channels.
@@ -79,12 +79,12 @@ class EnsembleModel(SeparationModel):
         """Separate audio of any length, each member in its own chunks. `Separator` can do more.
 
         Args:
-            audio: ``[B, C, N]`` with ``C`` the members' channels, float32, at their sample rate.
-            overlap: Share of a chunk that the next one covers again. Default: each member's own.
-            batch_size: Chunks that a net sees at once.
+            audio: Samples ``[B, C, N]`` with the members' sample rate and number of channels ``C``, float32.
+            overlap: Fraction of a chunk that overlaps the next one. Default: each member's.
+            batch_size: Number of chunks per batch. Default: 4.
 
         Returns:
-            ``[B, S, C, N]`` on the model's device.
+            Estimates ``[B, S, C, N]`` on the model's device.
 
         Raises:
             UsageError: If ``audio`` has another shape, or the members differ in sample rate or channels.
@@ -94,7 +94,7 @@ class EnsembleModel(SeparationModel):
         )
 
     def restricted(self, targets: tuple[str, ...]) -> "SeparationModel":
-        """An ensemble of the members that some of the targets need, in the given order."""
+        """An ensemble for some of the targets, in the given order, with the members they need."""
         self.check_restriction(targets)
         config, places = self.config.restricted(targets)
         with shapes_only():
@@ -109,15 +109,15 @@ class EnsembleModel(SeparationModel):
             found = sorted({getattr(member.config, name) for member in members})
             if len(found) > 1:
                 raise UsageError(
-                    "these members cannot be shown the same chunk",
+                    "these members cannot process the same chunk",
                     found=f"{name} {' and '.join(map(str, found))}",
-                    expected="the same for all",
-                    advice="Use auralflow.Separator, which brings each its own.",
+                    expected="the same value for all",
+                    advice="Use auralflow.Separator, which adapts the audio for each member.",
                 )
         return members
 
     def _combined(self, estimates: Sequence[Tensor]) -> Tensor:
-        """Estimates ``[B, S, C, N]`` of the members' own targets to those of the ensemble."""
+        """Combine the members' estimates ``[B, S, C, N]`` into those of the ensemble."""
         ensemble = self.ensemble
         found = []
         for column, target in enumerate(self.targets):

@@ -1,4 +1,4 @@
-"""Reads bags of models as Demucs publishes them: a YAML file, and a file of weights for each member."""
+"""Reads bags of models published by Demucs: a YAML file, and a weights file for each member."""
 
 from typing import Any
 
@@ -16,23 +16,23 @@ __all__ = ["READER"]
 
 
 class BagReader:
-    """How bags are read: members by name, of any other family, and their weights for each source."""
+    """Reads bags: members of any other family, by name, and their weights for each source."""
 
     def recognizes(self, checkpoint: Checkpoint) -> bool:
-        """Whether the settings name several members."""
+        """Whether the settings list several members."""
         return len(_names(checkpoint)) > 1
 
     def convert(self, checkpoint: Checkpoint, targets: tuple[str, ...] = ()) -> Conversion:
-        """Make settings and weights of a checkpoint.
+        """Convert a checkpoint to settings and weights.
 
         Raises:
-            ModelError: If a member is missing or of no known family, or the weights do not fit the members.
+            ModelError: If a member is missing or its family unknown, or the weights do not match the members.
         """
         names = _names(checkpoint)
         members = [_member(checkpoint, name, targets) for name in names]
         rows = checkpoint.settings.get("weights") or [None] * len(names)
         if len(rows) != len(names):
-            raise _contradiction(checkpoint, f"weights of {len(rows)} members", f"of {len(names)}")
+            raise _contradiction(checkpoint, f"weights for {len(rows)} members", f"for {len(names)}")
         values: list[dict[str, Any]] = []
         weights: dict[str, Tensor] = {}
         for index, (name, member, row) in enumerate(zip(names, members, rows, strict=True)):
@@ -40,7 +40,7 @@ class BagReader:
             counts = [1.0] * len(own) if row is None else row
             if len(counts) != len(own):
                 raise _contradiction(
-                    checkpoint, f"{len(counts)} weights of {name}", f"{len(own)}, one for each source"
+                    checkpoint, f"{len(counts)} weights for {name}", f"{len(own)}, one for each source"
                 )
             config = _with_segment(member.config, checkpoint.settings.get("segment"))
             counted = {target: float(weight) for target, weight in zip(own, counts, strict=True) if weight}
@@ -67,15 +67,15 @@ def _member(checkpoint: Checkpoint, name: str, targets: tuple[str, ...]) -> Conv
     if len(found) != 1:
         raise ModelError(
             f"cannot import the member '{part.name}'",
-            found=f"what may be of {' or '.join(found)}" if found else "an unknown net",
-            expected="a net of one family that is known",
+            found=f"weights that match {' and '.join(found)}" if found else "an unknown net",
+            expected="a net of exactly one known family",
         )
     conversion: Conversion = readers[found[0]][1].convert(alone, targets)
     return conversion
 
 
 def _part(checkpoint: Checkpoint, name: str) -> CheckpointPart:
-    """The file of a member, whose name may go on with the beginning of its hash."""
+    """The file of a member, whose name may be followed by the beginning of its hash."""
     for part in checkpoint.parts:
         if part.name == name or part.name.startswith(f"{name}-"):
             return part
@@ -87,7 +87,7 @@ def _part(checkpoint: Checkpoint, name: str) -> CheckpointPart:
 
 
 def _with_segment(config: ModelConfig, segment: float | None) -> ModelConfig:
-    """A member with the bag's length of chunks, unless its transformer was trained for shorter ones."""
+    """Set the chunk length of the bag for a member, unless its transformer was trained on shorter chunks."""
     if segment is None or (isinstance(config, HTDemucsConfig) and segment > config.sample_length):
         return config
     return parse_settings(type(config), config.model_dump() | {"sample_length": segment})

@@ -1,4 +1,4 @@
-"""Demucs: spectrogram and waveform together, or the waveform alone. Loads no torch."""
+"""Demucs: spectrogram and waveform together, or the waveform alone. Does not import torch."""
 
 from auralflow.nets.families import Family, Net
 from auralflow.nets.htdemucs.config import DemucsConfig, HDemucsConfig, HTDemucsConfig

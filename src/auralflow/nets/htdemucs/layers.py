@@ -1,4 +1,4 @@
-"""The layers of Hybrid Demucs, which exist for spectrograms and for waveforms alike.
+"""The layers of Hybrid Demucs, for both spectrograms and waveforms.
 
 Source: A. Défossez, "Hybrid Spectrogram and Waveform Source Separation", ISMIR 2021 workshop on music
 demixing.
@@ -16,11 +16,11 @@ from torch.nn import functional as F
 __all__ = ["Decoder", "Encoder", "LayerShape", "ResidualBranch"]
 
 LSTM_SPAN = 200
-"""Frames that the recurrence reads at once, half of them shared with the next span."""
+"""Number of frames that the LSTM reads at once; half of them overlap the next span."""
 
 
 class LayerScale(nn.Module):
-    """Scales each channel by a gain that begins near zero, so that a residual branch begins silent."""
+    """Scales each channel by a gain that is initially near zero, so that a residual branch starts silent."""
 
     def __init__(self, channels: int, initial: float) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class LayerScale(nn.Module):
 
 
 class Recurrence(nn.Module):
-    """A bidirectional LSTM over spans of the sequence, added to its input: ``[B, C, T]`` to the same."""
+    """A bidirectional LSTM over spans of the sequence, added to its input ``[B, C, T]``."""
 
     def __init__(self, channels: int, depth: int = 2) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Recurrence(nn.Module):
         self.linear = nn.Linear(2 * channels, channels)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Run the recurrence."""
+        """Apply the LSTM."""
         batch, _, length = features.shape
         spans = features
         step = LSTM_SPAN // 2
@@ -51,7 +51,8 @@ class Recurrence(nn.Module):
         found, _ = self.lstm(spans.permute(2, 0, 1))
         found = self.linear(found).permute(1, 2, 0)
         if length > LSTM_SPAN:
-            # Each span knows least about its ends, so of what two share each gives the half it is deeper in.
+            # A span has the least context at its ends, so each one provides the half of the overlap nearer to
+            # its centre.
             spans = found.unflatten(0, (batch, count))
             quarter = step // 2
             kept = [spans[:, 0, :, :-quarter]]
@@ -63,7 +64,7 @@ class Recurrence(nn.Module):
 
 
 class LocalAttention(nn.Module):
-    """Attention that fades with distance at rates which each query chooses: ``[B, C, T]`` to the same."""
+    """Attention that decays with distance, at rates each query chooses; in and out ``[B, C, T]``."""
 
     def __init__(self, channels: int, heads: int = 4, num_decays: int = 4) -> None:
         super().__init__()
@@ -99,15 +100,15 @@ class LocalAttention(nn.Module):
 
 
 class ResidualBranch(nn.Module):
-    """Dilated convolutions over time in a narrow branch, added to their input: ``[B, C, T]`` to the same.
+    """Dilated convolutions over time in a narrow branch, added to their input ``[B, C, T]``.
 
     Args:
         channels: Number of channels ``C``.
-        compress: How many times fewer channels there are inside.
-        depth: Number of branches, each with twice the dilation of the one before.
-        initial: Gain that a branch begins with.
-        recurrent: Whether a branch has a recurrence.
-        attentive: Whether a branch has attention.
+        compress: Factor by which the number of channels is reduced inside. Default: 4.
+        depth: Number of branches, each with twice the dilation of the previous one. Default: 2.
+        initial: Initial gain of a branch. Default: 1e-4.
+        recurrent: Whether a branch has an LSTM. Default: False.
+        attentive: Whether a branch has attention. Default: False.
     """
 
     def __init__(
@@ -143,7 +144,7 @@ class ResidualBranch(nn.Module):
             )
 
     def forward(self, features: Tensor) -> Tensor:
-        """Transform ``[B, C, T]``, or each row of ``[B, C, F, T]`` by itself."""
+        """Transform ``[B, C, T]``, or each row of ``[B, C, F, T]`` separately."""
         rows = features
         if features.ndim == 4:
             rows = features.transpose(1, 2).flatten(0, 1)
@@ -153,7 +154,7 @@ class ResidualBranch(nn.Module):
             branch = rows
             for layer in layers:
                 branch = layer(branch)
-            # Scaled and added at once: the features of the outer layers do not fit in any cache.
+            # Scale and add in one pass: the features of the outer layers do not fit into any cache.
             rows = torch.addcmul(rows, gain.scale[:, None], branch)
         if features.ndim == 4:
             rows = rows.unflatten(0, (features.shape[0], -1)).transpose(1, 2)
@@ -162,17 +163,18 @@ class ResidualBranch(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class LayerShape:
-    """What an encoder's layer and the decoder's layer across from it have in common.
+    """Parameters shared by a layer of the encoder and the corresponding layer of the decoder.
 
     Attributes:
-        outer: Channels on the outside.
-        inner: Channels on the inside.
-        kernel: Length of the convolution.
-        stride: Its stride.
-        padding: What is put at both ends, or cut off them on the way back.
-        over_frequency: Whether it runs over the rows of a spectrogram, instead of over time.
-        norm_groups: Groups of the norms, 0 without norms.
-        bare: Whether there is only the convolution: the waveform's last layer, which joins the spectrogram.
+        outer: Number of channels on the outside.
+        inner: Number of channels on the inside.
+        kernel: Kernel size of the convolution.
+        stride: Stride of the convolution.
+        padding: Padding at both ends, which the decoder crops.
+        over_frequency: Whether it runs over the rows of a spectrogram instead of over time.
+        norm_groups: Number of groups of the norms, 0 without norms. Default: 0.
+        bare: Whether the layer is only a convolution: the waveform's last layer, which joins the spectrogram.
+            Default: False.
     """
 
     outer: int
@@ -185,12 +187,12 @@ class LayerShape:
     bare: bool = False
 
     def norm(self, channels: int) -> nn.Module:
-        """A norm of this layer."""
+        """Create a norm of this layer."""
         return nn.GroupNorm(self.norm_groups, channels) if self.norm_groups else nn.Identity()
 
 
 class Encoder(nn.Module):
-    """One layer down: a strided convolution, a residual branch, and a gated mixing of channels."""
+    """One encoder layer: a strided convolution, a residual branch, and gated mixing of channels."""
 
     def __init__(self, shape: LayerShape, branch: nn.Module, *, context: int = 0) -> None:
         super().__init__()
@@ -210,7 +212,7 @@ class Encoder(nn.Module):
         self.norm2 = shape.norm(2 * shape.inner)
 
     def forward(self, features: Tensor, joining: Tensor | None = None) -> Tensor:
-        """Encode ``[B, C, F, T]`` or ``[B, C, T]``, where ``joining`` is added after the convolution."""
+        """Encode ``[B, C, F, T]`` or ``[B, C, T]``; ``joining`` is added after the convolution."""
         if not self.shape.over_frequency:
             if features.ndim == 4:
                 features = features.flatten(1, 2)
@@ -225,7 +227,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """One layer up: what comes across is mixed in, and a transposed convolution undoes the stride."""
+    """One decoder layer: mixes in the skip connection and inverts the stride by transposed convolution."""
 
     def __init__(
         self, shape: LayerShape, outputs: int, branch: nn.Module, *, context: int = 1, last: bool = False
@@ -251,12 +253,12 @@ class Decoder(nn.Module):
         """Decode.
 
         Args:
-            features: ``[B, C, F, T]`` or ``[B, C, T]``.
-            skip: What comes across from the encoder; a bare layer gets none.
-            length: Samples that a layer over time shall return.
+            features: Features ``[B, C, F, T]`` or ``[B, C, T]``.
+            skip: Skip connection from the encoder; None for a bare layer.
+            length: Number of samples to return, for a layer over time.
 
         Returns:
-            The features, and what they were before the transposed convolution.
+            The features after and before the transposed convolution.
         """
         if self.shape.over_frequency and features.ndim == 3:
             features = features.unsqueeze(2)

@@ -1,4 +1,4 @@
-"""Demucs as a separator.
+"""Demucs as a `SeparationModel`.
 
 Shape letters: ``B`` batch, ``S`` source, ``C`` channel, ``N`` sample.
 """
@@ -18,7 +18,7 @@ NUM_FFT = 4096
 
 
 class DemucsModel(SeparationModel):
-    """A Demucs, hybrid or in the time domain. It estimates audio; filters work on a transform of that.
+    """A hybrid or time-domain Demucs. It estimates audio; filters work on a transform of the estimates.
 
     Args:
         config: Settings of the model.
@@ -42,7 +42,7 @@ class DemucsModel(SeparationModel):
         self.config = config
         self.traits = Traits(standardized=config.standardized, bfloat16_error=-47, cpu_batch=1)
         self.transform = STFT(NUM_FFT, NUM_FFT, NUM_FFT // 4)
-        # A transformer knows the positions of its training chunks: it always gets as many.
+        # A transformer only knows positions within its training chunks: always use that length.
         self.filled = isinstance(config, HTDemucsConfig)
         self.net: HybridDemucs | TimeDemucs = (
             TimeDemucs(config) if isinstance(config, DemucsConfig) else HybridDemucs(config)
@@ -55,9 +55,10 @@ class DemucsModel(SeparationModel):
         return Estimate(mixture, self.transform, audio=audio)
 
     def chunking(self, *, length: int | None = None, overlap: float | None = None) -> Chunking:
-        """How to deal a song out: under a triangle; a transformer has the last chunk in its middle.
+        """How to divide a song into chunks: with a triangular window.
 
-        The time domain's layers read as much of the song around a chunk as makes their lengths come out.
+        A transformer gets the last chunk centred in padding. In the time domain, a chunk is extended by as
+        much context as the layers need for a valid length.
         """
         chosen = self.config.chunk_samples if length is None else length
         shared = self.config.overlap if overlap is None else overlap

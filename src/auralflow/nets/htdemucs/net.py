@@ -1,4 +1,4 @@
-"""Hybrid Demucs, with a transformer or without: one U-Net on the spectrogram, one on the waveform.
+"""Hybrid Demucs, with or without a transformer: one U-Net on the spectrogram, one on the waveform.
 
 Sources: A. Défossez, "Hybrid Spectrogram and Waveform Source Separation", ISMIR 2021 workshop on music
 demixing; S. Rouard, F. Massa and A. Défossez, "Hybrid Transformers for Music Source Separation", ICASSP 2023.
@@ -25,10 +25,10 @@ EMBEDDING_SHARE = 0.2
 
 
 class HybridDemucs(nn.Module):
-    """The net, from a mixture's samples to those of the targets.
+    """The net, from the samples of a mixture to those of the targets.
 
-    Past the layer that leaves a single frequency row, both branches are one. Without a transformer the
-    decoder starts from zeros, and all that it knows comes across from the encoder.
+    Beyond the layer that leaves a single frequency row, both branches are merged. Without a transformer, the
+    decoder starts from zeros, and all information comes from skip connections.
 
     Args:
         config: Settings of the model.
@@ -58,7 +58,7 @@ class HybridDemucs(nn.Module):
                 attentive=deep,
             )
 
-        # Where the waveform's branch joins the spectrogram's; there its layer is a convolution alone.
+        # The level at which the waveform's branch joins the spectrogram's; its layer there is bare.
         self.joint: int | None = None
         num_rows = config.num_fft // 2
         for level in range(depth):
@@ -118,7 +118,7 @@ class HybridDemucs(nn.Module):
                     self.add_module(name + suffix, resize)
 
     def forward(self, mixture: Tensor) -> Tensor:
-        """Map a mixture to its targets: the sum of what both branches find."""
+        """Map a mixture to its targets: the sum of the outputs of both branches."""
         spectral = complex_to_channels(self.transform(mixture))
         spectral, spectral_mean, spectral_std = _standardized(spectral, 1e-5)
         temporal, temporal_mean, temporal_std = _standardized(mixture, 1e-5)
@@ -172,7 +172,7 @@ class HybridDemucs(nn.Module):
 
 
 def _standardized(features: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Each example with mean 0 and standard deviation 1; the mean and the deviation."""
+    """Standardise each example; returns it with its mean and standard deviation."""
     axes = tuple(range(1, features.ndim))
     mean = features.mean(dim=axes, keepdim=True)
     std = features.std(dim=axes, keepdim=True)

@@ -31,7 +31,7 @@ RULES: Rules = (
     (r"\.(self|cross)_attn\.in_proj_", ".attention.in_proj."),
     (r"\.(self|cross)_attn\.", ".attention."),
     (r"\.gamma_(\d)\.", r".gain\1."),
-    # Layers of odd index cross over, and have a norm for what they attend to.
+    # Layers with an odd index use cross-attention, and have a norm for the other sequence.
     (r"^(transformer\.layers(?:_time)?\.\d+)\.norm1\.", r"\1.norm_query."),
     (r"^(transformer\.layers(?:_time)?\.\d*[13579])\.norm2\.", r"\1.norm_other."),
     (r"^(transformer\.layers(?:_time)?\.\d*[13579])\.norm3\.", r"\1.norm_feed."),
@@ -61,15 +61,15 @@ ONLY = {
     "channels_time": None,
     "hybrid_old": (False, True),
 }
-"""Arguments of which only one value, or one of these values, can be rebuilt."""
+"""Arguments for which only this value, or one of these values, is supported."""
 BRANCHES = {1: "encoder", 3: "both"}
 
 
 class DemucsReader:
-    """How Demucs reads what others have published."""
+    """Reads published checkpoints of Demucs."""
 
     def recognizes(self, checkpoint: Checkpoint) -> bool:
-        """Whether the one file holds a Demucs."""
+        """Whether the only file contains a Demucs."""
         if len(checkpoint.parts) != 1:
             return False
         names = checkpoint.parts[0].tensors
@@ -78,10 +78,10 @@ class DemucsReader:
         )
 
     def convert(self, checkpoint: Checkpoint, targets: tuple[str, ...] = ()) -> Conversion:
-        """Make settings and weights of a checkpoint.
+        """Convert a checkpoint to settings and weights.
 
         Raises:
-            ModelError: If it was made with arguments that cannot be rebuilt.
+            ModelError: If it uses unsupported arguments.
         """
         part = checkpoint.only
         if is_time_demucs(part):
@@ -124,7 +124,7 @@ def _shapes(part: CheckpointPart) -> dict[str, Any]:
 
 
 def _arguments(part: CheckpointPart) -> dict[str, Any]:
-    """Settings that the arguments of the stored class say."""
+    """Settings from the arguments of the stored class."""
     given: Mapping[str, Any] = dict(part.kwargs)
     for key, only in ONLY.items():
         accepted = only if isinstance(only, tuple) else (only,)

@@ -1,4 +1,4 @@
-"""The spectrogram of Hybrid Demucs: exactly one frame for each hop, without the highest bin.
+"""The spectrogram of Hybrid Demucs: exactly one frame per hop, without the highest bin.
 
 Source: A. Défossez, "Hybrid Spectrogram and Waveform Source Separation", ISMIR 2021 workshop on music
 demixing.
@@ -22,9 +22,9 @@ class HopTransform(nn.Module):
     """Short-time Fourier transform with ``ceil(N / hop)`` frames and ``num_fft / 2`` bins, and its inverse.
 
     Args:
-        num_fft: Length of the transform and of its Hann window; a hop is a quarter of it.
-        edges: What the signal is continued with: mirrored, or zeros as in the first hybrid models, which also
-            undo it another way.
+        num_fft: Length of the transform and of its Hann window in samples; the hop is a quarter of it.
+        edges: Padding of the signal: reflection, or zeros as in the first hybrid models, whose inverse also
+            differs.
 
     Shape:
         - Input: ``[..., N]``
@@ -56,7 +56,7 @@ class HopTransform(nn.Module):
         if self.edges == "zeros":
             rows = F.pad(rows, (self.margin, behind))
         else:
-            # What is mirrored must be longer than its image: a short signal is continued with zeros first.
+            # A signal must be longer than its reflection: pad short ones with zeros first.
             missing = max(0, max(self.margin, behind) + 1 - num_samples)
             filled = min(missing, behind)
             rows = F.pad(rows, (missing - filled, filled))
@@ -70,10 +70,10 @@ class HopTransform(nn.Module):
     def inverse(self, spectrogram: Tensor, num_samples: int) -> Tensor:
         """Transform complex spectrograms back to audio ``[..., num_samples]``."""
         front = 0 if self.edges == "zeros" else self.margin
-        # The highest bin, which was left out, is zero.
+        # The omitted highest bin is zero.
         frames = torch.fft.irfft(spectrogram.transpose(-1, -2), n=self.num_fft, norm="ortho")
         audio = add_frames(frames * self.window, self.hop_length)[..., front : front + num_samples]
-        # Two silent frames before the first and two behind the last have their share of the windows.
+        # Account for the windows of two silent frames before the first one and two after the last one.
         windows = self.window.square().expand(spectrogram.shape[-1] + 4, -1)
         start = 2 * self.hop_length + front
         return audio / add_frames(windows, self.hop_length)[start : start + num_samples]

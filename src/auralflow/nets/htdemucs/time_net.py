@@ -1,4 +1,4 @@
-"""Demucs in the time domain alone, without a spectrogram: the second and third version.
+"""Demucs in the time domain only: versions 2 and 3.
 
 Sources: A. Défossez, N. Usunier, L. Bottou and F. Bach, "Music Source Separation in the Waveform Domain",
 arXiv 1911.13254; the resampling follows J. O. Smith, "Digital Audio Resampling".
@@ -20,20 +20,23 @@ __all__ = ["TimeDemucs", "valid_length"]
 KERNEL, STRIDE = 8, 4
 NORM_GROUPS = 4
 CROSSINGS = 24
-"""Zero crossings of the sinc on either side that the resampling uses."""
+"""Number of zero crossings of the sinc filter on either side."""
 ROLLOFF = 0.945
-"""Its cut-off, in the lower of both Nyquist frequencies."""
+"""Cut-off of the filter, relative to the lower of both Nyquist frequencies."""
 WEIGHT_DEVIATION = 0.1
-"""Standard deviation that the weights of convolutions begin near."""
+"""Approximate standard deviation of the initial weights of convolutions."""
 
 
 def valid_length(num_samples: int, depth: int, *, doubled: bool) -> int:
-    """The least number of samples, not below ``num_samples``, of which no layer leaves any over.
+    """The smallest valid input length of at least ``num_samples``, for which no layer drops samples.
 
     Args:
-        num_samples: Number of samples.
-        depth: Layers.
+        num_samples: Minimum number of samples.
+        depth: Number of layers.
         doubled: Whether they run at twice the sample rate.
+
+    Returns:
+        The number of samples.
 
     Example:
         >>> valid_length(1, 2, doubled=False), valid_length(37, 2, doubled=False)
@@ -48,14 +51,14 @@ def valid_length(num_samples: int, depth: int, *, doubled: bool) -> int:
 
 
 def sinc_filters(old: int, new: int) -> tuple[Tensor, int]:
-    """Windowed sinc filters that bring a signal from a rate to another, and how far they reach.
+    """Windowed sinc filters for resampling.
 
     Args:
-        old: The rate.
-        new: The other; both without a common factor.
+        old: The input rate.
+        new: The output rate, without a common factor with the input rate.
 
     Returns:
-        A filter for each of ``new`` samples of the output, ``[new, 1, 2 reach + old]``; and the reach.
+        A filter for each of ``new`` output samples, ``[new, 1, 2 reach + old]``, and their reach in samples.
     """
     rate = ROLLOFF * min(old, new)
     reach = math.ceil(CROSSINGS * old / rate)
@@ -67,7 +70,7 @@ def sinc_filters(old: int, new: int) -> tuple[Tensor, int]:
 
 
 class Resampling(nn.Module):
-    """Changes the sample rate of ``[B, C, N]`` by a simple ratio; ends go on with their last value."""
+    """Changes the sample rate of ``[B, C, N]`` by a simple ratio, repeating the first and last values."""
 
     filters: Tensor
 
@@ -86,7 +89,7 @@ class Resampling(nn.Module):
 
 
 class Down(nn.Module):
-    """One layer down: a strided convolution, a residual branch, and a gated mixing of channels."""
+    """One encoder layer: a strided convolution, a residual branch, and gated mixing of channels."""
 
     def __init__(
         self, outer: int, inner: int, branch: nn.Module, activation: nn.Module, *, normed: bool
@@ -106,7 +109,7 @@ class Down(nn.Module):
 
 
 class Up(nn.Module):
-    """One layer up: what comes across is mixed in, and a transposed convolution undoes the stride."""
+    """One decoder layer: mixes in the skip connection and inverts the stride by transposed convolution."""
 
     def __init__(
         self, inner: int, outputs: int, branch: nn.Module, after: nn.Module, *, context: int, normed: bool
@@ -126,7 +129,7 @@ class Up(nn.Module):
 
 
 class DeepRecurrence(nn.Module):
-    """A bidirectional LSTM between encoder and decoder: ``[B, C, T]`` to the same."""
+    """A bidirectional LSTM between encoder and decoder; input and output ``[B, C, T]``."""
 
     def __init__(self, channels: int, depth: int) -> None:
         super().__init__()
@@ -134,13 +137,13 @@ class DeepRecurrence(nn.Module):
         self.linear = nn.Linear(2 * channels, channels)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Run the recurrence."""
+        """Apply the LSTM."""
         found: Tensor = self.linear(self.lstm(features.permute(2, 0, 1))[0])
         return found.permute(1, 2, 0)
 
 
 class TimeDemucs(nn.Module):
-    """The net, from a mixture's samples to those of the targets.
+    """The net, from the samples of a mixture to those of the targets.
 
     Args:
         config: Settings of the model.
@@ -187,13 +190,13 @@ class TimeDemucs(nn.Module):
         _rescale(self)
 
     def valid_length(self, num_samples: int) -> int:
-        """The least number of samples, not below ``num_samples``, of which no layer leaves any over."""
+        """The smallest valid input length of at least ``num_samples``."""
         return valid_length(num_samples, self.config.depth, doubled=self.config.doubled)
 
     @property
     def furthest_context(self) -> int:
-        """Samples on either side that a chunk of any length needs at most to have a valid length."""
-        between = STRIDE**self.config.depth  # from one valid length to the next
+        """Maximum context on either side, in samples, that extends a chunk of any length to a valid one."""
+        between = STRIDE**self.config.depth  # distance between valid lengths
         return int(max(self.valid_length(1), between)) // 2 + 1
 
     def forward(self, mixture: Tensor) -> Tensor:
@@ -223,7 +226,7 @@ class TimeDemucs(nn.Module):
 
 @torch.no_grad()
 def _rescale(net: nn.Module) -> None:
-    """Bring the weights of convolutions halfway to one deviation: deep nets without norms learn sooner."""
+    """Scale the weights of convolutions towards one deviation: deep nets without norms learn faster."""
     for module in net.modules():
         if isinstance(module, nn.Conv1d | nn.ConvTranspose1d) and module.weight.device.type != "meta":
             scale = (module.weight.std() / WEIGHT_DEVIATION).sqrt()

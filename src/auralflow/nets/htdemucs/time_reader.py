@@ -1,4 +1,4 @@
-"""Reads published checkpoints of Demucs in the time domain alone."""
+"""Reads published checkpoints of time-domain Demucs."""
 
 from collections.abc import Mapping
 from fractions import Fraction
@@ -13,7 +13,7 @@ from auralflow.nets.renaming import Rules, count_indices, renamed
 __all__ = ["convert_time_demucs", "is_time_demucs"]
 
 ONLY = {"rewrite": True, "glu": True, "kernel_size": 8, "stride": 4, "growth": 2, "norm_groups": 4}
-"""Arguments of which only one value can be rebuilt."""
+"""Arguments for which only this value is supported."""
 BRANCHES = {0: "none", 1: "encoder", 2: "decoder", 3: "both"}
 NAMES = {
     "samplerate": "sample_rate",
@@ -24,22 +24,22 @@ NAMES = {
     "dconv_lstm": "recurrent_from",
     "dconv_attn": "attentive_from",
 }
-"""Their names of settings that no tensor tells, and ours."""
+"""Their names and ours for settings that cannot be inferred from tensors."""
 LAST = 8
-"""From this layer on means never: there are none so deep."""
+"""Stands for "never": no net has that many layers."""
 
 
 def is_time_demucs(part: CheckpointPart) -> bool:
-    """Whether the tensors are those of a Demucs without a spectrogram."""
+    """Whether the tensors belong to a Demucs without a spectrogram."""
     first, last = part.shape("encoder.0.0.weight"), part.shape("decoder.0.0.weight")
     return first is not None and last is not None and len(first) == 3 and first[2] == 8 and len(last) == 3
 
 
 def convert_time_demucs(part: CheckpointPart, targets: tuple[str, ...] = ()) -> Conversion:
-    """Make settings and weights of a checkpoint.
+    """Convert a checkpoint to settings and weights.
 
     Raises:
-        ModelError: If it was made with arguments that cannot be rebuilt.
+        ModelError: If it uses unsupported arguments.
     """
     given: Mapping[str, Any] = dict(part.kwargs)
     for key, only in ONLY.items():
@@ -90,7 +90,7 @@ def _shapes(part: CheckpointPart, *, in_encoder: bool, in_decoder: bool) -> dict
 
 
 def _rules(*, in_encoder: bool, in_decoder: bool) -> Rules:
-    """Layers are numbered in their order; a residual branch moves those after it up by one."""
+    """Renaming rules. Layers are numbered in order, so a residual branch shifts those after it by one."""
     rewrite, transposed = 3 + in_encoder, 3 + in_decoder
     return (
         (r"^(encoder\.\d+)\.0\.", r"\1.conv."),

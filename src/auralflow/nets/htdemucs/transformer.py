@@ -18,7 +18,7 @@ LONGEST_PERIOD = 10000.0
 
 
 def positions_1d(length: int, channels: int, device: torch.device | None = None) -> Tensor:
-    """Cosines, then sines, of positions ``[length, channels]``.
+    """Positional embedding ``[length, channels]``: cosines, then sines.
 
     Example:
         >>> list(positions_1d(5, 8).shape)
@@ -31,10 +31,10 @@ def positions_1d(length: int, channels: int, device: torch.device | None = None)
 
 
 def positions_2d(num_frames: int, num_rows: int, channels: int, device: torch.device | None = None) -> Tensor:
-    """Sines and cosines by turns, of the frame in the first half and of the row in the second.
+    """Positional embedding with alternating sines and cosines: frames in the first half, rows in the second.
 
     Returns:
-        ``[num_frames, num_rows, channels]``
+        The embedding ``[num_frames, num_rows, channels]``.
 
     Example:
         >>> list(positions_2d(5, 3, 8).shape)
@@ -53,7 +53,7 @@ def positions_2d(num_frames: int, num_rows: int, channels: int, device: torch.de
 
 
 class Attention(nn.Module):
-    """Attention of one sequence to another or to itself: ``[B, L, C]`` to the same."""
+    """Attention of one sequence to another or to itself; input and output ``[B, L, C]``."""
 
     def __init__(self, channels: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class Attention(nn.Module):
         self.out_proj = nn.Linear(channels, channels)
 
     def forward(self, query: Tensor, other: Tensor | None = None) -> Tensor:
-        """Attend to ``other``, by default to ``query`` itself."""
+        """Attend to ``other``. Default: to ``query`` itself."""
         if other is None:
             parts = self.in_proj(query).chunk(3, dim=-1)
         else:
@@ -91,13 +91,13 @@ class Gain(nn.Module):
 
 
 class Layer(nn.Module):
-    """Attention and a feed-forward net, with norms before them and one after: ``[B, L, C]`` to the same.
+    """Attention and a feed-forward net, with norms before each and one after; input and output ``[B, L, C]``.
 
     Args:
         channels: Number of features ``C``.
         hidden: Width of the feed-forward net.
-        heads: Heads of the attention.
-        dropout: Probability of dropout, in training.
+        heads: Number of attention heads.
+        dropout: Probability of dropout in training.
         crossing: Whether it attends to another sequence.
     """
 
@@ -114,7 +114,7 @@ class Layer(nn.Module):
         self.norm_out = nn.GroupNorm(1, channels)
 
     def forward(self, features: Tensor, other: Tensor | None = None) -> Tensor:
-        """Transform a sequence, in the light of another where this layer crosses over."""
+        """Transform a sequence, attending to another one if this layer uses cross-attention."""
         if self.norm_other is not None and other is not None:
             other = self.norm_other(other)
         attended = self.dropout(self.attention(self.norm_query(features), other))
@@ -126,14 +126,14 @@ class Layer(nn.Module):
 
 
 class CrossTransformer(nn.Module):
-    """Layers by turns within spectrogram and waveform, and across them.
+    """Alternating self-attention within and cross-attention between spectrogram and waveform.
 
     Args:
-        channels: Features ``C`` of both.
-        depth: Number of layers; the second, fourth and so on cross over.
-        heads: Heads of the attention.
-        hidden_scale: Width of the feed-forward nets, in channels.
-        dropout: Probability of dropout, in training.
+        channels: Number of features ``C`` of both.
+        depth: Number of layers; every second one uses cross-attention. Default: 5.
+        heads: Number of attention heads. Default: 8.
+        hidden_scale: Width of the feed-forward nets, relative to ``channels``. Default: 4.
+        dropout: Probability of dropout in training. Default: 0.
 
     Shape:
         - Input: spectrogram features ``[B, C, F, T]`` and waveform features ``[B, C, L]``

@@ -1,4 +1,4 @@
-"""MDX23C as a separator.
+"""MDX23C as a `SeparationModel`.
 
 Shape letters: ``B`` batch, ``S`` source, ``C`` channel, ``N`` sample.
 """
@@ -51,7 +51,7 @@ class MDX23CModel(SeparationModel):
         return Estimate(mixture, self.transform, spectrogram=channels_to_complex(mapped), mixture=spectrogram)
 
     def chunking(self, *, length: int | None = None, overlap: float | None = None) -> Chunking:
-        """How to deal a song out: as the weights are published and scored, in whole multiples of frames."""
+        """How to divide a song into chunks: as for the published scores, with a whole number of frames."""
         chosen = self.config.chunk_samples if length is None else length
         return demix_chunking(
             self.transform.filled_length(chosen), self.config.overlap if overlap is None else overlap

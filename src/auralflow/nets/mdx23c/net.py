@@ -1,4 +1,4 @@
-"""TFC-TDF, third version: a U-Net of convolutions over time and frequency and of layers across frequency.
+"""TFC-TDF, version 3: a U-Net of convolutions over time and frequency and of layers across frequency.
 
 Sources: W. Choi et al., "Investigating U-Nets with Various Intermediate Blocks for Spectrogram-based Singing
 Voice Separation", ISMIR 2020; M. Kim, J. H. Lee and S. Jung, "Sound Demixing Challenge 2023 Music Demixing
@@ -19,7 +19,7 @@ __all__ = ["TFCTDF3"]
 
 
 class TFCTDFBlock(nn.Module):
-    """Convolutions, layers across frequency between them, and a shortcut: ``[B, C, T, F]`` to the same."""
+    """Convolutions with layers across frequency between them, and a shortcut; input ``[B, C, T, F]``."""
 
     def __init__(self, inputs: int, outputs: int, num_rows: int, bottleneck: int) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ def _blocks(inputs: int, outputs: int, count: int, num_rows: int, bottleneck: in
 
 
 class TFCTDF3(nn.Module):
-    """The net, from a spectrogram's channels to those of the targets.
+    """The net, from the spectrogram of a mixture to those of the targets.
 
     Args:
         config: Settings of the model.

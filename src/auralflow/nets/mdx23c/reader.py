@@ -29,21 +29,21 @@ EXPECTED = {"norm": "InstanceNorm", "act": "gelu"}
 
 
 class MDX23CReader:
-    """How MDX23C reads what others have published."""
+    """Reads published checkpoints of MDX23C."""
 
     def recognizes(self, checkpoint: Checkpoint) -> bool:
-        """Whether the one file holds a TFC-TDF of the third version."""
+        """Whether the only file contains a TFC-TDF net, version 3."""
         if len(checkpoint.parts) != 1:
             return False
         names = checkpoint.parts[0].tensors
         return f"{FIRST_BLOCK}.tfc1.2.weight" in names and "final_conv.2.weight" in names
 
     def convert(self, checkpoint: Checkpoint, targets: tuple[str, ...] = ()) -> Conversion:
-        """Make settings and weights of a checkpoint.
+        """Convert a checkpoint to settings and weights.
 
         Raises:
-            ModelError: If the settings file names a norm or an activation that no published model has, or
-                nothing says what the model separates.
+            ModelError: If the settings file names an unsupported norm or activation, or the targets are
+                unknown.
         """
         part = checkpoint.only
         training = TrainingFile.of(checkpoint)
@@ -66,10 +66,10 @@ class MDX23CReader:
         values["targets"] = targets or training.targets
         if not values["targets"]:
             raise ModelError(
-                f"'{part.name}' does not say what it separates",
+                f"the targets of '{part.name}' are unknown",
                 found=f"{_num_targets(part, values['num_subbands'])} targets",
-                advice="Give the YAML file of the model with --config, or name them with --targets, in the "
-                "order of its outputs.",
+                advice="Give the YAML file with --config, or list the targets with --targets, in "
+                "the order of its outputs.",
             )
         config = parse_settings(MDX23CConfig, values, source=part.name)
         return Conversion(config, renamed(part.tensors, RULES))

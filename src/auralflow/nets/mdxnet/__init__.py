@@ -1,4 +1,4 @@
-"""MDX-Net: TFC-TDF nets of the second version, one for each target. Loads no torch."""
+"""MDX-Net: TFC-TDF nets, version 2, one for each target. Does not import torch."""
 
 from auralflow.nets.families import Family, Net
 from auralflow.nets.mdxnet.config import MDXNetConfig
@@ -8,7 +8,7 @@ __all__ = ["FAMILY", "MDXNetConfig"]
 FAMILY = Family(
     name="mdxnet",
     title="MDX-Net: one target, complex spectrograms out",
-    nets=(Net("MDXNet", MDXNetConfig, "TFC-TDF net of the second version, one target"),),
+    nets=(Net("MDXNet", MDXNetConfig, "TFC-TDF net, version 2, one target"),),
     model="auralflow.nets.mdxnet.model:MDXNetModel",
     reader="auralflow.nets.mdxnet.reader:READER",
     citation="M. Kim et al., KUIELab-MDX-Net: A Two-Stream Neural Network for Music Demixing, "

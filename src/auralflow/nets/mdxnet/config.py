@@ -10,35 +10,44 @@ __all__ = ["MDXNetConfig"]
 
 
 class MDXNetConfig(TFCTDFConfig):
-    """Settings of an MDX-Net, a TFC-TDF of the second version for one target."""
+    """Settings of an MDX-Net, a TFC-TDF net, version 2, for one target."""
 
     family: Literal["mdxnet"] = Field(default="mdxnet", description="Family of nets.")
     net: Literal["MDXNet"] = Field(default="MDXNet", description="Architecture.")
     targets: tuple[str, ...] = Field(
-        default=("vocals",), min_length=1, max_length=1, description="The source to be estimated."
+        default=("vocals",), min_length=1, max_length=1, description="The source to estimate."
     )
     num_fft: int = Field(
-        default=6144, ge=64, le=65536, multiple_of=2, description="Length of the Fourier transform."
+        default=6144,
+        ge=64,
+        le=65536,
+        multiple_of=2,
+        description="Length of the Fourier transform in samples.",
     )
     num_bins: int = Field(
-        default=3072, ge=1, le=32769, description="Frequency bins that the net reads, from the lowest."
+        default=3072, ge=1, le=32769, description="Number of frequency bins of the net, from the lowest."
     )
     bottleneck: int = Field(
-        default=8, ge=1, le=64, description="How many times fewer features the layers across frequency have."
+        default=8, ge=1, le=64, description="Factor by which layers across frequency reduce the features."
     )
-    num_stages: int = Field(default=5, ge=1, le=8, description="Times that time and frequency are halved.")
-    num_convolutions: int = Field(default=3, ge=1, le=8, description="Convolutions at each stage.")
+    num_stages: int = Field(
+        default=5, ge=1, le=8, description="Number of times that time and frequency are halved."
+    )
+    num_convolutions: int = Field(default=3, ge=1, le=8, description="Number of convolutions at each stage.")
     growth: int = Field(
-        default=48, ge=1, le=512, description="Feature channels of the first stage, and more in each other."
+        default=48,
+        ge=1,
+        le=512,
+        description="Number of channels of the first stage, which each further stage adds again.",
     )
     silent_bins: int = Field(
-        default=3, ge=0, le=64, description="Lowest frequency bins that the net does not get to see."
+        default=3, ge=0, le=64, description="Number of lowest frequency bins that are hidden from the net."
     )
     compensate: float = Field(
-        default=1, gt=0, le=2, description="Gain of the estimate, which makes up for a bias of the training."
+        default=1, gt=0, le=2, description="Gain applied to the estimate, to compensate for a training bias."
     )
 
     @property
     def bin_multiple(self) -> int:
-        """What the number of bins is a multiple of."""
+        """The number of bins must be a multiple of this."""
         return int(2**self.num_stages)

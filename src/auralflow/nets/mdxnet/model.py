@@ -1,4 +1,4 @@
-"""MDX-Net as a separator.
+"""MDX-Net as a `SeparationModel`.
 
 Shape letters: ``B`` batch, ``S`` source, ``C`` channel, ``N`` sample.
 """
@@ -17,7 +17,7 @@ from auralflow.nets.spectral_mapping import CroppedSTFT, channels_to_complex, co
 __all__ = ["MDXNetModel"]
 
 NORMED = 3
-"""Modules in a layer with a norm: the layer, the norm, the activation."""
+"""Number of modules in a layer with a norm: the layer, the norm, the activation."""
 
 
 class MDXNetModel(SeparationModel):
@@ -57,7 +57,7 @@ class MDXNetModel(SeparationModel):
         return Estimate(mixture, self.transform, spectrogram=mapped.unsqueeze(1), mixture=spectrogram)
 
     def for_inference(self) -> Self:
-        """A frozen copy whose convolutions have taken the norms behind them into their weights."""
+        """A frozen copy with norms folded into the convolutions before them."""
         faster = super().for_inference()
         for module in list(faster.net.modules()):
             if (
@@ -73,7 +73,7 @@ class MDXNetModel(SeparationModel):
         return faster
 
     def chunking(self, *, length: int | None = None, overlap: float | None = None) -> Chunking:
-        """How to deal a song out: each chunk without half a transform at its ends, under a Hann window."""
+        """How to divide a song into chunks: with a Hann window, cropping half a transform at either end."""
         config = self.config
         whole = self.transform.filled_length(config.chunk_samples if length is None else length)
         shared = config.overlap if overlap is None else overlap

@@ -1,4 +1,4 @@
-"""TFC-TDF, second version: the net of the MDX-Net models, whose stages multiply by what comes across.
+"""TFC-TDF, version 2: the net of the MDX-Net models, with multiplicative skip connections.
 
 Sources: W. Choi et al., "Investigating U-Nets with Various Intermediate Blocks for Spectrogram-based Singing
 Voice Separation", ISMIR 2020; M. Kim et al., "KUIELab-MDX-Net: A Two-Stream Neural Network for Music
@@ -19,7 +19,7 @@ def _normed(layer: nn.Module, channels: int) -> nn.Sequential:
 
 
 class TFCTDFStage(nn.Module):
-    """Three convolutions, then layers across frequency, added: ``[B, C, T, F]`` to the same."""
+    """Several convolutions, then layers across frequency, added; input and output ``[B, C, T, F]``."""
 
     def __init__(self, channels: int, num_bins: int, bottleneck: int, num_convolutions: int) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class TFCTDFStage(nn.Module):
 
 
 class TFCTDF2(nn.Module):
-    """The net, from a spectrogram's channels to those of the one target.
+    """The net, from the spectrogram of a mixture to that of the target.
 
     Args:
         config: Settings of the model.

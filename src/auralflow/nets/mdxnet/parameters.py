@@ -1,4 +1,4 @@
-"""What an MDX-Net file does not say about itself: a table of the published ones, by the end of the file.
+"""Parameters of published MDX-Net files that the files themselves do not state, by a hash of the file.
 
 Source: ``mdx_model_data/model_data_new.json`` of TRvlvr/application_data.
 """
@@ -9,14 +9,14 @@ __all__ = ["PUBLISHED", "Parameters"]
 
 
 class Parameters(NamedTuple):
-    """What a net was trained with.
+    """Parameters of a net.
 
     Attributes:
         name: Name of the file.
-        num_fft: Length of the Fourier transform.
-        log_frames: Frames of a chunk, as a power of two.
-        compensate: Gain of the estimate.
-        target: What it estimates.
+        num_fft: Length of the Fourier transform in samples.
+        log_frames: Number of frames in a chunk, as an exponent of two.
+        compensate: Gain applied to the estimate.
+        target: The target.
     """
 
     name: str
@@ -42,4 +42,4 @@ PUBLISHED = {
     "cd5b2989ad863f116c855db1dfe24e39": Parameters("Reverb_HQ_By_FoxJoy", 6144, 9, 1.035, "reverb"),
     "b02be2d198d4968a121030cf8950b492": Parameters("UVR-MDX-NET_Crowd_HQ_1", 5120, 8, 1.02, "crowd"),
 }
-"""By MD5 of the last 10,240,000 bytes of the file, or of all if it is smaller."""
+"""Parameters by MD5 of the last 10,240,000 bytes of the file, or of the entire file if it is smaller."""

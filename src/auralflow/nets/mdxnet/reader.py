@@ -1,7 +1,7 @@
-"""Reads published checkpoints of MDX-Net: ONNX graphs, from whose nodes the net is rebuilt.
+"""Reads published checkpoints of MDX-Net: rebuilds the net from the nodes of ONNX graphs.
 
-Convolutions have taken up the batch normalisations behind them, and are numbered rather than named. So the
-nodes are walked in the order of computation, beside the layers of the net.
+Batch normalisations are folded into the convolutions before them, which are numbered rather than named.
+Therefore the nodes are matched with the layers of the net in the order of computation.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,16 +22,16 @@ LAYERS = ("Conv", "ConvTranspose", "MatMul")
 NORM = "BatchNormalization"
 EPSILON = 1e-5
 LARGEST_POWER = 16
-"""A number of frames above this is meant as it is; up to it, as a power of two."""
+"""Numbers of frames up to this are exponents of two."""
 
 
 class MDXNetReader:
-    """How MDX-Net reads what others have published."""
+    """Reads published checkpoints of MDX-Net."""
 
     parameters = frozenset({"n_fft", "dim_f", "dim_t", "compensate", "stem"})
 
     def recognizes(self, checkpoint: Checkpoint) -> bool:
-        """Whether the one file is an ONNX graph of the layers of a TFC-TDF."""
+        """Whether the only file is an ONNX graph with the layers of a TFC-TDF net."""
         if len(checkpoint.parts) != 1 or checkpoint.parts[0].format != "onnx":
             return False
         kinds = {node.operation for node in checkpoint.parts[0].nodes}
@@ -41,10 +41,10 @@ class MDXNetReader:
         }
 
     def convert(self, checkpoint: Checkpoint, targets: tuple[str, ...] = ()) -> Conversion:
-        """Make settings and weights of a checkpoint.
+        """Convert a checkpoint to settings and weights.
 
         Raises:
-            ModelError: If the graph is another one, or its parameters are unknown.
+            ModelError: If the graph is unsupported, or its parameters are unknown.
         """
         part = checkpoint.only
         known = _given(checkpoint, part, PUBLISHED.get(part.file_md5), targets)
@@ -70,7 +70,7 @@ class MDXNetReader:
 def _given(
     checkpoint: Checkpoint, part: CheckpointPart, known: Parameters | None, targets: tuple[str, ...]
 ) -> Parameters:
-    """The parameters by what the user says, what the settings file says, and the table of published files."""
+    """The parameters from the user, the settings file or the table of published files, in this order."""
     file, said = checkpoint.settings, checkpoint.given
     num_fft = said.get("n_fft", file.get("mdx_n_fft_scale_set", file.get("num_fft", known and known.num_fft)))
     target = said.get("stem", file.get("primary_stem", file.get("target", known and known.target)))
@@ -80,9 +80,9 @@ def _given(
         missing += [] if isinstance(target, str) else ["--stem, such as vocals"]
         raise ModelError(
             f"the parameters of '{part.name}' are unknown",
-            found=f"a file that is in no table (MD5 {part.file_md5})",
+            found=f"a file that is not in the table (MD5 {part.file_md5})",
             expected=" and ".join(missing),
-            advice="Its authors name them; --dim-t and --compensate too, where they differ from 256 and 1.",
+            advice="Ask the authors for them, and --dim-t and --compensate if they differ from 256 and 1.",
         )
     frames = said.get("dim_t", file.get("mdx_dim_t_set", known.log_frames if known else 8))
     compensate = said.get("compensate", file.get("compensate", known.compensate if known else 1))
@@ -100,7 +100,7 @@ def _given(
 
 
 class _Walk:
-    """The layers of a graph, each with the norm behind it where that is still there."""
+    """The layers of a graph, each with the norm after it, if any."""
 
     def __init__(self, part: CheckpointPart) -> None:
         self.part = part
@@ -112,19 +112,17 @@ class _Walk:
                 self.layers[-1] = (self.layers[-1][0], node)
 
     def _fail(self, found: str, expected: str) -> ModelError:
-        return ModelError(
-            f"'{self.part.name}' is no MDX-Net that can be rebuilt", found=found, expected=expected
-        )
+        return ModelError(f"'{self.part.name}' is not a supported MDX-Net", found=found, expected=expected)
 
     def tensor(self, node: GraphNode, index: int) -> Tensor:
-        """An input of a node that is stored in the file."""
+        """A stored input of a node."""
         name = node.inputs[index] if index < len(node.inputs) else ""
         if name not in self.part.tensors:
             raise self._fail(f"{node.operation} {node.name} without input {index}", "a stored tensor")
         return self.part.tensors[name]
 
     def shapes(self) -> dict[str, Any]:
-        """Settings that follow from the shapes."""
+        """Settings inferred from the shapes."""
         kinds = [layer.operation for layer, _ in self.layers]
         if len(kinds) < 8 or "MatMul" not in kinds:
             raise self._fail(f"{len(kinds)} layers", "a U-Net of convolutions and layers across frequency")
@@ -141,7 +139,7 @@ class _Walk:
         }
 
     def weights(self, config: MDXNetConfig) -> dict[str, Tensor]:
-        """Weights by the names of our net."""
+        """Weights by their names in our net."""
         layers = iter(self.layers)
         weights: dict[str, Tensor] = {}
         for name, kind in _names(config):
@@ -170,7 +168,7 @@ class _Walk:
         elif kind == "MatMul":
             raise self._fail(f"a layer across frequency without a norm for {name}", NORM)
         else:
-            # The norm has gone into the convolution: ours passes on what it gets.
+            # The norm was folded into the convolution: make ours an identity.
             ones = torch.ones(channels)
             parts = [ones, torch.zeros(channels), torch.zeros(channels), ones - EPSILON]
         keys = ("weight", "bias", "running_mean", "running_var")

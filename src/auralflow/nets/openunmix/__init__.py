@@ -1,4 +1,4 @@
-"""Open-Unmix: a bidirectional LSTM for each target, and a Wiener filter over all of them. Loads no torch."""
+"""Open-Unmix: a bidirectional LSTM for each target, and a Wiener filter for all. Does not import torch."""
 
 from auralflow.nets.families import Family, Net
 from auralflow.nets.openunmix.config import OpenUnmixConfig
