@@ -140,7 +140,11 @@ def test_a_family_without_an_entry_point_is_named_by_its_place(band_nets, tmp_pa
         ("nothing_of_this_name:FAMILY", NotFoundError, "no installed package has the family"),
         ("band_nets:NOTHING", NotFoundError, "cannot load the family of nets 'band_nets:NOTHING'"),
         ("band_nets.nothing:FAMILY", NotFoundError, "cannot load the family"),
-        ("band_nets:BandConfig", SettingsError, "is not a family of nets: found ModelMetaclass, expected a Fam"),
+        (
+            "band_nets:BandConfig",
+            SettingsError,
+            "is not a family of nets: found ModelMetaclass, expected a Fam",
+        ),
         ("os:system", SettingsError, "is not a family of nets"),
         ("band_net", SettingsError, r"unknown family of nets 'band_net' \(did you mean 'band_nets'\?\)"),
     ],

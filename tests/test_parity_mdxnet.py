@@ -77,7 +77,9 @@ def test_a_rebuilt_net_computes_what_onnx_runtime_does(published):
 def test_a_file_that_is_in_no_table_asks_for_its_parameters(published):
     with pytest.raises(ModelError, match=r"`n_fft`, such as 6144 or 7680 and `stem`, such as vocals"):
         READER.convert(checkpoint_at(published, {}))
-    with pytest.raises(ModelError, match=r"that is not in the table \(MD5 \w{32}\), expected `stem`, such as vocals\."):
+    with pytest.raises(
+        ModelError, match=r"that is not in the table \(MD5 \w{32}\), expected `stem`, such as vocals\."
+    ):
         READER.convert(checkpoint_at(published, {"mdx_n_fft_scale_set": 4096}))
 
 
