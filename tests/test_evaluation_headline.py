@@ -48,7 +48,7 @@ def test_the_table_has_improvement_share_of_the_oracle_and_sdr():
         (BOUNDS[2], "SI-SDR improvement, dB"): ["+8.0"] * 3,
         (BOUNDS[2], "SDR of museval, dB"): ["-2.0"] * 3,
     }
-    for part in ("songs, test, 2 tracks", "oracle", "median over 1-s frames", "mean over tracks"):
+    for part in ("songs, test, 2 tracks", "oracle", "median of 1-s frames", "mean over tracks"):
         assert part in table.note
 
 

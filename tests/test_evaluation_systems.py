@@ -324,7 +324,7 @@ def test_stems_at_another_rate_are_resampled_and_of_another_length_are_refused(s
 
 
 def test_a_missing_folder_of_stems_is_refused_and_a_missing_track_is_said(songs, tmp_path):
-    with pytest.raises(NotFoundError, match="no folder"):
+    with pytest.raises(NotFoundError, match="no such folder"):
         StemFolder(tmp_path / "gone", "test", SOURCES)
     (tmp_path / "empty").mkdir()
     report = compare([StemFolder(tmp_path / "empty", "test", SOURCES)], songs).systems[0]
