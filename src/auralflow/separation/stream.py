@@ -89,7 +89,7 @@ class Separator:
         ensemble = model.ensemble
         self._pair = pair_of(settings.two_stems, model.targets) if settings.two_stems else None
         computed = {"targets": (self._pair.estimated,)} if self._pair else {}
-        # Resolved, so that what is asked for by default and by name or number is one thing to the journal.
+        # Resolve defaults, so that the journal treats a default and the same explicit value alike.
         known: dict[str, Any] = {
             "precision": resolved_precision(model, settings, device),
             "window": resolved_window(model, settings),
@@ -100,7 +100,6 @@ class Separator:
             self.run = Blend(model, ensemble, self.settings.model_copy(update=computed), device)
         else:
             wiener = model.wiener_iterations if settings.wiener is None else settings.wiener
-            # Resolve defaults, so that the journal treats a default and the same explicit value alike.
             self.settings = settings.model_copy(update=known | {"overlap": self.overlap, "wiener": wiener})
             own = self.settings.model_copy(update=computed)
             self.run = Member(model, own, device, model.config.sample_rate)
