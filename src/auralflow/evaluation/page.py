@@ -170,8 +170,8 @@ def _boxes(comparison: Comparison) -> Iterator[str]:
 
 def _example(example: Example) -> Iterator[str]:
     track = example.scores.track
-    kind = {"best": "best track", "worst": "worst track", "only": "the track"}[example.kind]
-    yield f"<h3>{html.escape(example.system)}, {kind}: {html.escape(track)}</h3>"
+    kind = {"best": ", best track", "worst": ", worst track", "only": ""}[example.kind]
+    yield f"<h3>{html.escape(example.system)}{kind}: {html.escape(track)}</h3>"
     stop = example.start + example.mixture.shape[-1] / example.sample_rate
     yield f'<p class="note">From {example.start:.1f} s to {stop:.1f} s.</p>'
     yield _players(example)

@@ -36,7 +36,7 @@ label { font-size: .85rem; color: var(--soft); } audio { display: block; width: 
 dt { font-weight: 600; } dd { margin: 0 0 .5rem 1rem; }
 @media (max-width: 30rem) {
  body { margin-top: .8rem; padding: 0 .7rem; } h1 { font-size: 1.3rem; } .verdict { font-size: 1rem; }
- table { font-size: .8rem; } th, td { padding: .25rem .4rem; }
- td:first-child { white-space: normal; min-width: 6.5rem; }
+ table { font-size: .8rem; } th, td { padding: .25rem; }
+ td:first-child { white-space: normal; min-width: 5.5rem; }
 }
 """
