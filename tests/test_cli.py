@@ -332,11 +332,17 @@ def test_training_twice_needs_resume_or_force(capsys, dataset, trained):
 
 def test_display_and_silent(capsys, tmp_path, dataset, model_folder):
     folder = model_folder(weights=False)
-    code, out, err = run(capsys, "train", folder, dataset, *TINY_TRAIN, "--display")
+    log = tmp_path / "log"
+    code, out, err = run(capsys, "train", folder, dataset, *TINY_TRAIN, "--display", "--log-file", log)
     assert code == 0
     assert "max_grad_norm" in out
     assert "saved" in err
     assert err.index("floor:") < err.index("saved")
+    # What a terminal shows before there is a bar.
+    assert re.findall(r"auralflow: (starting|preparing the training)", log.read_text()) == [
+        "starting",
+        "preparing the training",
+    ]
     assert "best: epoch " in out
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from auralflow.cli.console import result_line
+from auralflow.cli.console import result_line, stage
 from auralflow.config import AppConfig
 
 __all__ = ["app"]
@@ -21,8 +21,12 @@ def app(
     auralflow app
     auralflow app --model my_model other_model --port 8080
     """
-    from auralflow.app import serve
-    from auralflow.cli.pretrained import open_model
+    with stage("starting"):
+        from auralflow.app import serve
+        from auralflow.app.page import require_gradio
+        from auralflow.cli.pretrained import open_model
+
+        require_gradio()
 
     serve(
         options,

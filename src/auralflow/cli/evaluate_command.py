@@ -4,7 +4,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from auralflow.cli.console import file_progress, note, result_line, stderr
+from auralflow.cli.console import file_progress, note, result_line, stage, stderr
 from auralflow.cli.parameters import FamilyName, Flatten, TrustCode, switch
 from auralflow.cli.plain import one_line
 from auralflow.config import EvaluateConfig
@@ -51,10 +51,11 @@ def evaluate(
         )
     *models, dataset = paths
 
-    from auralflow.cli.score_tables import show_comparison
-    from auralflow.evaluation import Comparison, compare, read_museval
-    from auralflow.evaluation.scoring import Extras
-    from auralflow.metrics.table import OPTIONS
+    with stage("starting"):
+        from auralflow.cli.score_tables import show_comparison
+        from auralflow.evaluation import Comparison, compare, read_museval
+        from auralflow.evaluation.scoring import Extras
+        from auralflow.metrics.table import OPTIONS
 
     systems, scored = _systems(models, options, family or trust_code)
     fitted = _fitted(systems, models, dataset, options) if options.fit_weights else {}

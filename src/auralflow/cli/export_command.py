@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from auralflow.cli.console import result_line
+from auralflow.cli.console import result_line, stage
 from auralflow.cli.parameters import FamilyName, TrustCode
 
 __all__ = ["export"]
@@ -22,8 +22,11 @@ def export(model: str, file: Path, /, *, family: FamilyName = None, trust_code: 
     --------
     auralflow export my_model my_model.onnx
     """
-    from auralflow.cli.pretrained import open_model
-    from auralflow.models.export import export_onnx
+    with stage("starting"):
+        from auralflow.cli.pretrained import open_model
+        from auralflow.models.export import export_onnx
 
-    export_onnx(open_model(model, trust_code=family or trust_code), file)
+    loaded = open_model(model, trust_code=family or trust_code)
+    with stage("exporting the net"):
+        export_onnx(loaded, file)
     result_line(f"wrote {file}")

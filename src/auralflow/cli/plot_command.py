@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from auralflow.cli.console import result_line
+from auralflow.cli.console import result_line, stage
 from auralflow.cli.parameters import Flatten
 from auralflow.config import PlotConfig
 from auralflow.errors import UsageError
@@ -30,18 +30,19 @@ def plot(
     """
     if not paths:
         raise UsageError("no files given", expected="auralflow plot FILE ...")
-    from auralflow.models import installed_registry
-    from auralflow.visualizer import plot_files
+    with stage("drawing"):
+        from auralflow.models import installed_registry
+        from auralflow.visualizer import plot_files
 
-    pictures = plot_files(
-        paths,
-        kind=options.kind,
-        save=options.save,
-        picture=options.picture,
-        num_fft=options.num_fft,
-        start=options.start,
-        duration=options.duration,
-        look_up=installed_registry().find_folder,
-    )
+        pictures = plot_files(
+            paths,
+            kind=options.kind,
+            save=options.save,
+            picture=options.picture,
+            num_fft=options.num_fft,
+            start=options.start,
+            duration=options.duration,
+            look_up=installed_registry().find_folder,
+        )
     for picture in pictures:
         result_line(f"wrote {picture}")

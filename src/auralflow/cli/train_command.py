@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from auralflow.cli.console import IS_FIRST_PROCESS, decibels, note, result_line, show_settings
+from auralflow.cli.console import IS_FIRST_PROCESS, decibels, note, result_line, show_settings, stage
 from auralflow.cli.parameters import FamilyName, Flatten, TrustCode, switch
 from auralflow.config import TrainConfig, parse_settings, read_settings
 from auralflow.config.training import DEFAULT_RATE, TRAINED_RATE
@@ -53,9 +53,12 @@ def train(  # noqa: PLR0913 - the options of a command are its arguments
     auralflow train my_model dataset --init trained   # start from its weights
     torchrun --nproc_per_node 2 -m auralflow train my_model dataset
     """
-    from auralflow.trainer.run import TRAINER_FILE, explain_no_effect, prepare_folder
+    with stage("starting"):
+        from auralflow.cli.training import ProgressCallback
+        from auralflow.trainer import train as run_training
+        from auralflow.trainer.run import TRAINER_FILE, explain_no_effect, prepare_folder
 
-    _refuse_name(model)
+        _refuse_name(model)
     settings = _settings(model, options, resume=resume, trained=init is not None)
     trusted = family or trust_code
     if init:
@@ -63,18 +66,16 @@ def train(  # noqa: PLR0913 - the options of a command are its arguments
     # Only one of several processes writes.
     prepared = None
     if IS_FIRST_PROCESS:
-        prepared = prepare_folder(
-            model, dataset, settings, resume=resume, force=force, initial=init, trust_code=trusted
-        )
+        with stage("preparing the training"):
+            prepared = prepare_folder(
+                model, dataset, settings, resume=resume, force=force, initial=init, trust_code=trusted
+            )
         if prepared.previous:
             note(f"the earlier training run was moved to {prepared.previous}")
     if display:
         show_settings(str(model / TRAINER_FILE), settings.model_dump(mode="json"))
     for line in explain_no_effect(model, settings, resume=resume):
         note(line)
-
-    from auralflow.cli.training import ProgressCallback
-    from auralflow.trainer import train as run_training
 
     with ProgressCallback(settings.max_epochs, silent=settings.silent) as progress:
         trainer = run_training(

@@ -50,6 +50,7 @@ class ProgressCallback(Callback):
         self.skipped = 0
 
     def __enter__(self) -> Self:
+        self.task = self.progress.add_task("reading the dataset", total=None, loss="", speed="")
         self.progress.start()
         return self
 
@@ -58,6 +59,8 @@ class ProgressCallback(Callback):
 
     def on_train_start(self, state: TrainingState, num_batches: int | None) -> None:
         """Set up the progress bar."""
+        if self.progress.tasks:
+            self.progress.remove_task(self.task)
         self.task = self.progress.add_task("", total=num_batches, loss="", speed="")
         self.skipped = state.skipped
         self._begin_epoch(state)
