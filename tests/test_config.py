@@ -118,7 +118,7 @@ def test_unknown_key_without_a_likeness_lists_what_is_known():
         ({"targets": ["vocals", "vocals"]}, "targets is .*contains a target twice"),
         ({"targets": ["../vocals"]}, "cannot be the name of a stem"),
         ({"targets": ["residual"]}, "cannot be the name of a stem"),
-        ({"mask_act_fn": "softmax"}, "softmax over one target"),
+        ({"mask_act_fn": "softmax"}, "softmax with one target"),
         ({"num_fft": float("nan")}, "num_fft"),
     ],
 )

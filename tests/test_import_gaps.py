@@ -51,7 +51,7 @@ def test_the_settings_file_of_another_model_is_named(weights, tmp_path, capsys, 
     write_json(tmp_path / "other.json", settings)
     assert imported(weights, tmp_path / "model", "--config", tmp_path / "other.json") == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert f"'other.json' is of another model: found {key} {value}, expected" in line
+    assert f"'other.json' belongs to another model: found {key} {value}, expected" in line
     assert not (tmp_path / "model").exists()
 
 

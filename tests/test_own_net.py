@@ -120,7 +120,7 @@ def test_no_code_runs_because_a_model_folder_says_so(band_nets, tmp_path, capsys
         # Another family that is trusted does not help.
         assert main([*command, "--family", "openunmix"]) == 2
     for wrong in (False, "other", "band_nets:FAMILY"):
-        with pytest.raises(UsageError, match="'band_nets' is not auralflow's own"):
+        with pytest.raises(UsageError, match="'band_nets' is not built in"):
             load("my_band", trust_code=wrong)
     assert "band_nets" not in sys.modules
     assert read_model_config(tmp_path / "my_band", trust_code=True).net == "BandNet"
@@ -166,5 +166,5 @@ def test_what_lies_in_the_current_folder_is_not_installed(tmp_path, monkeypatch)
 
 
 def test_settings_of_no_class_of_their_own_run_nothing():
-    with pytest.raises(AuralflowError, match="is not auralflow's own"):
+    with pytest.raises(AuralflowError, match="is not built in"):
         create_model(ModelConfig(family="os:system", net="x"))

@@ -516,7 +516,7 @@ def test_a_net_starts_from_the_smaller_one_it_is_built_on(dataset, model_folder,
 
 def test_weights_of_a_net_of_another_size_are_no_start(dataset, model_folder):
     source = model_folder(name="source", num_hidden_channels=3)
-    with pytest.raises(ModelError, match="net of another size"):
+    with pytest.raises(ModelError, match="net of a different size"):
         train(model_folder(weights=False), dataset, QUICK, initial=source)
 
 

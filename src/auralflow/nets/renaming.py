@@ -1,4 +1,4 @@
-"""From the tensor names of a published checkpoint to those of our nets."""
+"""Renames the tensors of published checkpoints to match our nets."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,7 @@ from torch import Tensor
 __all__ = ["Rules", "count_indices", "renamed"]
 
 Rules = tuple[tuple[str, str], ...]
-"""Pairs of a regular expression and its replacement, applied one after another."""
+"""Pairs of a regular expression and its replacement, applied in order."""
 
 
 def renamed(tensors: Mapping[str, Tensor], rules: Rules, *, prefix: str = "net.") -> dict[str, Tensor]:
@@ -16,8 +16,8 @@ def renamed(tensors: Mapping[str, Tensor], rules: Rules, *, prefix: str = "net."
 
     Args:
         tensors: The tensors by their published names.
-        rules: What to replace by what.
-        prefix: What our names begin with.
+        rules: The replacements.
+        prefix: Prefix of the new names. Default: ``"net."``.
 
     Example:
         >>> import torch
@@ -34,7 +34,7 @@ def renamed(tensors: Mapping[str, Tensor], rules: Rules, *, prefix: str = "net."
 
 
 def count_indices(names: Iterable[str], pattern: str) -> int:
-    r"""One more than the largest number that the group of a pattern matches; 0 where nothing does.
+    r"""One more than the largest number matched by the group of a pattern, 0 without a match.
 
     Args:
         names: Names of tensors.

@@ -1,4 +1,4 @@
-"""What nets share that map complex spectrograms instead of masking them.
+"""Parts shared by nets that map complex spectrograms instead of masking them.
 
 Shape letters: ``B`` batch, ``S`` source, ``C`` channel, ``F`` frequency bin, ``T`` frame, ``N`` sample.
 """
@@ -40,13 +40,13 @@ def channels_to_complex(channels: Tensor) -> Tensor:
 
 
 class CroppedSTFT(CenteredSTFT):
-    """A transform without its highest bins, and with a number of frames that a U-Net can halve.
+    """A transform without its highest bins, with a number of frames that a U-Net can halve.
 
     Args:
         num_fft: Length of the Fourier transform in samples.
         hop_length: Samples between frames.
-        num_bins: Bins ``F`` that are kept, from the lowest; the others are zero in the inverse.
-        frame_multiple: What the number of frames is a multiple of; audio is continued with zeros for it.
+        num_bins: Number of bins ``F`` to keep, counted from the lowest; the inverse sets the others to zero.
+        frame_multiple: The number of frames is a multiple of this; audio is zero-padded for it. Default: 1.
 
     Shape:
         - Input: ``[..., N]``
@@ -64,7 +64,7 @@ class CroppedSTFT(CenteredSTFT):
         self.frame_multiple = frame_multiple
 
     def filled_length(self, num_samples: int) -> int:
-        """Samples, from ``num_samples`` on, that give a whole multiple of frames."""
+        """The padded length in samples that gives a multiple of ``frame_multiple`` frames."""
         frames = math.ceil(num_samples / self.hop_length) + 1
         return (math.ceil(frames / self.frame_multiple) * self.frame_multiple - 1) * self.hop_length
 

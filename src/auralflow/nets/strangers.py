@@ -1,6 +1,6 @@
-"""Families of nets of other packages, whose code runs only if the user says so.
+"""Families of nets from other packages, whose code only runs with the user's consent.
 
-A model folder can name any family, and it may come from anywhere. So its word alone loads nothing.
+A model folder can name any family and may come from anywhere, so the name alone loads nothing.
 """
 
 import importlib
@@ -17,29 +17,29 @@ from auralflow.errors import NotFoundError, UsageError
 __all__ = ["ENTRY_POINTS", "entry_points", "load_stranger"]
 
 ENTRY_POINTS = "auralflow.nets"
-"""Group of entry points by which a package makes its families known: ``name = "module:object"``."""
+"""Entry point group in which a package registers its families: ``name = "module:object"``."""
 
 
 def entry_points() -> dict[str, str]:
-    """Families that installed packages make known: by name, where they are. Loads nothing of them."""
+    """Locations of the families registered by installed packages, by name. Does not import them."""
     return {point.name: point.value for point in metadata.entry_points(group=ENTRY_POINTS)}
 
 
 def load_stranger(name: str, *, trust_code: bool | str) -> Any:
-    """Load a family that is not auralflow's own.
+    """Load a family that is not built in.
 
     Args:
         name: ``module:object``, or the name of an entry point of the group ``auralflow.nets``.
-        trust_code: The name of the family whose code may run, or whether that of any may.
+        trust_code: Name of the family whose code may run, or whether any may.
 
     Raises:
-        UsageError: If its code may not run.
-        NotFoundError: If no installed package has it.
+        UsageError: If its code is not trusted.
+        NotFoundError: If no installed package provides it.
     """
     if trust_code is not True and trust_code != name:
         raise UsageError(
-            f"the family of nets {name!r} is not auralflow's own",
-            found="a model that needs code of another package",
+            f"the family of nets {name!r} is not built in",
+            found="a model that needs code from another package",
             advice=f"If you trust that package, add --family {name}, or --trust-code for any.",
         )
     place = entry_points().get(name, name)
@@ -49,8 +49,8 @@ def load_stranger(name: str, *, trust_code: bool | str) -> Any:
             raise NotFoundError(
                 f"no installed package has the family of nets {name!r}",
                 found=f"no package {module.partition('.')[0]!r}",
-                expected="one that pip has installed; the current folder does not count",
-                advice="Install it into the environment of auralflow.",
+                expected="a package installed with pip; the current folder does not count",
+                advice="Install it into auralflow's environment.",
             )
         try:
             return getattr(importlib.import_module(module), attribute)
@@ -60,7 +60,7 @@ def load_stranger(name: str, *, trust_code: bool | str) -> Any:
 
 @contextmanager
 def _installed_packages_only() -> Iterator[None]:
-    """Leave the current folder out of the search: what lies beside a downloaded model is not installed."""
+    """Exclude the current folder from the search: modules next to a downloaded model are not installed."""
     path, here = sys.path[:], Path.cwd()
     sys.path[:] = [folder for folder in path if folder and Path(folder).resolve() != here]
     try:

@@ -1,4 +1,4 @@
-"""Settings that the TFC-TDF nets of both versions have."""
+"""Settings shared by both versions of the TFC-TDF nets."""
 
 from typing import Self
 
@@ -10,7 +10,7 @@ __all__ = ["TFCTDFConfig"]
 
 
 class TFCTDFConfig(ModelConfig):
-    """What every TFC-TDF has: a transform without its highest bins, halved several times."""
+    """Settings of all TFC-TDF nets, which halve a transform without its highest bins several times."""
 
     num_channels: int = Field(default=2, ge=1, le=8, description="Number of audio channels.")
     sample_length: float = Field(
@@ -20,18 +20,25 @@ class TFCTDFConfig(ModelConfig):
         default=1024, ge=1, le=32768, description="Samples between frames, at most half the transform."
     )
     num_fft: int = Field(
-        default=8192, ge=64, le=65536, multiple_of=2, description="Length of the Fourier transform."
+        default=8192,
+        ge=64,
+        le=65536,
+        multiple_of=2,
+        description="Length of the Fourier transform in samples.",
     )
     num_bins: int = Field(
-        default=4096, ge=1, le=32769, description="Frequency bins that the net reads, from the lowest."
+        default=4096, ge=1, le=32769, description="Number of input frequency bins, counted from the lowest."
     )
     bottleneck: int = Field(
-        default=4, ge=1, le=64, description="How many times fewer features the layers across frequency have."
+        default=4,
+        ge=1,
+        le=64,
+        description="Factor by which the layers across frequency reduce the number of features inside.",
     )
 
     @property
     def bin_multiple(self) -> int:
-        """What the number of bins is a multiple of."""
+        """The number of bins must be a multiple of this."""
         raise NotImplementedError
 
     @model_validator(mode="after")

@@ -21,14 +21,14 @@ WIENER_EPSILON = 1e-10
 
 
 class GainNets(nn.Module):
-    """From magnitudes to a gain for each target, which need not sum to one.
+    """Estimates a gain per target from magnitudes; the gains need not sum to one.
 
     Args:
         config: Settings of the model.
 
     Shape:
         - Input: magnitudes ``[B, C, F, T]``
-        - Output: gains, not negative, ``[B, S, C, F, T]``
+        - Output: non-negative gains ``[B, S, C, F, T]``
     """
 
     def __init__(self, config: OpenUnmixConfig) -> None:
@@ -49,12 +49,12 @@ class GainNets(nn.Module):
     def forward(self, magnitudes: Tensor) -> Tensor:
         """Estimate the gains."""
         frames = magnitudes.permute(3, 0, 1, 2)
-        # [S, T, B, C, F]; frames stay next to each other's bins, as the transform has them.
+        # [S, T, B, C, F]; frames stay innermost, as in the output of the transform.
         return torch.stack([net(frames) for net in self.targets]).permute(2, 0, 3, 4, 1)
 
 
 class OpenUnmixModel(SeparationModel):
-    """An Open-Unmix.
+    """Open-Unmix as a `SeparationModel`.
 
     Args:
         config: Settings of the model.
@@ -86,15 +86,15 @@ class OpenUnmixModel(SeparationModel):
 
     @property
     def wiener_iterations(self) -> int:
-        """Rounds of the Wiener filter by default: none where one target would get the whole mixture."""
+        """Default iterations of the Wiener filter: 0 if a single target would get the entire mixture."""
         return self.config.wiener if len(self.targets) > 1 or self.config.wiener_residual else 0
 
     def wiener_filtered(self, estimate: Estimate, iterations: int) -> Tensor:
-        """Refine an estimate by the Wiener filter of the original, passage by passage.
+        """Refine an estimate with the original's Wiener filter, excerpt by excerpt.
 
         Args:
-            estimate: What the model returned.
-            iterations: Rounds, at least 1.
+            estimate: The model's output.
+            iterations: Number of iterations, at least 1.
 
         Returns:
             Complex spectrograms of the targets ``[B, S, C, F, T]``.
@@ -110,7 +110,7 @@ class OpenUnmixModel(SeparationModel):
         )
 
     def chunking(self, *, length: int | None = None, overlap: float | None = None) -> Chunking:
-        """How to deal a song out: in long chunks, beside which the nets read some of the song."""
+        """How to divide a song into chunks: long ones, with context on both sides."""
         config = self.config
         hop, rate = config.hop_length, config.sample_rate
         chosen = round(config.separation_length * rate) if length is None else length
@@ -136,7 +136,7 @@ class OpenUnmixModel(SeparationModel):
         return model.train(self.training)
 
     def for_inference(self) -> Self:
-        """A copy whose scales and normalisations are part of the dense layers."""
+        """A copy with scaling and normalisation folded into the dense layers."""
         fast = copy.deepcopy(self).eval()
         fast.net.targets = nn.ModuleList(
             FoldedTargetNet(net) if isinstance(net, TargetNet) else net for net in fast.net.targets
@@ -144,7 +144,7 @@ class OpenUnmixModel(SeparationModel):
         return fast.requires_grad_(False)
 
     def export_graph(self, *, num_samples: int | None = None) -> Graph:
-        """The nets: magnitudes ``[B, C, F, T]`` in, gains ``[B, S, C, F, T]`` out, with ``B`` free."""
+        """The nets: magnitudes ``[B, C, F, T]`` in, gains ``[B, S, C, F, T]`` out, with dynamic ``B``."""
         config = self.config
         frames = self.transform.num_frames(num_samples or config.chunk_samples)
         return Graph(

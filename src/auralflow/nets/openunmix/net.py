@@ -1,4 +1,4 @@
-"""The recurrent net of Open-Unmix: one for each target.
+"""The recurrent net of Open-Unmix, which estimates one target.
 
 Shape letters: ``B`` batch, ``C`` channel, ``F`` frequency bin, ``H`` hidden feature, ``T`` frame.
 """
@@ -16,30 +16,30 @@ REFERENCE_HERTZ = 1000.0
 
 
 class TargetNet(nn.Module):
-    """Estimates a gain for every bin from the magnitudes of a whole passage.
+    """Estimates a gain for every bin from the magnitudes of an entire excerpt.
 
-    A dense layer to ``H`` features, three bidirectional LSTM layers beside a skip connection, and two dense
-    layers back to all bins, each with batch normalisation. It reads the bins up to a bandwidth and estimates
-    all.
+    A dense layer to ``H`` features, three bidirectional LSTM layers with a skip connection around them, and
+    two dense layers back to all bins, each with batch normalisation. The input is limited to a bandwidth; the
+    output covers all bins.
     Source: F.-R. Stoeter, S. Uhlich, A. Liutkus and Y. Mitsufuji, "Open-Unmix - A Reference Implementation
     for Music Source Separation", JOSS 4(41), 2019.
 
-    Magnitudes are shifted and scaled bin by bin before the net and behind it, by parameters that are learned
-    with the rest. They start at what music is like rather than at the statistics of a dataset: the spectrum
-    of pink noise, whose level falls by 3 dB an octave.
+    Learned parameters shift and scale the magnitudes of each bin before and after the net. They are
+    initialised to the spectrum of pink noise, whose level falls by 3 dB per octave, rather than to the
+    statistics of a dataset.
 
     Args:
         num_channels: Channels ``C``.
-        num_bins: Bins ``F`` that are estimated.
-        num_bins_read: Bins that are read, from the lowest.
-        bin_hertz: Distance of the bins in hertz.
-        hidden_size: Features ``H``.
-        num_layers: Layers of the LSTM.
-        bidirectional: Whether the LSTM also reads backwards.
+        num_bins: Number of estimated bins ``F``.
+        num_bins_read: Number of input bins, counted from the lowest.
+        bin_hertz: Bin spacing in hertz.
+        hidden_size: Number of features ``H``.
+        num_layers: Number of LSTM layers. Default: 3.
+        bidirectional: Whether the LSTM is bidirectional. Default: True.
 
     Shape:
         - Input: magnitudes ``[T, B, C, F]``
-        - Output: gains, not negative, of the same shape
+        - Output: non-negative gains of the same shape
 
     Example:
         >>> net = TargetNet(2, num_bins=65, num_bins_read=40, bin_hertz=344.5, hidden_size=16)
@@ -83,7 +83,7 @@ class TargetNet(nn.Module):
         """Estimate the gains of one target."""
         num_frames, batch, num_channels, num_bins = magnitudes.shape
         read = (magnitudes[..., : self.num_bins_read] + self.input_mean) * self.input_scale
-        # Rows of frames for the dense layers, whose normalisation counts each frame as one example.
+        # Flattened for the dense layers, whose normalisation treats each frame as one example.
         features = torch.tanh(self.bn1(self.fc1(read.flatten(2).flatten(0, 1))))
         recurrent, _ = self.lstm(features.reshape(num_frames, batch, -1))
         features = torch.cat((features, recurrent.flatten(0, 1)), dim=-1)
@@ -93,10 +93,10 @@ class TargetNet(nn.Module):
 
 
 class FoldedTargetNet(nn.Module):
-    """A `TargetNet` at evaluation: what shifts and scales by fixed numbers is in the dense layers' weights.
+    """A `TargetNet` for evaluation, with shifts and scales folded into the dense layers.
 
     Args:
-        net: The net, which stays as it is.
+        net: The net, which is not changed.
 
     Example:
         >>> net = TargetNet(2, num_bins=65, num_bins_read=40, bin_hertz=344.5, hidden_size=16).eval()
@@ -130,7 +130,7 @@ class FoldedTargetNet(nn.Module):
 
 
 def _normalized(dense: nn.Linear, norm: nn.BatchNorm1d) -> nn.Linear:
-    """The dense layer with the normalisation behind it, at evaluation."""
+    """Fold a normalisation in evaluation mode into the dense layer before it."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""BS-RoFormer and Mel-Band RoFormer: transformers over time and over bands of frequencies. Loads no torch."""
+"""BS-RoFormer and Mel-Band RoFormer: transformers over time and frequency bands. Does not import torch."""
 
 from auralflow.nets.families import Family, Net
 from auralflow.nets.roformer.config import BSRoformerConfig, MelBandRoformerConfig
@@ -9,7 +9,7 @@ FAMILY = Family(
     name="roformer",
     title="RoFormers: transformers over time and bands, complex masks",
     nets=(
-        Net("BSRoformer", BSRoformerConfig, "RoFormer over bands side by side"),
+        Net("BSRoformer", BSRoformerConfig, "RoFormer over adjacent bands"),
         Net("MelBandRoformer", MelBandRoformerConfig, "RoFormer over overlapping bands on the mel scale"),
     ),
     model="auralflow.nets.roformer.model:RoformerModel",

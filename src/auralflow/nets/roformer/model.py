@@ -1,4 +1,4 @@
-"""The RoFormers as separators.
+"""The RoFormers as a `SeparationModel`.
 
 Shape letters: ``B`` batch, ``S`` source, ``C`` channel, ``F`` frequency bin, ``T`` frame, ``N`` sample.
 """
@@ -18,13 +18,13 @@ __all__ = ["RoformerModel"]
 
 
 class RoformerModel(SeparationModel):
-    """A RoFormer.
+    """BS-RoFormer and Mel-Band RoFormer as a `SeparationModel`.
 
     Args:
         config: Settings of the model.
 
     Raises:
-        SettingsError: If there are more mel bands than the transform has bins for.
+        SettingsError: If there are too many mel bands for the bins of the transform.
 
     Example:
         >>> config = MelBandRoformerConfig(dim=16, depth=1, heads=2, dim_head=8, mask_hidden=16, num_bands=20)
@@ -48,27 +48,27 @@ class RoformerModel(SeparationModel):
         spectrogram = self.transform(mixture)
         estimates = self.net(spectrogram) * spectrogram.unsqueeze(1)
         if self.config.zero_dc:
-            # Not in place: the product is still needed for gradients.
+            # Not in place: gradients still need the product.
             audible = torch.ones(self.config.num_bins, 1, device=estimates.device)
             audible[0] = 0
             estimates = estimates * audible
         return Estimate(mixture, self.transform, spectrogram=estimates, mixture=spectrogram)
 
     def chunking(self, *, length: int | None = None, overlap: float | None = None) -> Chunking:
-        """How to deal a song out: as the weights are published and scored."""
+        """How to divide a song into chunks: as for the published scores."""
         return demix_chunking(
             self.config.chunk_samples if length is None else length,
             self.config.overlap if overlap is None else overlap,
         )
 
     def for_inference(self) -> Self:
-        """A frozen copy whose norms have given their gains to the layers behind them."""
+        """A frozen copy with the gains of the norms folded into the layers after them."""
         faster = super().for_inference()
         faster.net.fold_norms()
         return faster
 
     def restricted(self, targets: tuple[str, ...]) -> "RoformerModel":
-        """A model with the mask estimators of some of the targets, in the given order."""
+        """A model with the mask estimators of only some targets, in the given order."""
         self.check_restriction(targets)
         smaller = RoformerModel(self.config.model_copy(update={"targets": targets}))
         smaller.net.load_state_dict(self.net.state_dict(), strict=False)

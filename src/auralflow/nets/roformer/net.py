@@ -1,4 +1,4 @@
-"""BS-RoFormer and Mel-Band RoFormer: a transformer over time and one over bands, by turns.
+"""BS-RoFormer and Mel-Band RoFormer: alternating transformers over time and over bands.
 
 Sources: W.-T. Lu et al., "Music Source Separation with Band-Split RoPE Transformer", ICASSP 2024; J.-C. Wang
 et al., "Mel-Band RoFormer for Music Source Separation", arXiv 2310.01809, 2023; rotary positions: J. Su
@@ -24,7 +24,7 @@ ROTARY_BASE = 10000.0
 
 
 class RMSNorm(nn.Module):
-    """Scale vectors ``[..., D]`` to the length ``sqrt(D)``, then each feature by a gain of its own."""
+    """Scale vectors ``[..., D]`` to the length ``sqrt(D)``, then each feature by its own gain."""
 
     gain: nn.Parameter | None
 
@@ -39,7 +39,7 @@ class RMSNorm(nn.Module):
         return normed if self.gain is None else normed * (self.gain * self.scale)
 
     def fold_into(self, *layers: nn.Linear) -> None:
-        """Give the gains to the layers that read what is normalised, and leave them out here."""
+        """Fold the gains into the layers that read the output, and remove them here."""
         if self.gain is not None:
             for layer in layers:
                 layer.weight.data *= self.gain * self.scale
@@ -47,7 +47,7 @@ class RMSNorm(nn.Module):
 
 
 class Rotary(nn.Module):
-    """Turns pairs of neighbouring features by angles that grow with the position in the sequence."""
+    """Rotates pairs of neighbouring features by angles that grow with the position in the sequence."""
 
     frequencies: Tensor
 
@@ -57,20 +57,20 @@ class Rotary(nn.Module):
         self.register_buffer("frequencies", frequencies)
 
     def turns(self, length: int) -> Tensor:
-        """Complex numbers ``[length, D / 2]`` of length 1, at the angles by which pairs are turned."""
+        """The rotations of the pairs as complex numbers ``[length, D / 2]`` of magnitude 1."""
         positions = torch.arange(length, device=self.frequencies.device, dtype=torch.float32)
         angles = positions[:, None] * self.frequencies.float()
         return torch.polar(torch.ones_like(angles), angles)
 
 
 def _turned(features: Tensor, turns: Tensor) -> Tensor:
-    # A pair as one complex number: a single product instead of six operations and a copy.
+    # With each pair as a complex number, a single product replaces six operations and a copy.
     pairs = torch.view_as_complex(features.float().unflatten(-1, (-1, 2)))
     return torch.view_as_real(pairs * turns).flatten(-2).to(features.dtype)
 
 
 class Attention(nn.Module):
-    """Self-attention with rotary positions and a gate for each head: ``[B, L, D]`` to the same."""
+    """Self-attention with rotary positions and a gate per head; input and output ``[B, L, D]``."""
 
     def __init__(self, dim: int, heads: int, dim_head: int, dropout: float) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class Attention(nn.Module):
 
 
 class FeedForward(nn.Sequential):
-    """A norm, a layer of four times the width, and back."""
+    """A norm, a dense layer to four times the width, and one back."""
 
     def __init__(self, dim: int, dropout: float) -> None:
         super().__init__(
@@ -129,7 +129,7 @@ class Transformer(nn.Module):
 
 
 class BandEncoder(nn.Module):
-    """From the numbers of each band to features of equal width."""
+    """Maps the values of each band to features of equal width."""
 
     def __init__(self, widths: Sequence[int], dim: int) -> None:
         super().__init__()
@@ -147,7 +147,7 @@ class BandEncoder(nn.Module):
 
 
 class BandDecoder(nn.Module):
-    """From the features of each band to the numbers of its mask, for one target."""
+    """Maps the features of each band to the values of its mask, for one target."""
 
     def __init__(self, widths: Sequence[int], dim: int, hidden: int, depth: int) -> None:
         super().__init__()
@@ -155,7 +155,7 @@ class BandDecoder(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Map ``[B, T, K, D]`` to ``[B, T, sum of widths]``."""
-        # Each band's vectors beside one another, as its products read them.
+        # Contiguous per band, as the matrix products read them.
         vectors = features.movedim(-2, 0).contiguous()
         numbers = [band(vector) for band, vector in zip(self.bands, vectors, strict=True)]
         return torch.cat(numbers, dim=-1)
@@ -170,7 +170,7 @@ def _mask_layers(dim: int, hidden: int, depth: int, width: int) -> nn.Sequential
 
 
 class BandTransformer(nn.Module):
-    """Complex masks from a complex spectrogram, through features of bands.
+    """Estimates complex masks from a complex spectrogram, through features of bands.
 
     Args:
         config: Settings of the model.
@@ -180,7 +180,7 @@ class BandTransformer(nn.Module):
         - Output: complex masks ``[B, S, C, F, T]``
 
     Raises:
-        SettingsError: If there are more mel bands than the transform has bins for.
+        SettingsError: If there are too many mel bands for the bins of the transform.
 
     Example:
         >>> net = BandTransformer(MelBandRoformerConfig(dim=16, depth=1, heads=2, dim_head=8, mask_hidden=16))
@@ -210,7 +210,7 @@ class BandTransformer(nn.Module):
 
         self.time_rotary, self.freq_rotary = Rotary(config.dim_head), Rotary(config.dim_head)
         self.band_encoder = BandEncoder(widths, config.dim)
-        # Each transformer ends with a norm in Mel-Band RoFormer, the last alone in BS-RoFormer.
+        # In Mel-Band RoFormer each transformer ends with a norm, in BS-RoFormer only the last one.
         normed_blocks = isinstance(config, MelBandRoformerConfig)
         self.norm = nn.Identity() if normed_blocks else RMSNorm(config.dim)
 
@@ -233,7 +233,7 @@ class BandTransformer(nn.Module):
     def forward(self, spectrogram: Tensor) -> Tensor:
         """Estimate the complex masks of all targets."""
         batch, _, _, num_frames = spectrogram.shape
-        # Numbers of a frame by bin, channel, real and imaginary part, the bins band by band.
+        # Values of a frame by bin, channel, real and imaginary part; bins are ordered by band.
         numbers = torch.view_as_real(spectrogram).permute(0, 3, 2, 1, 4)  # [B, T, F, C, 2]
         if self.overlapping:
             numbers = numbers[:, :, self.rows]
@@ -256,7 +256,7 @@ class BandTransformer(nn.Module):
         return torch.stack([self._mask(decoder(features)) for decoder in self.decoders], dim=1)
 
     def fold_norms(self) -> None:
-        """Give the gains of all norms to the layers behind them: equal, faster, and not to be trained."""
+        """Fold the gains of all norms into the layers after them: faster, but not trainable."""
         for module in self.modules():
             if isinstance(module, Attention):
                 module.norm.fold_into(module.qkv, module.gates)
@@ -267,11 +267,11 @@ class BandTransformer(nn.Module):
                 norm.fold_into(layer)
 
     def _mask(self, numbers: Tensor) -> Tensor:
-        """From numbers ``[B, T, sum of widths]`` to a complex mask ``[B, C, F, T]``."""
+        """Turn values ``[B, T, sum of widths]`` into a complex mask ``[B, C, F, T]``."""
         parts = numbers.float().unflatten(-1, (-1, self.num_channels, 2))
         mask = torch.view_as_complex(parts.contiguous()).permute(0, 3, 2, 1)  # [B, C, rows, T]
         if not self.overlapping:
             return mask
-        # A bin of several bands gets the mean of their masks.
+        # A bin in several bands gets the mean of their masks.
         summed = mask.new_zeros(*mask.shape[:2], self.num_bins, mask.shape[-1])
         return summed.index_add(2, self.rows, mask) * self.shares[:, None]

@@ -1,7 +1,7 @@
 """Reads published checkpoints of BS-RoFormer and Mel-Band RoFormer.
 
-They are those of lucidrains' package up to version 0.4, which the community trains; its later versions are
-other nets with other tensors.
+These are the nets of lucidrains' package up to version 0.4, which the community trains. Its later versions
+have other architectures and tensors.
 """
 
 import re
@@ -46,16 +46,16 @@ DESCRIBED = {
     "time_transformer_depth": "time_depth",
     "freq_transformer_depth": "freq_depth",
 }
-"""What a settings file says and the weights show: where they differ, it is the file of another model."""
+"""Keys of a settings file that the weights also show; if they differ, the file belongs to another model."""
 
 
 class RoformerReader:
-    """How the RoFormers read what others have published."""
+    """Reads published checkpoints of the RoFormers."""
 
     parameters = frozenset({"n_fft", "hop_length"})
 
     def recognizes(self, checkpoint: Checkpoint) -> bool:
-        """Whether the one file holds a RoFormer of the kind that the community trains."""
+        """Whether the single file contains a RoFormer of the kind that the community trains."""
         if len(checkpoint.parts) != 1:
             return False
         names = checkpoint.parts[0].tensors
@@ -66,11 +66,11 @@ class RoformerReader:
         )
 
     def convert(self, checkpoint: Checkpoint, targets: tuple[str, ...] = ()) -> Conversion:
-        """Make settings and weights of a checkpoint.
+        """Convert a checkpoint to settings and weights.
 
         Raises:
-            ModelError: If nothing says the hop length, on which no tensor depends, or what is estimated, or
-                the settings file is that of another model.
+            ModelError: If the hop length, on which no tensor depends, or the targets are unknown, or the
+                settings file belongs to another model.
         """
         part = checkpoint.only
         training = TrainingFile.of(checkpoint)
@@ -102,13 +102,13 @@ class RoformerReader:
         )
         values["num_fft"] = num_fft
         values["window_size"] = training.whole("model", "stft_win_length", num_fft)
-        # Where the file is silent, what the package has done since 2025-09 and other programs always did.
+        # Default of the package since 2025-09, and of other programs at all times.
         values["zero_dc"] = bool(model.get("zero_dc", True))
         values["summed_blocks"] = bool(model.get("skip_connection", False))
         values["targets"] = targets or training.targets
         if not values["targets"]:
             raise ModelError(
-                f"'{part.name}' does not say what it separates",
+                f"the targets of '{part.name}' are unknown",
                 found=f"{count_indices(part.tensors, MASKS)} targets",
                 advice="Name them with --targets, in the order of its outputs, such as --targets vocals.",
             )
@@ -126,9 +126,9 @@ def _check_described(training: TrainingFile, shapes: dict[str, Any]) -> None:
         said = training.whole("model", theirs)
         if said is not None and said != shapes[ours]:
             raise ModelError(
-                f"'{training.name}' is of another model",
+                f"'{training.name}' belongs to another model",
                 found=f"{theirs} {said}",
-                expected=f"{shapes[ours]}, as the weights have",
+                expected=f"{shapes[ours]}, as in the weights",
                 advice="Give the YAML file that was published with these weights.",
             )
 

@@ -1,4 +1,4 @@
-"""SCNet: sparse compression of frequency bands, and recurrence over frequency and time. Loads no torch."""
+"""SCNet: compressed frequency bands, and recurrence over frequency and time. Does not import torch."""
 
 from auralflow.nets.families import Family, Net
 from auralflow.nets.scnet.config import LARGE, XL, XL_IHF, SCNetConfig
@@ -9,7 +9,7 @@ FAMILY = Family(
     name="scnet",
     title="SCNet: unequally compressed bands, complex spectrograms out",
     nets=(
-        Net("SCNet", SCNetConfig, "sparse compression net, 10.6 million parameters"),
+        Net("SCNet", SCNetConfig, "sparse compression network, 10.6 million parameters"),
         Net("SCNetLarge", SCNetConfig, "wider SCNet, 42 million parameters", presets=LARGE),
         Net("SCNetXL", SCNetConfig, "deeper SCNet, 54 million parameters", presets=XL),
         Net(

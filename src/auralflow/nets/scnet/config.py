@@ -12,25 +12,28 @@ MAP_TARGETS = ("drums", "bass", "other", "vocals")
 
 
 class SCNetConfig(ModelConfig):
-    """Settings of an SCNet; the defaults are those of the small one."""
+    """Settings of SCNet; the defaults are those of the small model."""
 
     family: Literal["scnet"] = Field(default="scnet", description="Family of nets.")
     net: Literal["SCNet", "SCNetLarge", "SCNetXL", "SCNetXLIHF"] = Field(
         default="SCNet", description="Architecture."
     )
-    targets: tuple[str, ...] = Field(
-        default=MAP_TARGETS, min_length=1, description="Sources to be estimated."
-    )
+    targets: tuple[str, ...] = Field(default=MAP_TARGETS, min_length=1, description="Sources to estimate.")
     num_channels: int = Field(default=2, ge=1, le=8, description="Number of audio channels.")
     sample_length: float = Field(default=11, gt=0, le=600, description="Length of an audio chunk in seconds.")
     overlap: float = Field(
-        default=0.75, ge=0, lt=1, description="Share of a chunk that the next one covers again by default."
+        default=0.75, ge=0, lt=1, description="Default fraction of a chunk that overlaps the next one."
     )
     standardized: bool = Field(
-        default=False, description="Bring a song to mean 0 and standard deviation 1 before it is separated."
+        default=False,
+        description="Standardise a song to mean 0 and standard deviation 1 before separating it.",
     )
     num_fft: int = Field(
-        default=4096, ge=64, le=65536, multiple_of=2, description="Length of the Fourier transform."
+        default=4096,
+        ge=64,
+        le=65536,
+        multiple_of=2,
+        description="Length of the Fourier transform in samples.",
     )
     hop_length: int = Field(
         default=1024, ge=1, le=32768, description="Samples between frames, at most half the transform."
@@ -39,31 +42,40 @@ class SCNetConfig(ModelConfig):
         default=(32, 64, 128),
         min_length=1,
         max_length=8,
-        description="Feature channels after each stage of the encoder.",
+        description="Number of channels after each stage of the encoder.",
     )
     band_shares: tuple[float, float, float] = Field(
-        default=(0.175, 0.392, 0.433), description="Share of the frequencies in each band, from low to high."
+        default=(0.175, 0.392, 0.433),
+        description="Fraction of the frequencies in each band, from low to high.",
     )
-    band_strides: tuple[int, int, int] = Field(default=(1, 4, 16), description="Compression of each band.")
+    band_strides: tuple[int, int, int] = Field(
+        default=(1, 4, 16), description="Frequency compression of each band."
+    )
     band_kernels: tuple[int, int, int] = Field(
-        default=(3, 4, 16), description="Rows under the convolution of each band."
+        default=(3, 4, 16), description="Kernel height of the convolution in each band."
     )
-    conv_depths: tuple[int, int, int] = Field(default=(3, 2, 1), description="Residual blocks of each band.")
+    conv_depths: tuple[int, int, int] = Field(
+        default=(3, 2, 1), description="Number of residual blocks in each band."
+    )
     compress: int = Field(
-        default=4, ge=1, description="How many times fewer channels the residual blocks have inside."
+        default=4,
+        ge=1,
+        description="Factor by which the residual blocks reduce the number of channels inside.",
     )
-    conv_kernel: int = Field(default=3, ge=1, le=63, description="Frames under the residual convolutions.")
-    num_dual_paths: int = Field(default=6, ge=0, le=64, description="Dual-path recurrent layers.")
-    expand: int = Field(default=1, ge=1, le=8, description="Features of an LSTM for each channel.")
+    conv_kernel: int = Field(
+        default=3, ge=1, le=63, description="Kernel width of the residual convolutions in frames."
+    )
+    num_dual_paths: int = Field(default=6, ge=0, le=64, description="Number of dual-path recurrent layers.")
+    expand: int = Field(default=1, ge=1, le=8, description="Number of LSTM features per channel.")
 
     @model_validator(mode="after")
     def _check_bands(self) -> Self:
         if 2 * self.hop_length > self.num_fft:
             raise ValueError(f"--hop-length is {self.hop_length}: at most half of --num-fft ({self.num_fft})")
         if abs(sum(self.band_shares) - 1) > 1e-3 or min(self.band_shares) <= 0:
-            raise ValueError(f"--band-shares are {self.band_shares}: they must be above 0 and sum to 1")
+            raise ValueError(f"--band-shares are {self.band_shares}: must be above 0 and sum to 1")
         if min(self.band_strides) < 1 or min(self.conv_depths) < 0:
-            raise ValueError("--band-strides must be from 1, --conv-depths from 0")
+            raise ValueError("--band-strides must be at least 1, --conv-depths at least 0")
         if any(k < s for k, s in zip(self.band_kernels, self.band_strides, strict=True)):
             raise ValueError("--band-kernels must not be smaller than --band-strides")
         if min(self.stage_channels) < self.compress:

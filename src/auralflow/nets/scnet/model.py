@@ -1,4 +1,4 @@
-"""SCNet as a separator.
+"""SCNet as a `SeparationModel`.
 
 Shape letters: ``B`` batch, ``S`` source, ``C`` channel, ``N`` sample.
 """
@@ -20,7 +20,7 @@ __all__ = ["EvenSTFT", "SCNetModel"]
 class EvenSTFT(CenteredSTFT):
     """A transform without a window, scaled to keep energy, with an even number of frames.
 
-    The nets take the Fourier transform over time of their features, which must have an even length.
+    The nets apply a Fourier transform over time to their features, which requires an even length.
 
     Args:
         num_fft: Length of the Fourier transform in samples.
@@ -41,7 +41,7 @@ class EvenSTFT(CenteredSTFT):
         self.scale = num_fft**0.5
 
     def filled_length(self, num_samples: int) -> int:
-        """Samples, more than ``num_samples``, that give an even number of frames."""
+        """The padded length in samples, above ``num_samples``, that gives an even number of frames."""
         hops = num_samples // self.hop_length + 1
         return (hops + 1 - hops % 2) * self.hop_length
 
@@ -58,7 +58,7 @@ class EvenSTFT(CenteredSTFT):
 
 
 class SCNetModel(SeparationModel):
-    """An SCNet.
+    """SCNet as a `SeparationModel`.
 
     Args:
         config: Settings of the model.
@@ -87,7 +87,7 @@ class SCNetModel(SeparationModel):
         return Estimate(mixture, self.transform, spectrogram=channels_to_complex(mapped), mixture=spectrogram)
 
     def chunking(self, *, length: int | None = None, overlap: float | None = None) -> Chunking:
-        """How to deal a song out: as the weights are published and scored."""
+        """How to divide a song into chunks: as for the published scores."""
         return demix_chunking(
             self.config.chunk_samples if length is None else length,
             self.config.overlap if overlap is None else overlap,

@@ -1,7 +1,7 @@
-"""SCNet: bands of unequal compression, a dual-path recurrent core, and complex spectrograms out.
+"""SCNet: unequally compressed bands, a dual-path recurrent core, and complex spectrograms out.
 
-The low bins, where music is densest, keep their resolution; the middle and the high ones are compressed 4 and
-16 times by the encoder. Source: W. Tong et al., "SCNet: Sparse Compression Network for Music Source
+The low bins, where music is densest, keep their resolution; the encoder compresses the middle ones 4 times
+and the high ones 16 times. Source: W. Tong et al., "SCNet: Sparse Compression Network for Music Source
 Separation", ICASSP 2024.
 
 Shape letters: ``B`` batch, ``C`` feature channel, ``F`` frequency row, ``T`` frame.
@@ -21,13 +21,13 @@ __all__ = ["SCNet"]
 
 
 class ConvolutionModule(nn.Module):
-    """Residual convolutions over time, each frequency row by itself: ``[B, C, F, T]`` to the same.
+    """Residual convolutions over time, separately for each frequency row; input and output ``[B, C, F, T]``.
 
     Args:
         channels: Number of channels ``C``.
-        hidden: Channels inside.
+        hidden: Number of inner channels.
         depth: Number of residual blocks.
-        kernel: Frames under each convolution, odd.
+        kernel: Kernel width of each convolution in frames, odd.
     """
 
     def __init__(self, channels: int, hidden: int, depth: int, kernel: int) -> None:
@@ -56,10 +56,10 @@ class ConvolutionModule(nn.Module):
 
 
 class Bands:
-    """Where the three bands of a stage lie.
+    """Boundaries of the three bands of a stage.
 
     Args:
-        shares: Share of the rows in each band, from low to high.
+        shares: Fraction of the rows in each band, from low to high.
 
     Example:
         >>> Bands((0.175, 0.392, 0.433)).sizes(2049)
@@ -70,24 +70,24 @@ class Bands:
         self.shares = tuple(shares)
 
     def sizes(self, num_rows: int) -> list[int]:
-        """Rows in each band of ``num_rows``."""
+        """Number of rows in each band, of ``num_rows`` in total."""
         low = math.ceil(num_rows * self.shares[0])
         middle = math.ceil(num_rows * (self.shares[0] + self.shares[1]))
         return [low, middle - low, num_rows - middle]
 
 
 class SparseDown(nn.Module):
-    """One stage of the encoder: each band is compressed in frequency by a stride of its own.
+    """One stage of the encoder: each band is compressed in frequency by its own stride.
 
     Args:
-        inputs: Channels in.
-        outputs: Channels out.
-        bands: Where the bands lie.
+        inputs: Number of input channels.
+        outputs: Number of output channels.
+        bands: Boundaries of the bands.
         strides: Compression of each band.
-        kernels: Rows under the convolution of each band.
-        depths: Residual blocks of each band.
-        compress: How many times fewer channels those have inside.
-        kernel: Frames under their convolutions.
+        kernels: Kernel height of the convolution in each band.
+        depths: Number of residual blocks in each band.
+        compress: Factor by which these reduce the number of channels inside.
+        kernel: Kernel width of their convolutions in frames.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class SparseDown(nn.Module):
         """Compress ``[B, C, F, T]``.
 
         Returns:
-            The features, those that go across to the decoder, and the rows of each band before and after.
+            The features, the skip connection, and the number of rows of each band before and after.
         """
         sizes = self.bands.sizes(features.shape[2])
         compressed = []
@@ -139,13 +139,13 @@ class SparseDown(nn.Module):
 
 
 class SparseUp(nn.Module):
-    """One stage of the decoder: fuses what comes across and expands each band to its rows before.
+    """One stage of the decoder: fuses the skip connection and expands each band to its original rows.
 
     Args:
-        inputs: Channels in.
-        outputs: Channels out.
+        inputs: Number of input channels.
+        outputs: Number of output channels.
         strides: Expansion of each band.
-        kernels: Rows that each row is expanded to.
+        kernels: Kernel height of the transposed convolution in each band.
     """
 
     def __init__(self, inputs: int, outputs: int, *, strides: Sequence[int], kernels: Sequence[int]) -> None:
@@ -169,11 +169,11 @@ class SparseUp(nn.Module):
 
 
 class DualPath(nn.Module):
-    """Recurrence over frequency, then over time, each added to its input: ``[B, C, F, T]`` to the same.
+    """Recurrence over frequency, then over time, each with a residual; input and output ``[B, C, F, T]``.
 
     Args:
         channels: Number of channels ``C``.
-        hidden: Features of an LSTM in each direction.
+        hidden: Number of LSTM features per direction.
     """
 
     def __init__(self, channels: int, hidden: int) -> None:
@@ -185,13 +185,13 @@ class DualPath(nn.Module):
         self.linears = nn.ModuleList(nn.Linear(2 * hidden, channels) for _ in range(2))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Run both recurrences."""
-        # Frequency is the sequence where the axes are [B, T, F, C], time where they are [B, F, T, C].
+        """Apply both recurrences."""
+        # The sequence is frequency for axes [B, T, F, C], and time for [B, F, T, C].
         for axes, norm, lstm, linear in zip(
             ((0, 3, 2, 1), (0, 2, 3, 1)), self.norms, self.lstms, self.linears, strict=True
         ):
             rows = norm(features).permute(axes)
-            # In 32 bits also under autocast: CPUs without units for bfloat16 have no recurrence in it.
+            # In 32 bits even under autocast: CPUs without bfloat16 units do not support LSTMs in it.
             with torch.autocast(rows.device.type, enabled=False):
                 found, _ = lstm(rows.flatten(0, 1).float())
             back = (0, 3, 2, 1) if axes == (0, 3, 2, 1) else (0, 3, 1, 2)
@@ -200,9 +200,9 @@ class DualPath(nn.Module):
 
 
 class SCNet(nn.Module):
-    """The net, from a spectrogram's channels to those of the targets.
+    """The net, which maps the channels of a spectrogram to those of the targets.
 
-    Every second dual-path layer sees the Fourier transform over time of the features.
+    Every second dual-path layer works on the Fourier transform of the features over time.
 
     Args:
         config: Settings of the model.

@@ -22,22 +22,22 @@ RULES: Rules = (
 )
 FIRST = "encoder.0.SDlayer.convs.0.weight"
 BAND_SHARES = {(64, 6): (0.225, 0.372, 0.403), (64, 8): (0.23, 0.37, 0.40), (32, 6): (0.175, 0.392, 0.433)}
-"""Of the published models, by channels of the first stage and number of dual-path layers: no tensor's
-shape depends on them."""
+"""Band shares of the published models by channels of the first stage and number of dual-path layers;
+they do not show in any tensor's shape."""
 
 
 class SCNetReader:
-    """How SCNet reads what others have published."""
+    """Reads published checkpoints of SCNet."""
 
     def recognizes(self, checkpoint: Checkpoint) -> bool:
-        """Whether the one file holds an SCNet; the variant with masks is another net."""
+        """Whether the single file contains an SCNet; the variant with masks is not supported."""
         if len(checkpoint.parts) != 1:
             return False
         names = checkpoint.parts[0].tensors
         return FIRST in names and not any("mask_layer" in name or "pos_embed" in name for name in names)
 
     def convert(self, checkpoint: Checkpoint, targets: tuple[str, ...] = ()) -> Conversion:
-        """Make settings and weights of a checkpoint.
+        """Convert a checkpoint to settings and weights.
 
         Raises:
             ModelError: If the band shares follow from neither the settings file nor the shapes.
@@ -51,7 +51,7 @@ class SCNetReader:
         values["targets"] = targets or training.targets or (MAP_TARGETS if count == len(MAP_TARGETS) else ())
         if not values["targets"]:
             raise ModelError(
-                f"'{part.name}' does not say what it separates",
+                f"the targets of '{part.name}' are unknown",
                 found=f"{count} targets",
                 advice="Name them with --targets, in the order of its outputs.",
             )
@@ -80,7 +80,7 @@ def _shapes(part: CheckpointPart) -> dict[str, Any]:
         ),
         "num_dual_paths": layers,
     }
-    # A band that is not compressed has a kernel of 3; the others have one as long as their stride.
+    # An uncompressed band has kernel 3; in the others the kernel equals the stride.
     values["band_strides"] = tuple(1 if kernel == 3 else kernel for kernel in values["band_kernels"])
     hidden = names.get("encoder.0.conv_modules.0.layers.0.3.weight")
     if hidden is not None:

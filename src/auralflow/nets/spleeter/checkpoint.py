@@ -1,6 +1,7 @@
 """Published weights of Spleeter: the TensorFlow bundles of its authors, and files of a PyTorch port.
 
-A bundle holds the variables of all instruments in the order of their creation; a port has a file for each.
+A bundle contains the variables of all instruments in the order of their creation; the port has a file for
+each.
 """
 
 import re
@@ -22,7 +23,7 @@ TARGETS = {
     5: ("vocals", "piano", "drums", "bass", "other"),
 }
 LAYERS = {"conv2d": 7, "conv2d_transpose": 6, "batch_normalization": 12}
-"""Layers of a kind that each instrument has."""
+"""Number of layers of each kind per instrument."""
 
 NORM_PARTS = {
     "gamma": "weight",
@@ -32,28 +33,28 @@ NORM_PARTS = {
 }
 DENSE_PARTS = {"kernel": "weight", "bias": "bias"}
 UNUSED = 5
-"""The normalisation of the deepest convolution, which hands on its bare output."""
+"""Index of the normalisation after the deepest convolution, whose output is used without it."""
 
 
 class SpleeterReader:
     """Reads published weights of Spleeter, see `auralflow.nets.checkpoint.CheckpointReader`."""
 
     def recognizes(self, checkpoint: Checkpoint) -> bool:
-        """Whether this is a Spleeter, of TensorFlow or of the PyTorch port."""
+        """Whether this is a Spleeter checkpoint, of TensorFlow or the PyTorch port."""
         return bool(checkpoint.parts) and (
             _is_bundle(checkpoint.parts[0]) or all(_is_ported(part) for part in checkpoint.parts)
         )
 
     def convert(self, checkpoint: Checkpoint, targets: tuple[str, ...] = ()) -> Conversion:
-        """Make settings and weights of a checkpoint that was recognised.
+        """Convert a recognised checkpoint to settings and weights.
 
         Args:
             checkpoint: The checkpoint.
-            targets: What the instruments are, in the order of their variables or files. Default: those of the
-                published models of 2, 4 and 5 stems.
+            targets: Names of the instruments, in the order of their variables or files. Default: those of the
+                published models with 2, 4 and 5 stems.
 
         Raises:
-            ModelError: If the instruments cannot be told apart, or are not whole.
+            ModelError: If the names of the instruments are unknown, or variables are missing.
         """
         if _is_bundle(checkpoint.parts[0]):
             instruments = _from_bundle(checkpoint.only)
@@ -64,7 +65,7 @@ class SpleeterReader:
         targets = targets or TARGETS.get(count, ())
         if len(targets) != count:
             raise ModelError(
-                "cannot tell what this Spleeter estimates",
+                "the targets of this Spleeter are unknown",
                 found=f"{count} instruments" + (f" for {', '.join(targets)}" if targets else ""),
                 expected="2, 4 or 5 instruments, or a target for each",
                 advice="" if targets else "Name them in the order of the files with --targets.",
@@ -72,7 +73,7 @@ class SpleeterReader:
         settings = {
             "targets": targets,
             "num_channels": instruments[0]["down.0.weight"].shape[1],
-            # The published models of more than two stems were trained so; nothing in the weights shows it.
+            # As in the published models; the weights do not show it.
             "activation": "leaky_relu" if count == 2 else "elu",
             "mask_act_fn": "softmax" if count == 5 else "sigmoid",
         }
@@ -100,7 +101,7 @@ def _is_ported(part: CheckpointPart) -> bool:
 
 
 def _from_bundle(part: CheckpointPart) -> list[dict[str, Tensor]]:
-    """The weights of every instrument of a TensorFlow bundle."""
+    """Weights of all instruments of a TensorFlow bundle."""
     heads = [name for name in part.tensors if re.fullmatch(r"conv2d_transpose(_\d+)?/kernel", name)]
     count = len(heads) // LAYERS["conv2d_transpose"]
     return [dict(_instrument(part.tensors, index)) for index in range(count)]
@@ -117,12 +118,12 @@ def _instrument(tensors: Mapping[str, Tensor], instrument: int) -> Iterator[tupl
                 name = f"{kind}_{number}/{theirs}" if number else f"{kind}/{theirs}"
                 if name not in tensors:
                     raise ModelError(
-                        "this Spleeter is not whole",
+                        "this Spleeter is incomplete",
                         found=f"no variable {name}",
                         expected="all of its layers",
                     )
                 tensor = tensors[name]
-                # Kernels are [height, width, in, out], and [height, width, out, in] where transposed.
+                # Kernels are [height, width, in, out], or [height, width, out, in] if transposed.
                 tensor = tensor.permute(3, 2, 0, 1) if theirs == "kernel" else tensor
                 yield f"{_layer(kind, layer)}.{ours}", tensor.float().contiguous()
             if kind == "batch_normalization":
@@ -139,7 +140,7 @@ def _layer(kind: str, layer: int) -> str:
 
 
 def _from_port(part: CheckpointPart) -> dict[str, Tensor]:
-    """The weights of an instrument of the PyTorch port, whose layers are numbered from 1."""
+    """Weights of one instrument of the PyTorch port, whose layers are numbered from 1."""
     weights = {}
     for name, tensor in part.tensors.items():
         block, _, rest = name.partition(".")
@@ -166,7 +167,7 @@ def _number(name: str) -> int:
 
 
 def _given(settings: Mapping[str, object]) -> dict[str, object]:
-    """What the JSON file of Spleeter beside the weights says."""
+    """Settings from the JSON file next to the weights."""
     model = settings.get("model")
     params = model.get("params") if isinstance(model, Mapping) else None
     given: dict[str, object] = {}

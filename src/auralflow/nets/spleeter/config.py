@@ -10,23 +10,23 @@ __all__ = ["SpleeterConfig"]
 
 
 class SpleeterConfig(ModelConfig):
-    """Settings of a Spleeter: one U-Net for each target, which share the mixture out among them.
+    """Settings of Spleeter: one U-Net per target, with masks that sum to one.
 
-    The defaults are those of the published model of 2 stems; its models of 4 and 5 stems have the activation
-    ``elu``, and that of 5 the mask activation ``softmax``.
+    The defaults are those of the published model with 2 stems. The models with 4 and 5 stems use the
+    activation ``elu``, and the one with 5 the mask activation ``softmax``.
     """
 
     family: Literal["spleeter"] = Field(default="spleeter", description="Family of nets.")
     net: Literal["Spleeter"] = Field(default="Spleeter", description="Architecture.")
     targets: tuple[str, ...] = Field(
-        default=("vocals", "accompaniment"), min_length=1, description="Sources to be estimated."
+        default=("vocals", "accompaniment"), min_length=1, description="Sources to estimate."
     )
     num_channels: int = Field(default=2, ge=1, le=8, description="Number of audio channels.")
     sample_length: float = Field(
         default=11.7957, gt=0, le=600, description="Length of an audio chunk in seconds."
     )
     overlap: float = Field(
-        default=0, ge=0, lt=1, description="Share of a chunk that the next one covers again by default."
+        default=0, ge=0, lt=1, description="Default fraction of a chunk that overlaps the next one."
     )
     num_hidden_channels: int = Field(
         default=16,
@@ -39,34 +39,35 @@ class SpleeterConfig(ModelConfig):
     )
     mask_act_fn: Literal["sigmoid", "softmax"] = Field(
         default="sigmoid",
-        description="How a net's output becomes a gain: alone, or against those of the others.",
+        description="Activation that turns outputs of the nets into gains: per target or over all.",
     )
     num_fft: int = Field(
         default=4096,
         ge=64,
         le=65536,
         multiple_of=4,
-        description="Length of the Fourier transform and its window, four times the distance of the frames.",
+        description="Length of the Fourier transform and its window in samples, four times the hop length.",
     )
     num_bins_read: int = Field(
         default=1024,
         ge=64,
         multiple_of=64,
-        description="Frequency bins that the nets see, from the lowest: 1024 is 11 kHz, 1536 is 16 kHz.",
+        description="Number of input frequency bins, from the lowest: 1024 is 11 kHz, 1536 is 16 kHz.",
     )
     segment_frames: int = Field(
-        default=512, ge=64, le=8192, multiple_of=64, description="Frames that the nets see at once."
+        default=512, ge=64, le=8192, multiple_of=64, description="Number of frames per segment."
     )
     mask_extension: Literal["zeros", "average"] = Field(
         default="zeros",
-        description="Mask of the bins above: zeros, or the mean over the bins below.",
+        description="Mask of the bins above these: zeros, or the mean over the bins below.",
     )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if len(self.targets) == 1:
             raise ValueError(
-                f"a Spleeter of {self.targets[0]} alone would give it the whole mixture: choose several"
+                f"a Spleeter with {self.targets[0]} alone would return the entire mixture: "
+                "choose several targets"
             )
         if self.num_bins_read > self.num_fft // 2:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Spleeter: one U-Net for each target, which share the mixture out among them.
+"""Spleeter: one U-Net per target, with masks that sum to one.
 
 Shape letters: ``B`` batch, ``S`` source, ``C`` channel, ``F`` frequency bin, ``T`` frame, ``N`` sample.
 """
@@ -22,18 +22,17 @@ EPSILON = 1e-10
 
 
 class MaskNets(nn.Module):
-    """From magnitudes to the share that each target has of the mixture.
+    """Estimates each target's fraction of the mixture from magnitudes.
 
-    Segments of ``config.segment_frames`` frames are judged on their own; the last is filled with zeros. The
-    mask of target ``i`` is ``(Y_i^2 + e / S) / (sum_j Y_j^2 + e)`` with the magnitudes ``Y`` that the nets
-    estimate.
+    Segments of ``config.segment_frames`` frames are processed independently; the last one is zero-padded. The
+    mask of target ``i`` is ``(Y_i^2 + e / S) / (sum_j Y_j^2 + e)``, where ``Y`` are the estimated magnitudes.
 
     Args:
         config: Settings of the model.
 
     Shape:
         - Input: magnitudes ``[B, C, F, T]``
-        - Output: masks ``[B, S, C, F, T]``, which sum to one over ``S``, below the bins that are not read
+        - Output: masks ``[B, S, C, F, T]``, which sum to one over ``S`` in the input bins
     """
 
     def __init__(self, config: SpleeterConfig) -> None:
@@ -77,11 +76,10 @@ class MaskNets(nn.Module):
 
 
 class SpleeterModel(SeparationModel):
-    """A Spleeter.
+    """Spleeter as a `SeparationModel`.
 
-    What it makes of a chunk is what the original makes of a song of this length. The copy of `for_inference`
-    reads pieces of a song as `chunking` deals them out, which together give what the original makes of the
-    whole.
+    Its output for a chunk is that of the original for a song of this length. The copy from `for_inference`
+    takes chunks as defined by `chunking`, which together give the original's output for the entire song.
 
     Args:
         config: Settings of the model.
@@ -112,11 +110,11 @@ class SpleeterModel(SeparationModel):
         return Estimate(mixture, self.transform, mask=masks.float(), mixture=spectrogram)
 
     def chunking(self, *, length: int | None = None, overlap: float | None = None) -> Chunking:
-        """How to deal a song out to the copy of `for_inference`.
+        """How to divide a song into chunks for the copy from `for_inference`.
 
-        Without an overlap, chunks are the segments of the original, whose first frame begins one frame before
-        the song: neighbouring chunks share the samples that frames of both lie on, and add up there. With
-        one, chunks are cross-faded, and what they do not know in full at their ends is left out.
+        Without overlap, chunks are the segments of the original, whose first frame begins one frame before
+        the song: neighbouring chunks are added where their frames overlap. With overlap, chunks are
+        cross-faded, and their incomplete ends are discarded.
         """
         config = self.config
         shared = config.overlap if overlap is None else overlap
@@ -136,7 +134,7 @@ class SpleeterModel(SeparationModel):
         return Chunking(length=inner, step=max(1, round(inner * (1 - shared))), context=edge)
 
     def for_inference(self) -> Self:
-        """A faster copy that cannot be trained and reads pieces of a song, see `chunking`."""
+        """A faster copy that cannot be trained and takes chunks of a song, see `chunking`."""
         fast = copy.deepcopy(self).eval().requires_grad_(False)
         for instrument in fast.net.instruments:
             assert isinstance(instrument, InstrumentNet)
@@ -146,7 +144,7 @@ class SpleeterModel(SeparationModel):
         return fast
 
     def export_graph(self, *, num_samples: int | None = None) -> Graph:
-        """The nets: magnitudes ``[B, C, F, T]`` in, masks ``[B, S, C, F, T]`` out, with ``B`` free."""
+        """The nets: magnitudes ``[B, C, F, T]`` in, masks ``[B, S, C, F, T]`` out, with dynamic ``B``."""
         config = self.config
         frames = self.transform.num_frames(num_samples or config.chunk_samples)
         return Graph(

@@ -1,4 +1,4 @@
-"""The U-Net of Spleeter: one for each instrument.
+"""The U-Net of Spleeter, which estimates one instrument.
 
 Shape letters: ``B`` batch, ``C`` channel, ``F`` frequency bin, ``T`` frame.
 """
@@ -13,7 +13,7 @@ __all__ = ["STRIDE", "InstrumentNet", "NetActivation", "PixelShuffleUp", "Transp
 
 NUM_LEVELS = 6
 STRIDE = 2**NUM_LEVELS
-"""Frames and bins must be multiples of this."""
+"""The numbers of frames and bins must be multiples of this."""
 
 NUM_DROPOUTS = 3
 NORM_EPSILON = 1e-3  # Keras' default; PyTorch's is 1e-5
@@ -22,11 +22,11 @@ NetActivation = Literal["leaky_relu", "elu"]
 
 
 class TransposedUp(nn.ConvTranspose2d):
-    """Doubles both sides of a map, with TensorFlow's padding "SAME": one row is cropped in front, two behind.
+    """Doubles both sides of a map with TensorFlow's padding "SAME", cropping one row before and two after.
 
     Args:
-        inputs: Channels that come in.
-        outputs: Channels that go out.
+        inputs: Number of input channels.
+        outputs: Number of output channels.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -38,7 +38,7 @@ class TransposedUp(nn.ConvTranspose2d):
 
 
 class PixelShuffleUp(nn.Sequential):
-    """The same as a `TransposedUp` of equal weights, several times faster on a CPU.
+    """Equivalent of a `TransposedUp` with the same weights, several times faster on a CPU.
 
     Along one side, output ``2i`` reads the inputs ``i - 1`` and ``i`` with the taps 3 and 1 of the kernel,
     and output ``2i + 1`` the inputs ``i - 1``, ``i`` and ``i + 1`` with the taps 4, 2 and 0. So the four
@@ -46,7 +46,7 @@ class PixelShuffleUp(nn.Sequential):
     Source: W. Shi et al., "Is the deconvolution layer the same as a convolutional layer?", arXiv:1609.07009.
 
     Args:
-        up: What it is made from.
+        up: The layer to replace.
 
     Example:
         >>> up = TransposedUp(3, 2)
@@ -69,21 +69,19 @@ class PixelShuffleUp(nn.Sequential):
 
 
 class InstrumentNet(nn.Module):
-    """Estimates how much of each bin is one instrument; `SpleeterModel` weighs the instruments.
+    """Estimates the magnitude of one instrument in each bin; `SpleeterModel` turns them into masks.
 
-    Six convolutions of 5 x 5 with stride 2 down, six transposed ones up, skip connections of the
-    convolutions' bare outputs, and a dilated convolution over the full map. Padding is TensorFlow's "SAME":
-    one row in front and two behind.
-    Sources: A. Jansson et al., "Singing Voice Separation with Deep U-Net Convolutional Networks", ISMIR 2017;
-    R. Hennequin et al., "Spleeter: a fast and efficient music source separation tool with pre-trained
-    models", JOSS 5(50), 2020.
+    Six convolutions of 5 x 5 with stride 2 down, six transposed ones up, skip connections from the
+    convolutions' outputs before normalisation, and a dilated convolution over the full map. Padding is
+    TensorFlow's "SAME": one row before and two after. Sources: A. Jansson et al., "Singing Voice Separation
+    with Deep U-Net Convolutional Networks", ISMIR 2017; R. Hennequin et al., "Spleeter: a fast and efficient
+    music source separation tool with pre-trained models", JOSS 5(50), 2020.
 
     Args:
-        num_channels: Channels ``C`` of the spectrogram.
-        num_hidden_channels: Channels of the first level; each level down has twice as many.
-        activation: ``leaky_relu`` (on the way up ReLU) as in the published 2 stems, or ``elu`` as in the 4
-        and
-            5 stems.
+        num_channels: Number of channels ``C`` of the spectrogram.
+        num_hidden_channels: Number of channels of the first level; doubles with each level down.
+        activation: ``leaky_relu`` (ReLU in the decoder) as in the published model with 2 stems, or ``elu`` as
+            in those with 4 and 5.
 
     Shape:
         - Input: magnitudes ``[B, C, T, F]``, with ``T`` and ``F`` multiples of `STRIDE`
@@ -104,10 +102,10 @@ class InstrumentNet(nn.Module):
             nn.Conv2d(inputs, outputs, 5, stride=2)
             for inputs, outputs in zip((num_channels, *widths[:-1]), widths, strict=True)
         )
-        # The deepest convolution hands on its bare output, so five follow the six.
+        # The deepest output is not normalised, hence five normalisations for six convolutions.
         self.down_norm = nn.ModuleList(nn.BatchNorm2d(width, eps=NORM_EPSILON) for width in widths[:-1])
         outputs = (*reversed(widths[:-1]), 1)
-        # Each level but the first reads what the one below gives and a skip connection, both equally wide.
+        # Each level but the first takes the output of the one below and a skip connection of equal width.
         inputs = (widths[-1], *(2 * width for width in outputs[:-1]))
         self.up = nn.ModuleList(TransposedUp(*widths) for widths in zip(inputs, outputs, strict=True))
         self.up_norm = nn.ModuleList(nn.BatchNorm2d(width, eps=NORM_EPSILON) for width in outputs)
@@ -137,7 +135,7 @@ class InstrumentNet(nn.Module):
         return logits
 
     def use_pixel_shuffle(self) -> None:
-        """Put faster equals in place of the transposed convolutions."""
+        """Replace the transposed convolutions by faster equivalents."""
         for level, convolution in enumerate(self.up):
             if isinstance(convolution, TransposedUp):
                 self.up[level] = PixelShuffleUp(convolution)

@@ -1,4 +1,4 @@
-"""U-Nets that estimate masks on magnitude spectrograms: this project's own nets. Loads no torch."""
+"""U-Nets that estimate masks on magnitude spectrograms: auralflow's own nets. Does not import torch."""
 
 from auralflow.nets.families import Family, Net
 from auralflow.nets.unet.config import NETS, RecurrentNetConfig, SpectrogramNetConfig
@@ -9,7 +9,7 @@ FAMILY = Family(
     name="unet",
     title="U-Nets with masks, auralflow's own",
     nets=(
-        Net(NETS[0], SpectrogramNetConfig, "U-Net alone: any length, the smallest and fastest"),
+        Net(NETS[0], SpectrogramNetConfig, "U-Net alone: smallest and fastest, takes any length"),
         Net(NETS[1], RecurrentNetConfig, "U-Net with a recurrent bottleneck"),
         Net(NETS[2], RecurrentNetConfig, "U-Net with a variational latent and a recurrent bottleneck"),
     ),

@@ -1,4 +1,4 @@
-"""The parts that the nets are built from.
+"""Building blocks of the nets.
 
 Shape letters: ``B`` batch, ``S`` source, ``C`` channel, ``F`` frequency bin, ``T`` frame,
 ``H`` hidden channel.
@@ -25,15 +25,15 @@ __all__ = [
 ]
 
 SELU_SLOPE = 1.0507009873554805
-"""What SELU multiplies positive numbers by (Klambauer et al., NeurIPS 2017)."""
+"""Factor of SELU for positive inputs (Klambauer et al., NeurIPS 2017)."""
 QUIET = 6.0
-"""Negative log-variance of the noise of a latent that begins as the identity."""
+"""Negative log-variance of the noise of a latent initialised to the identity."""
 LOG_VARIANCE_KNEE = 20.0
-"""Log-variance from which the exponential goes on as its tangent, so that it cannot overflow."""
+"""Log-variance above which the exponential is replaced by its tangent to prevent overflow."""
 
 
 class MaskEstimate(NamedTuple):
-    """What a net returns.
+    """Output of a net.
 
     Attributes:
         mask: ``[B, S, C, F, T]`` in [0, 1].
@@ -49,9 +49,9 @@ class ConvBlock(nn.Sequential):
     """Two 3x3 convolutions, each followed by batch normalisation and ReLU, or by SELU alone.
 
     Args:
-        num_inputs: Channels that come in.
-        num_outputs: Channels that go out.
-        self_normalizing: SELU without batch normalisation instead of batch normalisation and ReLU.
+        num_inputs: Number of input channels.
+        num_outputs: Number of output channels.
+        self_normalizing: Use SELU instead of batch normalisation and ReLU.
 
     Shape:
         - Input: ``[B, num_inputs, F, T]``
@@ -61,7 +61,7 @@ class ConvBlock(nn.Sequential):
     def __init__(self, num_inputs: int, num_outputs: int, *, self_normalizing: bool) -> None:
         layers: list[nn.Module] = []
         for channels in (num_inputs, num_outputs):
-            # The bias of a convolution is lost in the batch normalisation behind it.
+            # Batch normalisation makes the bias of the convolution redundant.
             layers.append(nn.Conv2d(channels, num_outputs, 3, padding=1, bias=self_normalizing))
             if self_normalizing:
                 layers.append(nn.SELU())
@@ -71,12 +71,12 @@ class ConvBlock(nn.Sequential):
 
 
 class UpBlock(nn.Module):
-    """Twice the resolution by a transposed convolution, joined with the skip connection.
+    """Doubles the resolution by a transposed convolution and merges the skip connection.
 
     Args:
-        num_inputs: Channels that come from below.
-        num_outputs: Channels of the skip connection and of the output.
-        self_normalizing: As in `ConvBlock`.
+        num_inputs: Number of channels from the level below.
+        num_outputs: Number of channels of the skip connection and the output.
+        self_normalizing: See `ConvBlock`.
 
     Shape:
         - Input: ``[B, num_inputs, F // 2, T // 2]`` and the skip ``[B, num_outputs, F, T]``
@@ -89,9 +89,9 @@ class UpBlock(nn.Module):
         self.block = ConvBlock(2 * num_outputs, num_outputs, self_normalizing=self_normalizing)
 
     def forward(self, features: Tensor, skip: Tensor) -> Tensor:
-        """Raise ``features`` to the size of ``skip`` and merge both."""
+        """Upsample ``features`` to the size of ``skip`` and merge both."""
         features = self.up(features)
-        # Pooling floors, so an odd size comes back one short.
+        # Pooling rounds down, so odd sizes come back one short.
         missing_bins = skip.shape[-2] - features.shape[-2]
         missing_frames = skip.shape[-1] - features.shape[-1]
         if missing_bins or missing_frames:
@@ -100,7 +100,7 @@ class UpBlock(nn.Module):
 
 
 class BinAffine(nn.Module):
-    """Learnable centring and scaling of every frequency bin, at first the identity.
+    """Learnable centring and scaling of every frequency bin, initialised to the identity.
 
     Source: the input and output scaling of Open-Unmix (Stoeter et al., JOSS 2019).
 
@@ -129,8 +129,8 @@ class Mask(nn.Module):
     """Activation of the mask, clamped to [0, 1].
 
     Args:
-        name: Activation; softmax is taken over the sources.
-        leak_factor: Negative slope of leaky_relu; without effect on the others.
+        name: Name of the activation; softmax is over the sources.
+        leak_factor: Negative slope of leaky_relu; unused by the others. Default: 0.
 
     Shape:
         - Input and output: ``[B, S, C, F, T]``
@@ -162,24 +162,24 @@ class Mask(nn.Module):
             return mask
         if not mask.requires_grad:
             return mask.clamp(0.0, 1.0)
-        # The gradient passes the clamp, or a mask that once left [0, 1] would stay there for ever.
+        # The gradient bypasses the clamp; otherwise a mask outside [0, 1] would never return.
         return mask.clamp(0.0, 1.0).detach() + (mask - mask.detach())
 
 
 class RecurrentBottleneck(nn.Module):
     """A bidirectional LSTM over one axis of the features, then two affine layers, added to the input.
 
-    Added rather than put in its place: at first the deepest features pass as they are, and the recurrent
-    stack learns what to change.
+    With the residual connection, the deepest features pass unchanged at first, and the recurrent stack learns
+    what to change.
 
     Args:
-        num_channels: Channels ``H`` of the features.
+        num_channels: Number of channels ``H`` of the features.
         fixed_size: Length of the axis that is flattened into the LSTM's features.
         axis: 0: sequence over time, bins are flattened; 1: sequence over frequency, frames are flattened.
-        hidden_size: Features of the LSTM, both directions together.
+        hidden_size: Number of LSTM features, both directions together.
         depth: Number of layers.
         dropout_p: Dropout between the layers and before the affine layers.
-        self_normalizing: SELU and alpha dropout between the affine layers instead of ReLU and dropout.
+        self_normalizing: Use SELU and alpha dropout between the affine layers instead of ReLU and dropout.
 
     Shape:
         - Input and output: ``[B, H, F, T]``
@@ -215,7 +215,7 @@ class RecurrentBottleneck(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """Run the sequence over the chosen axis."""
+        """Process the sequence over the chosen axis."""
         # [B, H, F, T] to [B, sequence, H, flattened]
         order = (0, 3, 1, 2) if self.axis == 0 else (0, 2, 1, 3)
         back = (0, 2, 3, 1) if self.axis == 0 else (0, 2, 1, 3)
@@ -225,13 +225,13 @@ class RecurrentBottleneck(nn.Module):
 
     def _run(self, sequence: Tensor) -> Tensor:
         if sequence.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
-            # In bfloat16 the CPU's LSTM is no faster forwards, and a third slower backwards.
+            # On the CPU an LSTM in bfloat16 is no faster forwards and a third slower backwards.
             with torch.autocast("cpu", enabled=False):
                 return self.lstm(sequence.float())[0]  # type: ignore[no-any-return]
         return self.lstm(sequence)[0]  # type: ignore[no-any-return]
 
     def pass_through(self) -> None:
-        """Begin as the identity: nothing is added, until it learns to."""
+        """Initialise to the identity."""
         last = cast(nn.Linear, self.affine[-1])
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
@@ -243,7 +243,7 @@ class VariationalBottleneck(nn.Module):
     Source: D. P. Kingma and M. Welling, "Auto-Encoding Variational Bayes", ICLR 2014.
 
     Args:
-        num_channels: Channels ``H`` of the features and of the latent.
+        num_channels: Number of channels ``H`` of the features and the latent.
 
     Shape:
         - Input: ``[B, H, F, T]``
@@ -259,15 +259,16 @@ class VariationalBottleneck(nn.Module):
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Encode, sample (the mean at evaluation) and decode."""
         mu = self.mu(features)
-        # Bounded, so that the exponential stays finite whatever an unlucky step does to the weights.
+        # Bounded, so that the exponential stays finite for any weights.
         log_var = self.log_var(features).clamp(-20.0, 10.0)
         latent = mu + torch.randn_like(mu) * torch.exp(0.5 * log_var) if self.training else mu
         return self.decode(latent), mu, log_var
 
     def pass_through(self) -> None:
-        """Begin near the identity: SELU of what was SELU already, with little noise.
+        """Initialise close to the identity, with little noise.
 
-        Positive features pass as they are, negative ones become a little smaller.
+        The input is already the output of a SELU: positive features pass unchanged, negative ones shrink
+        slightly.
         """
         decode = cast(nn.Conv2d, self.decode[0])
         with torch.no_grad():

@@ -23,14 +23,14 @@ class SpectrogramNetConfig(ModelConfig):
     net: NetName = Field(default="SpectrogramNetSimple", description="Architecture.")
     net_version: Literal[1, 2] = Field(
         default=1,
-        description="Make of the net: 1 as it was first; 2 faster, with bands folded into channels and dense "
+        description="Version of the net: 1, the first; 2, faster, with bands folded into channels and dense "
         "layers over frequency.",
     )
     num_hidden_channels: int = Field(
         default=16,
         ge=1,
         le=256,
-        description="Channels of the first level; each level down has twice as many.",
+        description="Number of channels of the first level; doubles with each level down.",
     )
     dropout_p: float = Field(
         default=0.4, ge=0, lt=1, description="Probability of dropout around the bottleneck."
@@ -39,7 +39,7 @@ class SpectrogramNetConfig(ModelConfig):
         default=0,
         ge=0,
         le=1,
-        description="Negative slope of the leaky_relu mask activation; acts only there.",
+        description="Negative slope of the mask activation leaky_relu; unused by the others.",
     )
     normalize_input: bool = Field(
         default=False, description="Learn to centre and scale each frequency bin of the input."
@@ -48,13 +48,17 @@ class SpectrogramNetConfig(ModelConfig):
         default=False, description="Learn to centre and scale each frequency bin of the output."
     )
     mask_act_fn: MaskActivation = Field(
-        default="sigmoid", description="Activation of the mask, which is then clamped to [0, 1]."
+        default="sigmoid", description="Activation of the mask, whose output is clamped to [0, 1]."
     )
     num_fft: int = Field(
-        default=1024, ge=64, le=65536, multiple_of=2, description="Length of the Fourier transform."
+        default=1024,
+        ge=64,
+        le=65536,
+        multiple_of=2,
+        description="Length of the Fourier transform in samples.",
     )
     window_size: int = Field(
-        default=1024, ge=16, le=65536, description="Length of the window, at most --num-fft."
+        default=1024, ge=16, le=65536, description="Length of the window in samples, at most --num-fft."
     )
     hop_length: int = Field(
         default=512, ge=1, le=32768, description="Samples between frames, at most half the window."
@@ -74,18 +78,18 @@ class SpectrogramNetConfig(ModelConfig):
             )
         if self.mask_act_fn == "softmax" and len(self.targets) == 1:
             raise ValueError(
-                "--mask-act-fn softmax over one target is a mask of ones: choose several targets"
+                "--mask-act-fn softmax with one target gives a mask of ones: choose several targets"
             )
         return self
 
     def written(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Without the family, its overlap and the first make, which files without these keys mean."""
+        """Values without the family, its overlap and version 1, the defaults of files without them."""
         kept = {name: value for name, value in values.items() if name not in ("family", "overlap")}
         if self.net_version == 1:
             del kept["net_version"]
         if self.overlap != SpectrogramNetConfig.model_fields["overlap"].default:
             kept["overlap"] = self.overlap
-        # Hashes of what is written are kept in journals; the order is that of the files that are out there.
+        # Journals contain hashes of this; the order is that of existing files.
         first = ("format_version", "net", "targets", "num_channels", "num_hidden_channels")
         return {name: kept[name] for name in (*first, *kept) if name in kept}
 
@@ -110,7 +114,7 @@ class RecurrentNetConfig(SpectrogramNetConfig):
         ge=2,
         le=16384,
         multiple_of=2,
-        description="Features of the LSTM, both directions together.",
+        description="Number of LSTM features, both directions together.",
     )
     input_axis: Literal[0, 1] = Field(
         default=1,

@@ -1,4 +1,4 @@
-"""The second make of the nets: frequency bands folded into channels, dense layers over frequency.
+"""Version 2 of the nets: frequency bands folded into channels, dense layers over frequency.
 
 Shape letters: ``B`` batch, ``S`` source, ``C`` channel, ``F`` frequency bin, ``T`` frame,
 ``H`` hidden channel.
@@ -23,25 +23,25 @@ from auralflow.nets.unet.folded_blocks import DenseOverAll, FoldedBlock, FoldedU
 __all__ = ["FoldedNetLSTM", "FoldedNetSimple", "FoldedNetVAE", "create_folded_net"]
 
 BANDS = 4
-"""Bands of frequencies that become channels at the entrance. Convolutions on the full map of bins have so few
-channels that the processor spends most of its time moving data; and each band gets filters of its own."""
+"""Number of frequency bands that are folded into channels. Convolutions on the full map have so few channels
+that most time is spent on moving data; besides, each band gets its own filters."""
 NUM_LEVELS = 4
 SMALLEST_SIDE = 2**NUM_LEVELS
 MIDDLE = 3
-"""Hidden features of the deepest dense layers, in units of the first level's channels."""
+"""Number of hidden features of the deepest dense layers, as a multiple of the first level's channels."""
 RECURRENT_FEATURES = 4
-"""Features of the recurrent stack, in units of the deepest channels, whatever the length of a chunk."""
+"""Number of features of the recurrent stack, as a multiple of the deepest channels, for any chunk length."""
 
 
 class FoldedNetSimple(nn.Module):
     """A U-Net on folded bands that estimates one soft mask per target from a magnitude spectrogram.
 
-    The spectrum is cut into four bands, which lie side by side as channels: so the first of its four levels
-    has a quarter of the bins, and twice the channels that the settings say; each level down has twice as
-    many. Every level has dense layers over frequency, and the deepest features of a frame are mixed as a
-    whole. The output is unfolded again. The number of bins is part of the net, the number of frames is not.
-    Source: H. Liu et al., "Channel-wise Subband Input for Better Voice and Accompaniment Separation on High
-    Resolution Music", Interspeech 2020, for bands as channels.
+    The spectrum is split into four bands, which are stacked as channels. The first of the four levels thus
+    has a quarter of the bins, and twice the channels given in the settings; the number of channels doubles
+    with each level down. Every level has dense layers over frequency, and dense layers mix all the deepest
+    features of a frame. The output is unfolded again. The number of bins is fixed, the number of frames is
+    not. Source: H. Liu et al., "Channel-wise Subband Input for Better Voice and Accompaniment Separation on
+    High Resolution Music", Interspeech 2020, for bands as channels.
 
     Args:
         config: Settings of the model.
@@ -63,7 +63,7 @@ class FoldedNetSimple(nn.Module):
         self.num_channels = config.num_channels
         self.num_bins = config.num_bins
         width = [2 * config.num_hidden_channels * 2**level for level in range(NUM_LEVELS + 1)]
-        # The highest bin stands alone behind a power of two, and holds next to nothing.
+        # The highest bin is one more than a power of two and contains next to nothing.
         self.used_bins = max((config.num_bins - config.num_bins % BANDS) // BANDS, SMALLEST_SIDE) * BANDS
         bins = [self.used_bins // BANDS // 2**level for level in range(NUM_LEVELS + 1)]
         folded = config.num_channels * BANDS
@@ -80,7 +80,7 @@ class FoldedNetSimple(nn.Module):
         self.up = nn.ModuleList(
             FoldedUp(width[level + 1], width[level], bins[level]) for level in reversed(range(NUM_LEVELS))
         )
-        # What came in goes to the last layer too, where four bands share the channels of one place.
+        # The last layer also gets the input; its channels contain four bands per position.
         self.head = nn.Conv2d(width[0] + folded, self.num_targets * folded, 1)
         self.output_affine = BinAffine(config.num_bins) if config.normalize_output else nn.Identity()
         self.mask = Mask(config.mask_act_fn, config.leak_factor)
@@ -98,7 +98,7 @@ class FoldedNetSimple(nn.Module):
         features = F.pad(
             features[:, :, : self.used_bins], (0, missing_frames, 0, max(0, self.used_bins - num_bins))
         )
-        # The CPU's kernels are fastest with channels last, but for the gradients of convolutions.
+        # On the CPU, channels last is fastest, except for the gradients of convolutions.
         layout = torch.contiguous_format if self.training else torch.channels_last
         entrance = self._fold(features).contiguous(memory_format=layout)
 
@@ -110,7 +110,7 @@ class FoldedNetSimple(nn.Module):
         for up in self.up:
             features = up(features, skips.pop())
 
-        # As if both lay side by side, without copying them there.
+        # Equivalent to concatenating both, without the copy.
         width = features.shape[1]
         weight, bias = self.head.weight, self.head.bias
         folded = F.conv2d(features, weight[:, :width], bias) + F.conv2d(entrance, weight[:, width:])
@@ -123,20 +123,20 @@ class FoldedNetSimple(nn.Module):
         return features.reshape(batch, channels * BANDS, bins // BANDS, frames)
 
     def _unfold(self, features: Tensor, num_bins: int) -> Tensor:
-        """``[B, S * C * 4, F / 4, T]`` to ``[B, S, C, F, T]``, laid out frame by frame in a single copy."""
+        """``[B, S * C * 4, F / 4, T]`` to ``[B, S, C, F, T]``, contiguous by frame, in a single copy."""
         batch, _, rows, frames = features.shape
         shape = (batch, self.num_targets, self.num_channels, BANDS, rows, frames)
         bands = list(features.reshape(shape).transpose(-1, -2).unbind(3))
         if (lost := num_bins - self.used_bins) > 0:
-            # Bins that were left out do as the highest one below them.
+            # Bins left out get the mask of the highest bin below them.
             bands.append(bands[-1][..., -1:].expand(*bands[-1].shape[:-1], lost))
         return torch.cat(bands, dim=-1).transpose(-1, -2)
 
 
 class FoldedNetLSTM(FoldedNetSimple):
-    """The U-Net on folded bands with a recurrent bottleneck, whose size does not grow with the chunk.
+    """The U-Net on folded bands with a recurrent bottleneck, whose size does not depend on the chunk length.
 
-    With ``input_axis`` 1 the number of frames is part of the net.
+    With ``input_axis`` 1 the number of frames is fixed.
 
     Example:
         >>> config = RecurrentNetConfig(num_hidden_channels=2, hidden_size=8, sample_length=1)
@@ -171,8 +171,8 @@ class FoldedNetLSTM(FoldedNetSimple):
 class FoldedNetVAE(FoldedNetLSTM):
     """The U-Net on folded bands with a variational, self-normalising latent before the recurrent stack.
 
-    In training the latent is sampled; at evaluation it is its mean, so that the net is deterministic. All
-    around the latent is as in the smaller nets, so that it can start from their weights.
+    The latent is sampled in training. In evaluation mode it is the mean, so that the net is deterministic.
+    The other parts match those of the smaller nets, so that training can start from their weights.
     """
 
     def __init__(self, config: RecurrentNetConfig) -> None:

@@ -1,4 +1,4 @@
-"""The parts that the second make of the nets is built from.
+"""Building blocks of version 2 of the nets.
 
 Shape letters: ``B`` batch, ``F`` frequency bin, ``T`` frame, ``H`` hidden channel.
 """
@@ -10,15 +10,15 @@ from torch.nn import functional as F
 __all__ = ["ConvUnit", "DenseOverAll", "DenseOverFrequency", "FoldedBlock", "FoldedUp"]
 
 NARROWING = 4
-"""By what the dense layers over frequency are narrower in their middle."""
+"""Factor by which the dense layers over frequency narrow in the middle."""
 
 
 class ConvUnit(nn.Sequential):
     """A 3x3 convolution, batch normalisation and ReLU.
 
     Args:
-        num_inputs: Channels that come in.
-        num_outputs: Channels that go out.
+        num_inputs: Number of input channels.
+        num_outputs: Number of output channels.
 
     Shape:
         - Input: ``[B, num_inputs, F, T]``
@@ -26,7 +26,7 @@ class ConvUnit(nn.Sequential):
     """
 
     def __init__(self, num_inputs: int, num_outputs: int) -> None:
-        # The bias of a convolution is lost in the batch normalisation behind it.
+        # Batch normalisation makes the bias of the convolution redundant.
         convolution = nn.Conv2d(num_inputs, num_outputs, 3, padding=1, bias=False)
         super().__init__(convolution, *_finish(num_outputs))
 
@@ -36,19 +36,19 @@ def _finish(num_channels: int) -> list[nn.Module]:
 
 
 def _added(fresh: Tensor, other: Tensor) -> Tensor:
-    """The sum; in the place of the first, which nothing else holds, where no gradient needs it any more."""
+    """The sum, computed in place if no gradient needs the first operand, which has no other references."""
     return fresh + other if torch.is_grad_enabled() else fresh.add_(other)
 
 
 class DenseOverFrequency(nn.Module):
-    """Two dense layers over frequency, the same for every frame and channel, added to what comes in.
+    """Two dense layers over frequency, shared by all frames and channels, with a residual connection.
 
-    Every bin sees all others at once, where a 3x3 convolution sees its neighbours.
+    Every bin sees all others at once, whereas a 3x3 convolution only sees its neighbours.
     Source: W. Choi et al., "Investigating U-Nets with Various Intermediate Blocks for Spectrogram-based
     Singing Voice Separation", ISMIR 2020 (time-distributed fully connected layers).
 
     Args:
-        num_channels: Channels ``H``.
+        num_channels: Number of channels ``H``.
         num_bins: Bins ``F``.
 
     Shape:
@@ -64,14 +64,14 @@ class DenseOverFrequency(nn.Module):
         self.finish_wide = nn.Sequential(*_finish(num_channels))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Add what the layers make of ``features``."""
+        """Add the output of the layers to ``features``."""
         middle = self.finish_narrow(_over_frequency(self.narrow, features))
         return _added(self.finish_wide(_over_frequency(self.widen, middle)), features)
 
 
 def _over_frequency(layer: nn.Linear, features: Tensor) -> Tensor:
     if features.is_contiguous(memory_format=torch.channels_last):
-        # Frames and channels together are one long axis: nothing is copied.
+        # Frames and channels are merged into one axis without a copy.
         num_channels, num_frames = features.shape[1], features.shape[3]
         product = torch.matmul(layer.weight, features.permute(0, 2, 3, 1).flatten(2))
         return product.reshape(*product.shape[:2], num_frames, num_channels).permute(0, 3, 1, 2)
@@ -79,12 +79,12 @@ def _over_frequency(layer: nn.Linear, features: Tensor) -> Tensor:
 
 
 class FoldedBlock(nn.Module):
-    """Two convolutions with dense layers over frequency between them, each added to what it gets.
+    """Two convolutions with dense layers over frequency between them, each with a residual connection.
 
     Args:
-        num_inputs: Channels that come in.
-        num_outputs: Channels that go out.
-        num_bins: Bins ``F``; 0: no dense layers.
+        num_inputs: Number of input channels.
+        num_outputs: Number of output channels.
+        num_bins: Number of bins ``F``; 0 for no dense layers.
 
     Shape:
         - Input: ``[B, num_inputs, F, T]``
@@ -99,7 +99,7 @@ class FoldedBlock(nn.Module):
         self.same_width = num_inputs == num_outputs
 
     def forward(self, features: Tensor) -> Tensor:
-        """Run the block."""
+        """Apply the block."""
         first = self.first(features)
         if self.same_width:
             first = _added(first, features)
@@ -108,12 +108,12 @@ class FoldedBlock(nn.Module):
 
 
 class FoldedUp(nn.Module):
-    """Twice the resolution by a transposed convolution, added to the skip connection, and a block.
+    """Doubles the resolution by a transposed convolution, adds the skip connection, and applies a block.
 
     Args:
-        num_inputs: Channels that come from below.
-        num_outputs: Channels of the skip connection and of the output.
-        num_bins: Bins ``F`` of the skip connection.
+        num_inputs: Number of channels from the level below.
+        num_outputs: Number of channels of the skip connection and the output.
+        num_bins: Number of bins ``F`` of the skip connection.
     """
 
     def __init__(self, num_inputs: int, num_outputs: int, num_bins: int) -> None:
@@ -122,9 +122,9 @@ class FoldedUp(nn.Module):
         self.block = FoldedBlock(num_outputs, num_outputs, num_bins)
 
     def forward(self, features: Tensor, skip: Tensor) -> Tensor:
-        """Raise ``features`` to the size of ``skip`` and merge both."""
+        """Upsample ``features`` to the size of ``skip`` and merge both."""
         features = self.up(features)
-        # Pooling floors, so an odd size comes back one short.
+        # Pooling rounds down, so odd sizes come back one short.
         missing = skip.shape[-1] - features.shape[-1], skip.shape[-2] - features.shape[-2]
         if any(missing):
             features = F.pad(features, (0, missing[0], 0, missing[1]))
@@ -132,11 +132,11 @@ class FoldedUp(nn.Module):
 
 
 class DenseOverAll(nn.Module):
-    """Two dense layers over all channels and bins of a frame, added to what comes in.
+    """Two dense layers over all channels and bins of a frame, with a residual connection.
 
     Args:
-        num_features: Channels times bins.
-        hidden_size: Features between the layers.
+        num_features: Number of channels times number of bins.
+        hidden_size: Number of features between the layers.
 
     Shape:
         - Input and output: ``[B, H, F, T]``
@@ -151,6 +151,6 @@ class DenseOverAll(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """Add what the layers make of ``features``."""
+        """Add the output of the layers to ``features``."""
         frames = features.permute(0, 3, 1, 2)
         return features + self.layers(frames.flatten(2)).reshape(frames.shape).permute(0, 2, 3, 1)  # type: ignore[no-any-return]

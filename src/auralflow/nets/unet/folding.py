@@ -1,4 +1,4 @@
-"""A trained net made faster for use, without changing what it computes."""
+"""Makes trained nets faster without changing their output."""
 
 import copy
 from typing import TYPE_CHECKING
@@ -17,17 +17,17 @@ __all__ = ["fold_batch_norm"]
 
 
 def fold_batch_norm(model: "SpectrogramMaskModel") -> "SpectrogramMaskModel":
-    """Put every batch normalisation that follows a convolution into its weights.
+    """Fold every batch normalisation after a convolution into the convolution's weights.
 
-    At evaluation a batch normalisation scales and shifts each channel by fixed numbers, which the convolution
-    before it can do for nothing. That of the input stays: the convolution behind it pads with zeros, which
-    stand for something else before it than after it.
+    In evaluation mode a batch normalisation scales and shifts each channel by constants, which the
+    convolution before it can do at no cost. The normalisation of the input is kept: the zero padding of the
+    convolution after it applies to normalised values.
 
     Args:
         model: A model in evaluation mode.
 
     Returns:
-        A copy that computes the same up to rounding and can no longer be trained.
+        A copy with the same output up to rounding, which can no longer be trained.
 
     Example:
         >>> import torch
@@ -43,7 +43,7 @@ def fold_batch_norm(model: "SpectrogramMaskModel") -> "SpectrogramMaskModel":
     for block in folded.modules():
         if isinstance(block, ConvBlock | ConvUnit):
             _fold(block)
-    # As the maps of features lie there; only weights of convolutions have the four axes for it.
+    # Matches the layout of the feature maps; only convolution weights have four axes.
     for parameter in folded.parameters():
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""The U-Nets as separators: transform, masks, inverse transform.
+"""The U-Nets as a `SeparationModel`: transform, masks, inverse transform.
 
 Shape letters: ``B`` batch, ``S`` source, ``C`` channel, ``F`` frequency bin, ``T`` frame, ``N`` sample.
 """
@@ -59,26 +59,26 @@ class SpectrogramMaskModel(SeparationModel):
     def forward(self, mixture: Tensor) -> Estimate:
         """Estimate the masks of chunks of audio ``[B, C, N]``.
 
-        A net with a recurrent bottleneck over frequency takes chunks of ``config.chunk_samples`` only.
+        A net with a recurrent bottleneck over frequency only takes chunks of ``config.chunk_samples``.
         """
         return self._estimate(mixture, self.net)
 
     def _estimate(self, mixture: Tensor, net: Callable[[Tensor], tuple[Tensor, ...]]) -> Estimate:
         spectrogram = self.transform(mixture)
         mask, *rest = net(spectrogram.abs())
-        # In mixed precision the net's last products are coarser than the spectrogram that they multiply.
+        # In mixed precision the net's output is coarser than the spectrogram to be masked.
         mask = mask.float()
         if torch.is_inference_mode_enabled():
-            # Laid out as the mixture is, frame by frame: mixed layouts take the time of a small net.
+            # Same memory layout as the mixture: mixed layouts cost as much time as a small net.
             mask = mask.transpose(-1, -2).contiguous().transpose(-1, -2)
         penalty = rest[0] if rest else None
         return Estimate(mixture, self.transform, mask=mask, mixture=spectrogram, penalty=penalty)
 
     def restricted(self, targets: tuple[str, ...]) -> "SpectrogramMaskModel":
-        """A model of some of the targets, in the given order.
+        """A model with only some of the targets, in the given order.
 
-        The targets share one trunk; only the last convolution has weights of its own for each, so what is
-        kept is estimated as before.
+        The targets share everything but the weights of the last convolution, so the estimates of the others
+        do not change.
         """
         self.check_restriction(targets)
         weights = self.state_dict()
@@ -91,7 +91,7 @@ class SpectrogramMaskModel(SeparationModel):
         return model.train(self.training)
 
     def for_inference(self) -> "SpectrogramMaskModel":
-        """A copy whose batch normalisations are part of the convolutions before them."""
+        """A copy with batch normalisations folded into the convolutions before them."""
         return fold_batch_norm(self)
 
     def parameter_groups(self, settings: Any) -> list[dict[str, Any]]:
@@ -109,7 +109,7 @@ class SpectrogramMaskModel(SeparationModel):
         return [group for group in groups if group["params"]]
 
     def start_from(self, source: SeparationModel) -> WarmStart:
-        """Take over what fits of another U-Net, which may have other targets or another bottleneck."""
+        """Copy matching weights from another U-Net, which may have other targets or another bottleneck."""
         if not isinstance(source, SpectrogramMaskModel):
             raise ModelError(
                 f"{self.config.net} cannot start from the weights of another family",
@@ -119,7 +119,7 @@ class SpectrogramMaskModel(SeparationModel):
         return warm_start(self, source)
 
     def export_graph(self, *, num_samples: int | None = None) -> Graph:
-        """The net: magnitudes ``[B, C, F, T]`` in, masks ``[B, S, C, F, T]`` out, with ``B`` free."""
+        """The net: magnitudes ``[B, C, F, T]`` in, masks ``[B, S, C, F, T]`` out, with dynamic ``B``."""
         config = self.config
         frames = self.transform.num_frames(num_samples or config.chunk_samples)
         example = torch.rand(2, config.num_channels, config.num_bins, frames)
@@ -140,5 +140,5 @@ class _MaskGraph(nn.Module):
         self.net = net
 
     def forward(self, magnitudes: Tensor) -> Tensor:
-        """From magnitudes to masks."""
+        """Estimate masks from magnitudes."""
         return self.net(magnitudes).mask  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""The first make of the three nets: one U-Net on magnitude spectrograms, three bottlenecks.
+"""Version 1 of the three nets: one U-Net on magnitude spectrograms, three bottlenecks.
 
 Shape letters: ``B`` batch, ``S`` source, ``C`` channel, ``F`` frequency bin, ``T`` frame,
 ``H`` hidden channel.
@@ -38,7 +38,7 @@ class MaskNet(nn.Module):
     """A U-Net that estimates one soft mask per target from a magnitude spectrogram.
 
     Five levels of two 3x3 convolutions, 2x2 max pooling down, 2x2 transposed convolutions up, skip
-    connections, and a bottleneck that the subclasses put in.
+    connections, and a bottleneck defined by subclasses.
     Source: A. Jansson et al., "Singing Voice Separation with Deep U-Net Convolutional Networks", ISMIR 2017.
 
     Args:
@@ -58,8 +58,8 @@ class MaskNet(nn.Module):
         width = [config.num_hidden_channels * 2**level for level in range(NUM_LEVELS + 1)]
         block = {"self_normalizing": self.self_normalizing}
 
-        # Magnitudes span five orders; the square root and a running mean and variance bring them near
-        # the unit scale that the convolutions behind expect, whatever the level of the music.
+        # Magnitudes span five orders; the square root and a running mean and variance bring them close to
+        # the unit scale that the convolutions expect, whatever the level of the music.
         self.standardize = nn.BatchNorm2d(config.num_channels)
         self.input_affine = BinAffine(config.num_bins) if config.normalize_input else nn.Identity()
         self.down = nn.ModuleList(
@@ -81,7 +81,7 @@ class MaskNet(nn.Module):
         """Estimate the masks of all targets."""
         num_bins, num_frames = magnitudes.shape[-2:]
         features = self.input_affine(self.standardize(magnitudes.clamp_min(1e-12).sqrt()))
-        # Five poolings need 32 bins and frames to leave one.
+        # Five poolings need at least 32 bins and frames.
         features = F.pad(
             features, (0, max(0, SMALLEST_SIDE - num_frames), 0, max(0, SMALLEST_SIDE - num_bins))
         )
@@ -118,7 +118,7 @@ class SpectrogramNetSimple(MaskNet):
 class SpectrogramNetLSTM(MaskNet):
     """The U-Net with a recurrent bottleneck.
 
-    With ``input_axis`` 1 the number of frames is part of the net.
+    With ``input_axis`` 1 the number of frames is fixed.
 
     Example:
         >>> config = RecurrentNetConfig(num_hidden_channels=2, hidden_size=8, sample_length=1)
@@ -149,7 +149,7 @@ class SpectrogramNetLSTM(MaskNet):
 class SpectrogramNetVAE(SpectrogramNetLSTM):
     """The U-Net with a variational latent before the recurrent stack, self-normalising.
 
-    In training the latent is sampled; at evaluation it is its mean, so that the net is deterministic.
+    The latent is sampled in training. In evaluation mode it is the mean, so that the net is deterministic.
 
     Example:
         >>> config = RecurrentNetConfig(net="SpectrogramNetVAE", num_hidden_channels=2, hidden_size=8)
@@ -174,12 +174,12 @@ class SpectrogramNetVAE(SpectrogramNetLSTM):
 
 
 def _use_channels_last(net: nn.Module) -> None:
-    # The first level has few channels on a large map, where the CPU's kernels are several times faster so.
+    # Several times faster on the CPU for the first level, with few channels on a large map.
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def create_net(config: SpectrogramNetConfig) -> MaskNet | FoldedNetSimple:
-    """Build the net that ``config.net`` names, of the make that it says, with fresh weights.
+    """Build the net that ``config.net`` names, in the version given there, with random weights.
 
     Example:
         >>> type(create_net(SpectrogramNetConfig(num_hidden_channels=2))).__name__

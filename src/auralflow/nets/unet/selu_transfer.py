@@ -1,4 +1,4 @@
-"""What a net with batch normalisation and ReLU has learnt, for the same net with SELU alone."""
+"""Transfers a net with batch normalisation and ReLU to the same net with SELU."""
 
 import math
 from collections.abc import Iterable
@@ -18,15 +18,16 @@ if TYPE_CHECKING:
 __all__ = ["as_self_normalizing"]
 
 STEEPNESS = 4.0
-"""What comes into each SELU is multiplied by this, and what comes out of it divided again. The larger, the
-more a SELU is like a ReLU, and the less it lets pass of what is negative: its gradient there, too."""
+"""The input of each SELU is multiplied by this, and its output divided by it. The larger, the more a SELU
+behaves like a ReLU, and the smaller its output and gradient for negative inputs."""
 REACH = 8.0
-"""Standard deviations up to which a normal distribution is integrated, in as many steps as below."""
+"""Range of the numerical integration of a normal distribution in standard deviations; the number of steps is
+below."""
 STEPS = 4001
 
 
 class _Line(NamedTuple):
-    """The straight line from the output of a steep SELU to that of a ReLU, for each channel."""
+    """Linear map from the output of a steep SELU to that of a ReLU, per channel."""
 
     slope: Tensor
     offset: Tensor
@@ -48,19 +49,19 @@ def _parts(model: "SpectrogramMaskModel") -> _Parts:
 
 
 def as_self_normalizing(source: "SpectrogramMaskModel") -> "SpectrogramMaskModel":
-    """Give the convolutions weights with which they compute with SELU much of what they did with ReLU.
+    """Convert the weights of the convolutions so that with SELU they approximate their output with ReLU.
 
-    A batch normalisation tells how its outputs are distributed: by channel, with its bias as mean and its
-    weight as standard deviation. For such inputs (taken as normal) the output of a ReLU is foretold from that
-    of a SELU by linear regression, channel by channel, and the line goes into the weights of the convolution
-    that comes next. The batch normalisations themselves go into the convolutions before them.
+    The bias and weight of a batch normalisation are the mean and standard deviation of its outputs in each
+    channel. For normally distributed inputs with these, linear regression predicts the output of a ReLU from
+    that of a SELU, channel by channel. The result is folded into the next convolution, and the batch
+    normalisations into the convolutions before them.
 
     Args:
-        source: A model whose net has batch normalisation; it stays as it is.
+        source: A model whose net has batch normalisation; it is not changed.
 
     Returns:
-        A model with the convolutions of a net without. What lies between the last pooling and the first
-        transposed convolution is for nothing but the U-Net.
+        A model with the converted convolutions. Its layers between the last pooling and the first transposed
+        convolution are only meant for the plain U-Net.
     """
     model = fold_batch_norm(source)
     net, normalized = _parts(model), _parts(source)
@@ -72,7 +73,7 @@ def as_self_normalizing(source: "SpectrogramMaskModel") -> "SpectrogramMaskModel
             _follow(_convolutions(block)[0], line)
         for line, part, skip in zip([bottom, *up[:-1]], net.up, reversed(down), strict=True):
             _follow(part.up, line)
-            # The skip connection comes first; what the transposed convolution gives has no activation.
+            # The skip connection comes first; the output of the transposed convolution has no activation.
             _follow(_convolutions(part.block)[0], skip)
         _follow(net.head, up[-1])
         for block in [*net.down, net.bottom, *(part.block for part in net.up)]:
@@ -88,7 +89,7 @@ def as_self_normalizing(source: "SpectrogramMaskModel") -> "SpectrogramMaskModel
 
 
 def _convert(block: ConvBlock, normalized: ConvBlock) -> _Line:
-    """Make the second convolution follow the first activation; return the line of the second one."""
+    """Adapt the second convolution to the first activation; return the linear map of the second one."""
     first, second = (_line(part) for part in normalized if isinstance(part, nn.BatchNorm2d))
     _follow(_convolutions(block)[1], first)
     return second
@@ -110,11 +111,11 @@ def _line(normalization: nn.BatchNorm2d) -> _Line:
 
 
 def _follow(convolution: nn.Conv2d | nn.ConvTranspose2d, line: _Line) -> None:
-    """Make a convolution take SELU for ReLU in its first input channels, as many as the line is for."""
+    """Adapt a convolution to SELU instead of ReLU in its first input channels, as many as the map has."""
     bias = cast(Tensor, convolution.bias)
     if isinstance(convolution, nn.ConvTranspose2d):
         weight = convolution.weight[: len(line.slope)]
-        # Steps as wide as the kernel: each output hears one of its places, on average their mean.
+        # Stride equals kernel: each output sees one position of the kernel, on average their mean.
         bias += line.offset @ weight.mean((2, 3))
         weight *= line.slope[:, None, None, None]
     else:

@@ -1,4 +1,4 @@
-"""A net that starts from what another has learnt."""
+"""Starts a net from the weights of another."""
 
 from typing import TYPE_CHECKING, cast
 
@@ -22,24 +22,23 @@ RECURRENT = "net.recurrent."
 
 
 def warm_start(model: "SpectrogramMaskModel", source: "SpectrogramMaskModel") -> WarmStart:
-    """Fill a model with all that fits of another one, which may be another net or have other targets.
+    """Copy all matching weights from another model, which may be another net or have other targets.
 
-    The nets share their U-Net: a `SpectrogramNetLSTM` that starts from a `SpectrogramNetSimple` takes all of
-    it, and computes the same until its recurrent bottleneck, untrained, has learnt to add something. A
-    `SpectrogramNetVAE` has no batch normalisation and other activations: it gets convolutions that compute
-    nearly the same with those, and bottlenecks that let pass what comes. In the second make all three have
-    the same activations, and the larger ones take over the smaller as they are. The last convolution goes
-    over target by target.
+    The nets share their U-Net: a `SpectrogramNetLSTM` that starts from a `SpectrogramNetSimple` copies all of
+    it and has the same output until its recurrent bottleneck is trained. A `SpectrogramNetVAE` has other
+    activations and no batch normalisation: its convolutions are converted to give nearly the same output, and
+    its bottlenecks start close to the identity. In version 2 all three nets have the same activations, and
+    the larger ones copy the smaller ones unchanged. The last convolution is copied target by target.
 
     Args:
-        model: The model to be filled.
-        source: The trained one; it stays as it is.
+        model: The model to fill.
+        source: The trained model, which is not changed.
 
     Returns:
-        How much came over, and what did not.
+        How much was copied, and what remains untrained.
 
     Raises:
-        ModelError: If their U-Nets differ in width, or are of different makes.
+        ModelError: If the U-Nets differ in width or version.
 
     Example:
         >>> from auralflow.nets.unet import SpectrogramNetConfig
@@ -52,7 +51,7 @@ def warm_start(model: "SpectrogramMaskModel", source: "SpectrogramMaskModel") ->
     """
     if model.config.num_hidden_channels != source.config.num_hidden_channels:
         raise ModelError(
-            "cannot start from the weights of a net of another size",
+            "cannot start from the weights of a net of a different size",
             found=f"num_hidden_channels {source.config.num_hidden_channels}",
             expected=f"{model.config.num_hidden_channels}",
             advice="Give both models the same num_hidden_channels.",
@@ -61,7 +60,7 @@ def warm_start(model: "SpectrogramMaskModel", source: "SpectrogramMaskModel") ->
     net, given = model.net, source.state_dict()
     if isinstance(net, SpectrogramNetVAE) and not isinstance(source.net, SpectrogramNetVAE):
         given = as_self_normalizing(source).state_dict()
-        # Another net's recurrent stack knows other features.
+        # The recurrent stack of another net expects other features.
         given = {name: tensor for name, tensor in given.items() if not name.startswith(RECURRENT)}
         net.variational.pass_through()
     own = model.state_dict()
@@ -86,7 +85,7 @@ def warm_start(model: "SpectrogramMaskModel", source: "SpectrogramMaskModel") ->
 def _check_makes(config: SpectrogramNetConfig, source: SpectrogramNetConfig) -> None:
     if config.net_version != source.net_version:
         raise ModelError(
-            "cannot start from the weights of a net of another make",
+            "cannot start from the weights of a net of a different version",
             found=f"net_version {source.net_version}",
             expected=f"{config.net_version}",
         )
@@ -95,7 +94,7 @@ def _check_makes(config: SpectrogramNetConfig, source: SpectrogramNetConfig) -> 
 def _arranged(
     own: Tensor, given: Tensor, config: SpectrogramNetConfig, source: SpectrogramNetConfig
 ) -> tuple[list[str], Tensor]:
-    """Put the rows of the last convolution in the order of other targets; name those that are missing."""
+    """Reorder the rows of the last convolution for other targets; return the missing ones."""
     if config.num_channels != source.num_channels:
         return list(config.targets), own
     channels = len(own) // len(config.targets)
