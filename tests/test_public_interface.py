@@ -68,7 +68,7 @@ def test_a_separator_takes_a_model_its_folder_its_name_or_nothing(song, folder):
 def test_separate_without_a_model_takes_the_one_that_ships_and_says_so(song, capsys):
     assert main(["separate", song, "--duration", "0.3", "--save", "out"]) == 0
     said = capsys.readouterr().err
-    assert f"using the built-in model {DEFAULT_MODEL}" in " ".join(said.split())
+    assert f"using the bundled model {DEFAULT_MODEL}" in " ".join(said.split())
     assert "auralflow models" in said
 
 

@@ -79,7 +79,7 @@ def separate(
             print_json({"songs": [], "failed": 0})
         return ExitCode.DONE
     if named == paths:
-        note(f"using the built-in model {model}; for better ones, see: auralflow models")
+        note(f"using the bundled model {model}; for better ones, see: auralflow models")
     loaded = open_model(model, trust_code=family or trust_code)
     with stage("preparing the model"):
         from auralflow.separation import Separator

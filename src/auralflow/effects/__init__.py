@@ -1,3 +1,3 @@
-"""What is done to sounds, on arrays: filters, dynamics, rooms, width, amplifiers, production of voices."""
+"""Audio effects on arrays: filters, dynamics, rooms, stereo width, amplifiers, vocal production."""
 
 __all__: list[str] = []

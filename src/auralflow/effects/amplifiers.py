@@ -14,8 +14,8 @@ __all__ = ["Amplifier", "AmplifierKind", "amplify", "draw_amplifier"]
 
 AmplifierKind = Literal["heavy", "light", "bass"]
 
-# Gain in dB, low cut in hertz, gain of the middle in dB, end of the loudspeaker in hertz. Common knowledge: a
-# 12-inch loudspeaker of a guitar ends between 4 and 6.5 kHz, those of basses lower; metal is scooped.
+# Gain in dB, low cut in hertz, gain of the mids in dB, cut-off of the loudspeaker in hertz. Common knowledge:
+# a 12-inch loudspeaker of a guitar ends between 4 and 6.5 kHz, those of basses lower; metal is scooped.
 RANGES: dict[AmplifierKind, tuple[tuple[float, float], ...]] = {
     "heavy": ((22, 38), (90, 180), (-7, 0), (4000, 6500)),
     "light": ((4, 16), (60, 110), (-2, 3), (4000, 6500)),
@@ -30,11 +30,11 @@ class Amplifier:
 
     Args:
         gain: Drive in dB above a level at which the valve begins to clip.
-        tight: Corner in hertz below which the strings do not reach the valve.
-        bias: Asymmetry of the valve; gives even harmonics.
-        scoop: Gain in dB of the middle, 500 Hz.
-        presence: Gain in dB at 2.5 kHz, where loudspeakers of guitars are loudest.
-        cone: Frequency in hertz above which the loudspeaker gives up.
+        tight: Corner frequency in hertz of the high-pass before the valve.
+        bias: Asymmetry of the valve, which creates even harmonics.
+        scoop: Gain in dB at 500 Hz.
+        presence: Gain in dB at 2.5 kHz, where guitar loudspeakers are loudest.
+        cone: Cut-off frequency in hertz of the loudspeaker.
     """
 
     gain: float
@@ -49,8 +49,8 @@ def draw_amplifier(kind: AmplifierKind, rng: np.random.Generator) -> Amplifier:
     """Draw an amplifier.
 
     Args:
-        kind: ``heavy`` distorts like those of metal, ``light`` breaks up, ``bass`` growls.
-        rng: Source of the randomness.
+        kind: ``heavy`` distorts as in metal, ``light`` breaks up, ``bass`` growls.
+        rng: Random number generator.
 
     Returns:
         The amplifier.
@@ -71,15 +71,15 @@ def draw_amplifier(kind: AmplifierKind, rng: np.random.Generator) -> Amplifier:
 
 
 def amplify(sound: Signal, amplifier: Amplifier, sample_rate: int) -> Signal:
-    """Play a guitar through an amplifier; all strings clip together.
+    """Play a guitar through an amplifier; all strings are clipped together.
 
     Args:
         sound: The strings [N].
         amplifier: The settings.
-        sample_rate: In hertz.
+        sample_rate: Sample rate in hertz.
 
     Returns:
-        What a microphone before the loudspeaker hears [N], at an RMS of one where it sounds.
+        Signal of a microphone in front of the loudspeaker [N], with an active RMS of one.
 
     Example:
         >>> tone = np.sin(np.arange(8000) * 0.1).astype(np.float32)
@@ -94,7 +94,7 @@ def amplify(sound: Signal, amplifier: Amplifier, sample_rate: int) -> Signal:
     if loud < QUIET:
         return np.zeros_like(sound)
     driven = tight * np.float32(10 ** (amplifier.gain / 20) * 0.3 / loud)
-    # Twice the rate, so that most of what the valve adds above the audible does not fold back.
+    # Oversample by 2, so that most of the valve's harmonics do not alias.
     bias = np.float32(amplifier.bias)
     valve = np.tanh(resample_poly(driven, 2, 1) + bias) - np.tanh(bias)
     clipped = np.asarray(resample_poly(valve, 1, 2), dtype=np.float32)[: len(sound)]

@@ -1,9 +1,8 @@
-"""Random changes of a stem in training: a new one is a class here, and a line of the table below.
+"""Random changes of stems in training. To add one, write a class and list it in the table below.
 
-An instance is a change that was drawn, as plain data. Its class states the options, how many random numbers
-it takes, what comes of them, and what is done to audio. All that is done is linear: the sum of changed stems
-is the changed sum, if all are changed alike. Loads no numpy until a change is drawn, so that settings can be
-taken from here.
+An instance contains the parameters of one drawn change. Its class defines the options, how many random
+numbers it draws, what they mean, and how to process audio. All changes are linear. numpy is only imported
+when a change is drawn, so that the settings can be built from this module.
 
 Shape letters: ``C`` channel, ``N`` sample.
 """
@@ -36,7 +35,7 @@ __all__ = [
 
 LOWEST_BAND = 60.0
 HIGHEST_SHARE = 0.4
-"""Filters stay below this share of the sample rate: above it a biquad's shape is bent by the mapping."""
+"""Filters stay below this fraction of the sample rate; above it the bilinear transform distorts biquads."""
 
 
 def _probability(default: float, description: str) -> Any:
@@ -45,27 +44,27 @@ def _probability(default: float, description: str) -> Any:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Base of all changes: one that does nothing."""
+    """Base class of all changes, which does nothing."""
 
     name: ClassVar[str]
-    """The option of its probability."""
+    """Name of the option with its probability."""
     options: ClassVar[Mapping[str, tuple[type, Any]]]
-    """By name, type, and default, bounds and description; that of the probability first."""
+    """Options by name: type, and default, bounds and description; the probability comes first."""
     what: ClassVar[str]
-    """What it does, for tables."""
+    """What it does, for the documentation."""
     amount: ClassVar[str] = ""
-    """How much, for tables; ``{name}`` stands for an option and its default."""
+    """By how much, for the documentation; ``{name}`` is replaced by an option and its default."""
     always_drawn: ClassVar[bool] = False
-    """Whether it takes its random numbers even if it is off: so chunks of earlier versions stay the same."""
+    """Whether it draws its random numbers even if it is off, as earlier versions did."""
 
     @classmethod
     def count(cls, settings: Any) -> int:
-        """How many random numbers it takes, beside the one that decides whether it happens."""
+        """Number of random numbers it draws, besides the one that decides whether it is applied."""
         return 0
 
     @classmethod
     def drawn(cls, settings: Any, numbers: Sequence[float], sample_rate: int) -> Self:
-        """What comes of random numbers from 0 to 1."""
+        """Create a change from random numbers from 0 to 1."""
         return cls()
 
     def sections(self, sample_rate: int) -> list[NDArray[np.float64]]:
@@ -74,17 +73,17 @@ class Augmentation:
 
     @property
     def factor(self) -> float:
-        """What samples are multiplied with."""
+        """Factor for all samples."""
         return 1.0
 
     def applied(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Audio ``[C, N]`` after everything that is neither a filter nor a factor."""
+        """Apply everything that is neither a filter nor a factor to audio ``[C, N]``."""
         return audio
 
 
 @dataclass(frozen=True)
 class Gain(Augmentation):
-    """Another level, in dB."""
+    """A gain in dB."""
 
     decibels: float = 0.0
 
@@ -93,7 +92,7 @@ class Gain(Augmentation):
         "gain": (float, _probability(1, "Probability that a stem gets a random gain.")),
         "gain_range": (
             float,
-            Field(default=6, ge=0, le=40, description="Largest random gain in dB, up and down."),
+            Field(default=6, ge=0, le=40, description="Maximum random gain in dB, up and down."),
         ),
     }
     what = "gain"
@@ -107,7 +106,7 @@ class Gain(Augmentation):
 
     @classmethod
     def drawn(cls, settings: Any, numbers: Sequence[float], sample_rate: int) -> Self:
-        """Evenly within the range."""
+        """Uniform within the range."""
         return cls(settings.gain_range * (2 * numbers[0] - 1))
 
     @property
@@ -122,7 +121,7 @@ class ChannelSwap(Augmentation):
 
     name = "channel_swap"
     options: ClassVar = {
-        "channel_swap": (float, _probability(0.5, "Probability that a stem's left and right are exchanged."))
+        "channel_swap": (float, _probability(0.5, "Probability that the channels of a stem are swapped.")),
     }
     what = "left and right exchanged"
     always_drawn = True
@@ -134,7 +133,7 @@ class ChannelSwap(Augmentation):
 
 @dataclass(frozen=True)
 class SignFlip(Augmentation):
-    """The opposite polarity."""
+    """Inverted polarity."""
 
     name = "sign_flip"
     options: ClassVar = {
@@ -151,17 +150,20 @@ class SignFlip(Augmentation):
 
 @dataclass(frozen=True)
 class Equalizer(Augmentation):
-    """Bells of an equaliser."""
+    """An equaliser with peak filters."""
 
     bands: tuple[Band, ...] = ()
 
     name = "equalizer"
     options: ClassVar = {
         "equalizer": (float, _probability(0.3, "Probability that a stem is equalised at random.")),
-        "equalizer_bands": (int, Field(default=3, ge=1, le=8, description="Bands of the random equaliser.")),
+        "equalizer_bands": (
+            int,
+            Field(default=3, ge=1, le=8, description="Number of bands of the equaliser."),
+        ),
         "equalizer_range": (
             float,
-            Field(default=6, ge=0, le=24, description="Largest gain of a band in dB, up and down."),
+            Field(default=6, ge=0, le=24, description="Maximum gain of a band in dB, up and down."),
         ),
     }
     what = "equaliser: bells from 60 Hz to 0.4 of the rate, quality 0.5 to 2"
@@ -170,12 +172,12 @@ class Equalizer(Augmentation):
 
     @classmethod
     def count(cls, settings: Any) -> int:
-        """Three for each band: place, height, width."""
+        """Three for each band: frequency, gain, quality."""
         return 3 * int(settings.equalizer_bands)
 
     @classmethod
     def drawn(cls, settings: Any, numbers: Sequence[float], sample_rate: int) -> Self:
-        """Places evenly in pitch, heights in decibels, widths in ratio."""
+        """Frequencies uniform in pitch, gains uniform in dB, qualities uniform in ratio."""
         from auralflow.effects.filters import Band
 
         top = HIGHEST_SHARE * sample_rate
@@ -191,7 +193,7 @@ class Equalizer(Augmentation):
         )
 
     def sections(self, sample_rate: int) -> list[NDArray[np.float64]]:
-        """One biquad for each bell."""
+        """One biquad for each band."""
         from auralflow.effects.filters import peak_section
 
         return [peak_section(band, sample_rate) for band in self.bands]
@@ -199,13 +201,13 @@ class Equalizer(Augmentation):
 
 @dataclass(frozen=True)
 class LowPass(Augmentation):
-    """A low-pass of 24 dB an octave, by its cut-off frequency in hertz."""
+    """A low-pass of 24 dB per octave, with its cut-off frequency in hertz."""
 
     frequency: float = 20000.0
 
     name = "low_pass"
     options: ClassVar = {
-        "low_pass": (float, _probability(0.05, "Probability that a stem loses its highest frequencies.")),
+        "low_pass": (float, _probability(0.05, "Probability that a stem is low-pass filtered.")),
         "low_pass_from": (
             float,
             Field(
@@ -224,7 +226,7 @@ class LowPass(Augmentation):
 
     @classmethod
     def drawn(cls, settings: Any, numbers: Sequence[float], sample_rate: int) -> Self:
-        """Evenly in pitch."""
+        """Uniform in pitch."""
         top = HIGHEST_SHARE * sample_rate
         return cls(_between(min(settings.low_pass_from, top), top, numbers[0]))
 
@@ -236,12 +238,12 @@ class LowPass(Augmentation):
 
 
 def _between(low: float, high: float, share: float) -> float:
-    """Between two positive numbers on a logarithmic scale, as pitch is heard."""
+    """Interpolate between two positive numbers on a logarithmic scale."""
     return low * math.exp(share * math.log(high / low))
 
 
 AUGMENTATIONS: tuple[type[Augmentation], ...] = (Gain, ChannelSwap, SignFlip, Equalizer, LowPass)
-"""In the order in which chance is asked, and filters are applied."""
+"""In the order of the random draws and of the filters."""
 
 
 def augmentation_options() -> dict[str, tuple[Any, Any]]:

@@ -1,4 +1,4 @@
-"""What lossy coding leaves of a mix: MP3 and Ogg Vorbis, written to memory and read back.
+"""Lossy coding of a mix: MP3 and Ogg Vorbis, encoded and decoded in memory.
 
 Shape letters: ``C`` channel, ``N`` sample.
 """
@@ -15,7 +15,7 @@ from auralflow.effects.signals import Signal
 __all__ = ["CODED_RATES", "LossyCoding", "draw_coding"]
 
 CODED_RATES = (8000, 192000)
-"""Lowest and highest sample rate in hertz that can be coded."""
+"""Lowest and highest supported sample rate in hertz."""
 MP3_RATES = frozenset({8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000})
 MP3_CHANNELS = 2
 COMPRESSION = (0.3, 0.95)
@@ -25,11 +25,11 @@ COMPRESSION = (0.3, 0.95)
 
 @dataclass(frozen=True, slots=True)
 class LossyCoding:
-    """One way through a codec.
+    """A codec and its compression level.
 
     Attributes:
-        format: MP3 or Ogg Vorbis; what MP3 cannot hold is coded as Ogg Vorbis.
-        compression: From 0, best, to 1, smallest.
+        format: MP3 or Ogg Vorbis; audio that MP3 does not support is coded as Ogg Vorbis.
+        compression: From 0 (best quality) to 1 (smallest file).
     """
 
     format: Literal["MP3", "OGG"]
@@ -40,10 +40,10 @@ class LossyCoding:
 
         Args:
             mix: Audio ``[C, N]``; it is not changed.
-            sample_rate: In hertz, within `CODED_RATES`.
+            sample_rate: Sample rate in hertz, within `CODED_RATES`.
 
         Returns:
-            Audio of the same shape, not moved in time.
+            Audio of the same shape, without a delay.
 
         Example:
             >>> tone = np.sin(np.arange(8000) / 8).astype(np.float32)[None]
@@ -61,10 +61,10 @@ class LossyCoding:
 
 
 def draw_coding(rng: np.random.Generator) -> LossyCoding:
-    """Draw a codec and how much it leaves out.
+    """Draw a codec and a compression level.
 
     Args:
-        rng: Source of the randomness; two numbers are taken.
+        rng: Random number generator; two numbers are drawn.
 
     Example:
         >>> draw_coding(np.random.default_rng(0)) == draw_coding(np.random.default_rng(0))

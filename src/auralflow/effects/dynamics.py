@@ -1,4 +1,4 @@
-"""What evens out and rounds off levels: compressors and saturation."""
+"""Dynamics: compressors and saturation."""
 
 from dataclasses import dataclass
 
@@ -13,11 +13,11 @@ QUIET = 1e-6
 
 
 def active_rms(stem: Signal, sample_rate: int) -> float:
-    """RMS over the tenths of a second in which a stem is not silent.
+    """RMS over the frames of 0.1 s in which a stem is not silent.
 
     Args:
         stem: Audio [C, N].
-        sample_rate: Samples per second.
+        sample_rate: Sample rate in hertz.
 
     Returns:
         RMS over all frames within 40 dB of the loudest one; 0 for silence.
@@ -44,11 +44,11 @@ class Compressor:
     """The settings of a compressor.
 
     Args:
-        threshold: Level in dB, against the active RMS of the stem, above which it acts.
-        ratio: Decibels in for each decibel out above it.
-        attack: Seconds.
-        release: Seconds.
-        knee: Width in dB of the bend.
+        threshold: Threshold in dB relative to the active RMS of the stem.
+        ratio: Decibels of input per decibel of output above the threshold.
+        attack: Attack time in seconds.
+        release: Release time in seconds.
+        knee: Width of the knee in dB.
     """
 
     threshold: float
@@ -59,12 +59,12 @@ class Compressor:
 
 
 def compress(stem: Signal, compressor: Compressor, sample_rate: int) -> Signal:
-    """Even out the levels of a stem; all channels get the same gain.
+    """Compress a stem, with the same gain for all channels.
 
     Args:
         stem: Audio [C, N].
         compressor: The settings.
-        sample_rate: Samples per second.
+        sample_rate: Sample rate in hertz.
 
     Returns:
         Audio [C, N], with the same active RMS.
@@ -90,12 +90,12 @@ def compress(stem: Signal, compressor: Compressor, sample_rate: int) -> Signal:
 
 
 def gain_curve(stem: Signal, compressor: Compressor, sample_rate: int) -> Signal:
-    """What a compressor multiplies each sample by.
+    """Gain of a compressor for each sample.
 
     Args:
         stem: Audio [C, N].
         compressor: The settings.
-        sample_rate: Samples per second.
+        sample_rate: Sample rate in hertz.
 
     Returns:
         Gains [N], at most one.
@@ -125,12 +125,12 @@ def gain_curve(stem: Signal, compressor: Compressor, sample_rate: int) -> Signal
 
 
 def master(stems: Signal, compressor: Compressor, sample_rate: int) -> Signal:
-    """Compress a mix as a whole: the gain that its sum needs is given to every stem, so that they still sum.
+    """Compress a mix with one gain for all stems, computed from their sum.
 
     Args:
         stems: Audio [S, C, N] that sums to the mix.
         compressor: The settings.
-        sample_rate: Samples per second.
+        sample_rate: Sample rate in hertz.
 
     Returns:
         Audio [S, C, N].
@@ -145,12 +145,12 @@ def master(stems: Signal, compressor: Compressor, sample_rate: int) -> Signal:
 
 
 def saturate(stem: Signal, drive: float, sample_rate: int) -> Signal:
-    """Round the peaks, as tape and valves do.
+    """Round off peaks, as tape and valves do.
 
     Args:
         stem: Audio [C, N].
-        drive: Active RMS at which the curve is met; 0.1 is nearly clean, 0.5 audibly driven.
-        sample_rate: Samples per second.
+        drive: Active RMS before the curve; 0.1 is nearly clean, 0.5 audibly driven.
+        sample_rate: Sample rate in hertz.
 
     Returns:
         Audio [C, N] with an active RMS of at most ``drive``.

@@ -16,7 +16,7 @@ Sections = NDArray[np.float64]
 
 
 def filtered(sections: Sections, sound: Signal) -> Signal:
-    """Send a sound through filters.
+    """Filter a sound.
 
     Args:
         sections: Second-order sections [sections, 6].
@@ -31,7 +31,7 @@ def filtered(sections: Sections, sound: Signal) -> Signal:
     """
     if not np.any(sound):
         return sound
-    # In rests the state of a filter would fade into numbers so small that processors take many times longer.
+    # In rests the state of a filter would decay to denormal numbers, which are many times slower.
     alive = sound + np.resize(_whisper(), sound.shape[-1])
     return np.asarray(sosfilt(sections, alive, axis=-1), dtype=np.float32)
 
@@ -42,13 +42,13 @@ def _whisper() -> NDArray[np.float64]:
 
 
 def peak(frequency: float, gain: float, quality: float, sample_rate: int) -> Sections:
-    """A bell.
+    """A peak filter.
 
     Args:
-        frequency: Its middle in hertz.
-        gain: In dB.
-        quality: Middle frequency over bandwidth.
-        sample_rate: In hertz.
+        frequency: Centre frequency in hertz.
+        gain: Gain in dB.
+        quality: Centre frequency over bandwidth.
+        sample_rate: Sample rate in hertz.
 
     Returns:
         One section [1, 6].
@@ -66,12 +66,12 @@ def peak(frequency: float, gain: float, quality: float, sample_rate: int) -> Sec
 
 
 def low_shelf(frequency: float, gain: float, sample_rate: int) -> Sections:
-    """A shelf below a frequency.
+    """A low shelf filter.
 
     Args:
-        frequency: Where half of the gain in dB is reached, in hertz.
-        gain: In dB.
-        sample_rate: In hertz.
+        frequency: Frequency in hertz of half the gain in dB.
+        gain: Gain in dB.
+        sample_rate: Sample rate in hertz.
 
     Returns:
         One section [1, 6].
@@ -87,12 +87,12 @@ def low_shelf(frequency: float, gain: float, sample_rate: int) -> Sections:
 
 
 def high_shelf(frequency: float, gain: float, sample_rate: int) -> Sections:
-    """A shelf above a frequency.
+    """A high shelf filter.
 
     Args:
-        frequency: Where half of the gain in dB is reached, in hertz.
-        gain: In dB.
-        sample_rate: In hertz.
+        frequency: Frequency in hertz of half the gain in dB.
+        gain: Gain in dB.
+        sample_rate: Sample rate in hertz.
 
     Returns:
         One section [1, 6].

@@ -14,12 +14,12 @@ SLOPES = (0.541196100146197, 1.306562964876377)
 
 @dataclass(frozen=True)
 class Band:
-    """One bell of an equaliser.
+    """A peak filter of an equaliser.
 
     Attributes:
-        frequency: Its centre in hertz.
-        gain: There, in dB.
-        quality: Centre over bandwidth.
+        frequency: Centre frequency in hertz.
+        gain: Gain at the centre in dB.
+        quality: Centre frequency over bandwidth.
     """
 
     frequency: float
@@ -35,7 +35,7 @@ def peak_section(band: Band, sample_rate: int) -> NDArray[np.float64]:
 
     Args:
         band: Centre, gain and quality.
-        sample_rate: In hertz.
+        sample_rate: Sample rate in hertz.
 
     Example:
         >>> peak_section(Band(1000, 0.0, 1.0), 44100)[:3].round(3).tolist()
@@ -57,8 +57,8 @@ def low_pass_sections(frequency: float, sample_rate: int) -> list[NDArray[np.flo
         R. Bristow-Johnson, "Cookbook formulae for audio equalizer biquad filter coefficients", LPF.
 
     Args:
-        frequency: Cut-off in hertz.
-        sample_rate: In hertz.
+        frequency: Cut-off frequency in hertz.
+        sample_rate: Sample rate in hertz.
 
     Example:
         >>> len(low_pass_sections(5000, 44100))

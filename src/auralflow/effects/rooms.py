@@ -1,4 +1,4 @@
-"""Rooms, plates and echoes: where a stem was recorded, or seems to have been."""
+"""Rooms, plates and echoes."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -16,7 +16,7 @@ RoomKind = Literal["booth", "room", "hall", "plate"]
 
 @dataclass(frozen=True, slots=True)
 class _Acoustics:
-    """Ranges: seconds to -60 dB, gap in ms, share of reflections, how much faster highs die."""
+    """Ranges: decay time to -60 dB in seconds, gap in ms, fraction of reflections, faster decay of highs."""
 
     seconds: tuple[float, float]
     gap: tuple[float, float]
@@ -36,16 +36,16 @@ RUMBLE = 150.0
 
 
 def draw_room(kind: RoomKind, sample_rate: int, rng: np.random.Generator) -> Signal:
-    """Impulse response of a room: a few reflections, then noise that dies away, the highs first.
+    """Impulse response of a room: a few reflections, then decaying noise, in which the highs decay faster.
 
     Args:
         kind: A small dry room, a room, a hall or a plate.
-        sample_rate: Samples per second.
-        rng: Source of the randomness.
+        sample_rate: Sample rate in hertz.
+        rng: Random number generator.
 
     Returns:
-        Impulse response [2, N] with unit energy in each channel, without the direct sound and below 150 Hz
-        thin, as reverberation returns are mixed.
+        Impulse response [2, N] with unit energy in each channel, without the direct sound and attenuated
+        below 150 Hz, as is usual for reverberation returns.
 
     Source:
         J. A. Moorer, "About This Reverberation Business", 1979.
@@ -86,7 +86,7 @@ def reverberate(stem: Signal, room: Signal, wet: float) -> Signal:
     Args:
         stem: Dry audio [2, N].
         room: Impulse response [2, M] of :func:`draw_room`.
-        wet: Level of the reverberation against the dry sound.
+        wet: Level of the reverberation relative to the dry sound.
 
     Returns:
         Audio [2, N].
@@ -100,13 +100,13 @@ def reverberate(stem: Signal, room: Signal, wet: float) -> Signal:
 
 
 def echo(stem: Signal, seconds: float, gain: float, sample_rate: int) -> Signal:
-    """Add three echoes, each duller, from side to side.
+    """Add three echoes that alternate between the sides, each duller than the one before.
 
     Args:
         stem: Dry audio [2, N].
-        seconds: From one echo to the next.
-        gain: Of each echo against the one before.
-        sample_rate: Samples per second.
+        seconds: Delay between echoes in seconds.
+        gain: Gain of each echo relative to the one before.
+        sample_rate: Sample rate in hertz.
 
     Returns:
         Audio [2, N].

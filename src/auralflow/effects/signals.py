@@ -12,7 +12,7 @@ CONVOLUTION_BLOCK = 32768
 
 
 def add_at(target: Signal, start: int, sound: Signal) -> None:
-    """Add a sound to a longer signal in place; whatever falls outside of it is dropped.
+    """Add a sound to a longer signal in place; parts outside it are dropped.
 
     Args:
         target: Signal [..., N] to add to.

@@ -1,4 +1,4 @@
-"""Width: what a stem has at its sides."""
+"""Stereo width."""
 
 import numpy as np
 from scipy.signal import butter
@@ -12,13 +12,13 @@ NARROW_BELOW = 200.0
 
 
 def widen(sound: Signal, amount: float, sample_rate: int, rng: np.random.Generator) -> Signal:
-    """Spread a sound to the sides; its sum to mono stays as it was.
+    """Widen a sound without changing its mono sum.
 
     Args:
         sound: Audio [2, N].
-        amount: Level of the sides against the middle, above 200 Hz.
-        sample_rate: Samples per second.
-        rng: Source of the randomness: the delay of the sides, 6 to 20 ms.
+        amount: Level of the side signal relative to the mid signal, above 200 Hz.
+        sample_rate: Sample rate in hertz.
+        rng: Random number generator for the delay of the side signal, 6 to 20 ms.
 
     Returns:
         Audio [2, N].

@@ -1,7 +1,7 @@
-"""Voices as on records: stacked takes, harmonies, choirs, chorus, slap, telephone, level rides, rooms.
+"""Vocal production: stacked takes, harmonies, choirs, chorus, slap echo, telephone, level rides, rooms.
 
-What is done is plain data: drawing it reads no sound, applying it draws nothing. It is cheap enough to be
-done anew for every training chunk.
+A production is plain data: drawing it needs no audio, and applying it is deterministic. Both are cheap enough
+for every training chunk.
 """
 
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ __all__ = ["Production", "Take", "draw_production", "harmonise", "produce", "rid
 
 QUIET = 1e-6
 GRAIN = 0.06
-"""Seconds of the grains of a harmoniser: shorter ones break low voices, longer ones echo."""
+"""Length of the grains of a harmoniser in seconds: shorter ones break up low voices, longer ones echo."""
 INTERVALS = (3, 4, -3, -5, 5, 7, 12, -12)
 """Semitones of harmonies: thirds, fourths, fifths, octaves."""
 WANDER = (0.23, 0.61)
-"""Hertz at which the moment, and with it the pitch, of another take wanders."""
+"""Frequency in hertz at which the delay, and thus the pitch, of another take varies."""
 PHONE_ORDER = 2
 
 Kind = Literal["lead", "doubled", "harmony", "choir"]
@@ -35,12 +35,12 @@ class Take:
     """Another take of the same line.
 
     Attributes:
-        seconds: How late it is.
-        cents: How far its pitch wanders to either side.
+        seconds: Delay in seconds.
+        cents: Pitch deviation in cents to either side.
         pan: From -1, left, to 1, right.
-        gain: In dB against the first take.
-        semitones: Interval to it.
-        phase: 0 to 1: where its wandering begins.
+        gain: Gain in dB relative to the first take.
+        semitones: Interval to the first take.
+        phase: Initial phase of the deviation, from 0 to 1.
     """
 
     seconds: float
@@ -53,18 +53,18 @@ class Take:
 
 @dataclass(frozen=True, slots=True)
 class Production:
-    """What is done to a voice, in this order.
+    """The processing of a voice, in this order.
 
     Attributes:
-        takes: Takes beside the first.
-        dry: Gain of the first take in dB; none in a choir whose singers stand side by side.
-        telephone: Borders in hertz of what is left, None: all.
-        compressor: None: none.
-        drive: Saturation as in `saturate`, None: none.
-        rides: Gains in dB at even distances, between which the level rides.
-        slap: Seconds and gain of a single echo, None: none.
-        echoes: Seconds and gain of echoes from side to side, None: none.
-        room: Kind, seed and level of a reverberation, None: dry.
+        takes: Takes besides the first.
+        dry: Gain of the first take in dB.
+        telephone: Limits of the passband in hertz, None for the full band.
+        compressor: The compressor, None for none.
+        drive: Saturation as in `saturate`, None for none.
+        rides: Gains in dB at equal intervals, interpolated in between.
+        slap: Delay in seconds and gain of a single echo, None for none.
+        echoes: Delay in seconds and gain of alternating echoes, None for none.
+        room: Kind, seed and level of the reverberation, None for none.
     """
 
     takes: tuple[Take, ...] = ()
@@ -79,10 +79,10 @@ class Production:
 
 
 def draw_production(rng: np.random.Generator) -> Production:
-    """Draw how a voice is produced.
+    """Draw a production.
 
     Args:
-        rng: Source of the randomness.
+        rng: Random number generator.
 
     Returns:
         The production.
@@ -151,12 +151,12 @@ def produce(voice: Signal, production: Production, sample_rate: int) -> Signal:
     """Produce a voice.
 
     Args:
-        voice: Audio [2, N], or [1, N], of which what lies in the middle is returned; it is not changed.
-        production: What to do.
-        sample_rate: In hertz.
+        voice: Audio [2, N], or [1, N], for which the mid signal is returned; it is not changed.
+        production: The processing.
+        sample_rate: Sample rate in hertz.
 
     Returns:
-        Audio of the same shape, at the same active RMS.
+        Audio of the same shape, with the same active RMS.
 
     Example:
         >>> voice = np.random.default_rng(0).standard_normal((2, 800)).astype(np.float32)
@@ -204,12 +204,12 @@ def _stacked(sound: Signal, production: Production, sample_rate: int) -> Signal:
 
 
 def take(line: Signal, settings: Take, sample_rate: int) -> Signal:
-    """Sing a line once more: late, by a time that wanders, and the pitch with it.
+    """Simulate another take of a line, with a varying delay and thus pitch.
 
     Args:
         line: Audio [N].
-        settings: How late, and how far the pitch wanders.
-        sample_rate: In hertz.
+        settings: Delay and pitch deviation.
+        sample_rate: Sample rate in hertz.
 
     Returns:
         Audio [N].
@@ -224,7 +224,7 @@ def take(line: Signal, settings: Take, sample_rate: int) -> Signal:
     late = np.full(len(line), settings.seconds)
     slope = 2 ** (settings.cents / 1200) - 1
     for number, frequency in enumerate(WANDER):
-        # The pitch is off by the slope of the delay; both waves together reach the cents at most.
+        # The slope of the delay shifts the pitch; both waves together reach at most the given cents.
         depth = slope / (len(WANDER) * 2 * np.pi * frequency)
         late += depth * np.sin(2 * np.pi * (frequency * moments + settings.phase + 0.37 * number))
     places = np.arange(len(line)) - np.maximum(late, 0) * sample_rate
@@ -232,15 +232,15 @@ def take(line: Signal, settings: Take, sample_rate: int) -> Signal:
 
 
 def harmonise(line: Signal, semitones: float, sample_rate: int) -> Signal:
-    """Move the pitch, as a harmoniser does: two delays that run away and take turns.
+    """Shift the pitch as a harmoniser does: by cross-fading two varying delays.
 
     Args:
         line: Audio [N].
-        semitones: Interval.
-        sample_rate: In hertz.
+        semitones: Interval in semitones.
+        sample_rate: Sample rate in hertz.
 
     Returns:
-        Audio [N], some 30 ms late.
+        Audio [N], delayed by about 30 ms.
 
     Example:
         >>> tone = np.sin(2 * np.pi * 440 * np.arange(16000) / 8000).astype(np.float32)
@@ -254,18 +254,18 @@ def harmonise(line: Signal, semitones: float, sample_rate: int) -> Signal:
     result = np.zeros(len(line))
     for offset in (0.0, 0.5):
         share = (turn + offset) % 1
-        # The weights of both add up to one, and a delay is silent where it jumps.
+        # The weights sum to one, and a delay is silent while it jumps.
         weight = 1 - np.abs(2 * share - 1)
         result += weight * np.interp(position - share * grain, position, line, left=0.0)
     return np.asarray(result, dtype=np.float32)
 
 
 def ride(sound: Signal, gains: tuple[float, ...]) -> Signal:
-    """Move the fader: gains in dB at even distances, and all between them.
+    """Automate the level: gains in dB at equal intervals, interpolated in between.
 
     Args:
         sound: Audio [C, N].
-        gains: At least one gain.
+        gains: One or more gains in dB.
 
     Example:
         >>> ride(np.ones((1, 2), dtype=np.float32), (0.0, 20.0)).tolist()
@@ -277,13 +277,13 @@ def ride(sound: Signal, gains: tuple[float, ...]) -> Signal:
 
 
 def slap(sound: Signal, seconds: float, gain: float, sample_rate: int) -> Signal:
-    """Add one short echo in the middle.
+    """Add one short echo in the centre.
 
     Args:
         sound: Audio [C, N].
-        seconds: How late.
-        gain: Against the sound.
-        sample_rate: In hertz.
+        seconds: Delay in seconds.
+        gain: Gain relative to the sound.
+        sample_rate: Sample rate in hertz.
 
     Example:
         >>> click = np.zeros((1, 5), dtype=np.float32)

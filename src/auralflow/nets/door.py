@@ -51,8 +51,8 @@ class Estimate:
 
     Example:
         >>> from auralflow.transforms import STFT
-        >>> estimate = Estimate(torch.zeros(1, 2, 4096), STFT(512, 512, 128), audio=torch.zeros(1, 4, 2,
-        4096))
+        >>> audio = torch.zeros(1, 4, 2, 4096)
+        >>> estimate = Estimate(torch.zeros(1, 2, 4096), STFT(512, 512, 128), audio=audio)
         >>> estimate.spectrogram.shape[:4]
         torch.Size([1, 4, 2, 257])
     """
