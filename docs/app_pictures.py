@@ -1,4 +1,4 @@
-"""Takes the pictures of the web page with Chromium: for the documentation, and for previews of links to it.
+"""Takes screenshots of the web page with Chromium: for the documentation, and for previews of links to it.
 
 Run ``make figures``, which needs Chromium (``make tools``). With ``--all FOLDER`` it takes every state of the
 page on both widths in both colours instead, to be looked at.
@@ -26,12 +26,12 @@ PREVIEW = Path(auralflow.__file__).parent / "app" / "static" / "preview.png"
 DESKTOP, PHONE, LINK = (1280, 1360), (390, 844), (1200, 630)
 COLORS = 128
 PATIENCE = 300_000
-"""Milliseconds that a separation may take."""
+"""Timeout of a separation in milliseconds."""
 
 
 @contextmanager
 def page_of(browser: Any, address: str, size: tuple[int, int], colours: str) -> Iterator[Any]:
-    """The page in a window of a size and in light or dark colours."""
+    """The page in a window of the given size, in light or dark mode."""
     context = browser.new_context(
         viewport={"width": size[0], "height": size[1]}, color_scheme=colours, reduced_motion="reduce"
     )
@@ -49,26 +49,26 @@ def button(page: Any, name: str) -> Any:
 
 
 def choose(page: Any) -> None:
-    """Take the sample song."""
+    """Choose the sample song."""
     button(page, "Try the sample song").click()
     button(page, "Choose another song").wait_for()
 
 
 def begin(page: Any) -> None:
-    """Separate it, until the bar moves."""
+    """Start separating, and wait until the progress bar moves."""
     button(page, "Separate").click()
     page.wait_for_function("document.querySelector('#status progress')?.value > 0.1")
 
 
 def finish(page: Any) -> None:
-    """Wait for the players, and go to a place in the song."""
+    """Wait for the players, and jump to a position in the song."""
     page.locator(".mixer[data-state=ready]").wait_for()
     page.get_by_label("Position", exact=True).fill("7")
     page.evaluate("document.activeElement.blur()")
 
 
 def shot(page: Any, path: Path, *, whole: bool = False) -> None:
-    """A picture of what is in view, or of the whole page, of few colours so that it is small."""
+    """Take a screenshot of the viewport or the full page, with few colours so that it is small."""
     page.mouse.move(0, 0)
     page.wait_for_function("document.getAnimations().every(one => one.playState !== 'running')")
     image = Image.open(io.BytesIO(page.screenshot(full_page=whole))).convert("RGB")
@@ -76,7 +76,7 @@ def shot(page: Any, path: Path, *, whole: bool = False) -> None:
 
 
 def take_for_documentation(browser: Any, address: str) -> None:
-    """The two pictures of the documentation, and the preview."""
+    """The two screenshots in the documentation, and the preview."""
     with page_of(browser, address, DESKTOP, "light") as page:
         choose(page)
         begin(page)
@@ -120,7 +120,7 @@ def take_all(browser: Any, address: str, folder: Path) -> None:
 
 
 def main() -> int:
-    """Take the pictures."""
+    """Take the screenshots."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--all", type=Path, metavar="FOLDER")
     wanted = parser.parse_args().all

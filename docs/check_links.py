@@ -1,4 +1,4 @@
-"""Checks the built documentation without the network: links lead somewhere, nothing comes from elsewhere.
+"""Checks the built documentation offline: internal links resolve, and nothing is loaded from the network.
 
 ``python docs/check_links.py docs/_build`` prints what is wrong and exits with 1.
 """
@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 
 class Page(HTMLParser):
-    """The names that a page can be entered at, the links that leave it, and what it loads."""
+    """The anchors of a page, its links, and the resources that it loads."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -20,7 +20,7 @@ class Page(HTMLParser):
         self.feed(path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        """Remember what an element names, links or loads."""
+        """Record the anchors, links and resources of an element."""
         values = {name: value for name, value in attributes if value}
         self.anchors |= {values[name] for name in ("id", "name") if name in values}
         if tag == "a" and "href" in values:
@@ -32,7 +32,7 @@ class Page(HTMLParser):
 
 
 def complaints(folder: Path) -> list[str]:
-    """What is wrong with the pages in a folder, a line each."""
+    """The faults in the pages of a folder, one line each."""
     pages = {path.resolve(): Page(path) for path in sorted(folder.rglob("*.html"))}
     found = [] if pages else [f"no page in {folder}"]
     for path, page in pages.items():
@@ -52,7 +52,7 @@ def complaints(folder: Path) -> list[str]:
 
 
 def main() -> int:
-    """Print the complaints about the folder that is named."""
+    """Print the faults in the given folder."""
     found = complaints(Path(sys.argv[1]))
     sys.stdout.write("".join(f"{line}\n" for line in found))
     return int(bool(found))

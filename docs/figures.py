@@ -200,6 +200,8 @@ def neutral(figure: Figure) -> Figure:
     for axes in figure.axes:
         axes.patch.set_alpha(0)
         axes.tick_params(colors=INK)
+        for line in [*axes.get_xgridlines(), *axes.get_ygridlines()]:
+            line.set(color=INK, alpha=0.3)
     for text in figure.findobj(Text):
         text.set_color(INK)
     for spine in figure.findobj(Spine):
