@@ -27,9 +27,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import peers
@@ -38,6 +40,7 @@ from peers import RATE, Side
 from torch.utils.flop_counter import FlopCounterMode
 
 from auralflow.config import SOURCES
+from auralflow.machine import memory_kept
 from auralflow.nets.door import Chunking, SeparationModel
 from auralflow.nets.families import create_model, find_net
 from auralflow.separation import Separator
@@ -102,8 +105,9 @@ class Row:
 
         def separate(audio: np.ndarray) -> int:
             level = separator.measure(blocks(audio), RATE, 2)
-            parts = separator.stream(blocks(audio), RATE, 2, level)
-            return sum(block.targets.shape[-1] for block in parts)
+            with memory_kept():
+                parts = separator.stream(blocks(audio), RATE, 2, level)
+                return sum(block.targets.shape[-1] for block in parts)
 
         return separate
 
@@ -314,7 +318,9 @@ def gflop_per_chunk(row: Row, *, published: bool = False) -> float:
                 given.new_zeros(*given.shape[:2], (1 + lstm.bidirectional) * lstm.hidden_size),
                 None,
             )
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    # There is no autocast on meta, not even one that is off.
+    alike = mock.patch("torch.autocast", return_value=nullcontext())
+    with FlopCounterMode(display=False) as counter, torch.no_grad(), alike:
         model(audio)
     return (counter.get_total_flops() + recurrent) / 1e9
 

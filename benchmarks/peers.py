@@ -171,7 +171,8 @@ def msst(kind: str, targets: Sequence[str], *, chunk: int, num_overlap: int, **s
     }
     module, name = NETS[kind]
     made = getattr(importlib.import_module(module), name)
-    net = made(dictionary(MDX23C | config)) if kind == "mdx23c" else made(**settings)
+    whole = config | MDX23C | {"audio": MDX23C["audio"] | config["audio"]}
+    net = made(dictionary(whole)) if kind == "mdx23c" else made(**settings)
     net.eval()
 
     def separate(audio: np.ndarray) -> object:

@@ -4,6 +4,7 @@ Ctrl-C is taken in hand here, before the imports that take long: whenever it com
 process ends with one line and exit code 130.
 """
 
+import ctypes
 import os
 import signal
 import sys
@@ -17,6 +18,9 @@ __all__ = ["main"]
 
 _GRACE = 1.0
 """Seconds after the first Ctrl-C in which further ones do not disturb the tidying up."""
+
+_ARENA_MAX = -8
+"""What glibc calls the greatest number of heaps (``malloc.h``)."""
 
 
 class _Interrupts:
@@ -56,6 +60,7 @@ def main() -> int:
         The exit code, see `auralflow.errors.ExitCode`.
     """
     _open_standard_streams()
+    _share_one_heap()
     interrupts = _Interrupts()
     interrupts.install()
     try:
@@ -72,6 +77,15 @@ def main() -> int:
         _flush()
         os._exit(code)
     return code
+
+
+def _share_one_heap() -> None:
+    """Let all threads use one heap, before there are any: glibc's heaps of threads cannot keep large blocks.
+
+    See `auralflow.machine.memory_kept`. Other C libraries have no such setting.
+    """
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
 
 
 def _open_standard_streams() -> None:

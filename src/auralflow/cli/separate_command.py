@@ -191,13 +191,14 @@ def _list_of(name: str) -> bytes:
 def _run(
     separator: "Separator", songs: "Sequence[Song]", options: SeparateConfig, *, force: bool, output: Output
 ) -> int:
+    from auralflow.machine import memory_kept
     from auralflow.separation.folder import output_folder
     from auralflow.separation.lists import FailedSongs
     from auralflow.separation.naming import stem_names
 
     failed = FailedSongs(output_folder(options.save))
     show = Show(songs, options, failed, output, stem_names(separator.targets, options))
-    with show:
+    with show, memory_kept():
         for outcome in _outcomes(separator, songs, options, force, show.under_way):
             show.ended(outcome)
     return show.finish()

@@ -15,6 +15,8 @@ from torch.nn import functional as F
 
 __all__ = ["Decoder", "Encoder", "LayerShape", "ResidualBranch"]
 
+ROWS_AT_ONCE = 64
+"""Frequency rows that a residual branch reads at once, so that its features fit into a CPU's cache."""
 LSTM_SPAN = 200
 """Number of frames that the LSTM reads at once; half of them overlap the next span."""
 
@@ -145,9 +147,14 @@ class ResidualBranch(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Transform ``[B, C, T]``, or each row of ``[B, C, F, T]`` separately."""
-        rows = features
-        if features.ndim == 4:
-            rows = features.transpose(1, 2).flatten(0, 1)
+        if features.ndim == 3:
+            return self._transformed(features)
+        rows = features.transpose(1, 2).flatten(0, 1)
+        at_once = ROWS_AT_ONCE if rows.device.type == "cpu" else len(rows)
+        done = torch.cat([self._transformed(part) for part in rows.split(at_once)])
+        return done.unflatten(0, (features.shape[0], -1)).transpose(1, 2)
+
+    def _transformed(self, rows: Tensor) -> Tensor:
         for block in self.blocks:
             *layers, gain = block.children()
             assert isinstance(gain, LayerScale)
@@ -156,8 +163,6 @@ class ResidualBranch(nn.Module):
                 branch = layer(branch)
             # Scale and add in one pass: the features of the outer layers do not fit into any cache.
             rows = torch.addcmul(rows, gain.scale[:, None], branch)
-        if features.ndim == 4:
-            rows = rows.unflatten(0, (features.shape[0], -1)).transpose(1, 2)
         return rows
 
 

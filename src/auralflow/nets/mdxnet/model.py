@@ -65,6 +65,8 @@ class MDXNetModel(SeparationModel):
                 and len(module) == NORMED
                 and isinstance(module[1], nn.BatchNorm2d)
             ):
+                # Nobody else reads what the layers before it return.
+                module[2] = nn.ReLU(inplace=True)
                 layer, norm = module[0], module[1]
                 if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
                     backwards = isinstance(layer, nn.ConvTranspose2d)
