@@ -152,7 +152,8 @@ class ResidualBranch(nn.Module):
         rows = features.transpose(1, 2).flatten(0, 1)
         at_once = ROWS_AT_ONCE if rows.device.type == "cpu" else len(rows)
         done = torch.cat([self._transformed(part) for part in rows.split(at_once)])
-        return done.unflatten(0, (features.shape[0], -1)).transpose(1, 2)
+        out: Tensor = done.unflatten(0, (features.shape[0], -1)).transpose(1, 2)
+        return out
 
     def _transformed(self, rows: Tensor) -> Tensor:
         for block in self.blocks:
