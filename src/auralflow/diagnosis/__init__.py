@@ -1,4 +1,4 @@
-"""Whether auralflow can work on this machine, and what to do where it cannot.
+"""Checks whether auralflow works on this machine, and advises how to fix problems.
 
 Example:
     >>> from auralflow.diagnosis import check_formats

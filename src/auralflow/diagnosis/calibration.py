@@ -1,4 +1,4 @@
-"""Devices: whether each computes rightly, and how fast one separates."""
+"""Checks that each device computes correctly, and how fast one separates."""
 
 import torch
 
@@ -14,7 +14,7 @@ from auralflow.separation.plan import calibrate
 __all__ = ["check_devices", "check_speed"]
 
 TOLERANCE = 1e-4
-"""Half precision in the Fourier transform or the convolution would be beyond it."""
+"""Half precision in the Fourier transform or the convolution would exceed it."""
 
 
 def check_devices() -> list[Check]:
@@ -29,7 +29,7 @@ def check_devices() -> list[Check]:
         names.append("mps")
     checks = [_check_one(torch.device(name)) for name in names]
     if torch.version.cuda and not torch.cuda.is_available():
-        advice = "If this machine has a GPU, look at what nvidia-smi says of its driver."
+        advice = "If this machine has a GPU, check its driver with nvidia-smi."
         found = f"PyTorch is built for CUDA {torch.version.cuda}, but finds no usable GPU"
         checks.append(Check("devices", "cuda", "note", found, advice))
     return checks
@@ -44,9 +44,7 @@ def _check_one(device: torch.device) -> Check:
             expected = model.separate(signal)
             found = model.to(device).separate(signal.to(device)).cpu()
     except RuntimeError as error:
-        advice = (
-            "Use --device cpu, or install a PyTorch that fits the driver: https://pytorch.org/get-started."
-        )
+        advice = "Use --device cpu, or install a PyTorch version that matches the driver: https://pytorch.org/get-started."
         return Check("devices", str(device), "problem", " ".join(str(error).split())[:200], advice)
     error_level = float((found - expected).abs().max())
     if not error_level <= TOLERANCE:
@@ -56,7 +54,7 @@ def _check_one(device: torch.device) -> Check:
 
 
 def _precision(device: torch.device) -> str:
-    """What ``--precision auto`` stands for there, with a model that loses little by bfloat16."""
+    """What ``--precision auto`` selects there for a model that loses little quality with bfloat16."""
     speedup = bfloat16_speedup(device)
     chosen = "bfloat16" if speedup > 1 else "float32"
     measured = f"bfloat16 at {speedup:.2g} times its speed" if speedup else "no units for bfloat16"
@@ -78,17 +76,17 @@ def _small_model() -> SeparationModel:
 
 
 def check_speed(seconds: float = 3.0, device: str = "auto") -> Check:
-    """Separate noise for some seconds with a net of the usual size.
+    """Separate noise for a few seconds with a net of typical size.
 
     Args:
-        seconds: How long to measure, after one round that warms up.
-        device: Where.
+        seconds: How long to measure after a warm-up. Default: 3.
+        device: The device. Default: ``"auto"``.
 
     Returns:
-        A check that says how many seconds of stereo sound are separated into four stems in one second.
+        A check with the number of seconds of stereo audio that are separated into four stems per second.
 
     Raises:
-        UsageError: If the machine has no such device.
+        UsageError: If the device does not exist.
 
     Example:
         >>> check_speed(0).name

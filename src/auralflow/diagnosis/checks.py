@@ -1,4 +1,4 @@
-"""What a check found."""
+"""Results of checks."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -7,19 +7,19 @@ from typing import Any, Literal
 __all__ = ["Check", "Diagnosis", "State"]
 
 State = Literal["ok", "note", "problem"]
-"""A note is worth knowing; with a problem, something that auralflow promises does not work."""
+"""A note is for information; a problem means that a feature of auralflow does not work."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        group: What it belongs to.
-        name: What was looked at.
-        state: Whether it is well.
+        group: The group of the check.
+        name: The name of the check.
+        state: The result.
         found: What was found.
-        advice: What to do about it, as a sentence; empty where nothing needs to be done.
+        advice: What to do about it, as a sentence; empty if nothing needs to be done.
 
     Example:
         >>> Check("disk", "temporary folder", "ok", "/tmp, 12.0 GB free").advice
@@ -38,7 +38,7 @@ class Diagnosis:
     """All checks.
 
     Attributes:
-        checks: The checks, in the order in which they are shown.
+        checks: The checks, in order of display.
 
     Example:
         >>> Diagnosis([Check("codecs", "mp3", "problem", "cannot be written")]).is_healthy

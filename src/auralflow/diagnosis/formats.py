@@ -1,4 +1,4 @@
-"""Formats: each is really written and read, with a short sound, and Opus with minutes of several encoders."""
+"""Checks formats by writing and reading short audio, and several minutes of Opus from several encoders."""
 
 import tempfile
 from collections.abc import Callable
@@ -20,22 +20,22 @@ __all__ = ["check_formats"]
 
 RATE = 48000
 WRITTEN = {name: FORMATS[name].natural_subtype("PCM_16") for name in STEM_FORMATS}
-"""Formats of stems, and an encoding of each."""
+"""Stem formats, and an encoding of each."""
 MINUTES = 2.0
-"""Length of the Opus files: it is long ones that a decoder has refused."""
+"""Length of the Opus files: some decoders only fail on long ones."""
 SIMILARITY = 0.99
 LONGEST_PADDING = 4096
 
 
 @dataclass(frozen=True)
 class _Trial:
-    """A sound that is encoded and read again.
+    """Audio to encode and decode.
 
     Attributes:
-        name: What the check is called.
-        suffix: Ending of the file.
-        make: Writes the sound; returns what there is to say, nothing if it could not be tried.
-        seconds: Length of the sound.
+        name: Name of the check.
+        suffix: Extension of the file.
+        make: Writes the audio; returns a description, or an empty string if the format cannot be tested.
+        seconds: Length of the audio in seconds.
     """
 
     name: str
@@ -57,11 +57,11 @@ def _trials() -> list[_Trial]:
 
 
 def check_formats() -> list[Check]:
-    """Write and read half a second of sound in each format, and minutes of Opus by each encoder.
+    """Write and read half a second of audio in each format, and minutes of Opus from each encoder.
 
     Returns:
-        A check for each format that stems can be written in, then for some that songs may come in. Where
-        FFmpeg was built without the encoder that would make a test file, the check is a note.
+        A check for each output format, then for some input formats. If FFmpeg lacks the encoder for a test
+        file, the check is a note.
 
     Example:
         >>> check_formats()[0]
@@ -72,7 +72,7 @@ def check_formats() -> list[Check]:
 
 
 def _sound(seconds: float) -> Audio:
-    """Channels that rise in pitch again every half a second, so that nothing can be out of its place."""
+    """Channels with a sweep every half second, so that any misplaced sample shows."""
     time = np.arange(RATE // 2) / RATE
     rises = [np.sin(2 * np.pi * (pitch + 1000 * time) * time) * np.hanning(len(time)) for pitch in (300, 500)]
     if seconds > 1:
@@ -98,7 +98,7 @@ def _check(folder: Path, trial: _Trial) -> Check:
 
 
 def _is_same(read: Audio, sound: Audio) -> bool:
-    """Whether the sound came back, give or take what codecs do to it and put before and after it."""
+    """Whether the audio was decoded correctly, up to coding errors and padding."""
     if read.shape[0] != sound.shape[0] or abs(read.shape[1] - sound.shape[1]) > LONGEST_PADDING:
         return False
     size = RATE
@@ -128,7 +128,7 @@ def _write_by_libsndfile(path: Path, sound: Audio) -> str:
 
 def _encode(codec: str, **options: str) -> Callable[[Path, Audio], str]:
     def make(path: Path, sound: Audio) -> str:
-        import av  # noqa: PLC0415 - a broken FFmpeg shall be a finding, not the end
+        import av  # noqa: PLC0415 - a broken FFmpeg is a finding, not a crash
 
         if codec not in av.codecs_available:
             return ""

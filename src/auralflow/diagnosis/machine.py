@@ -1,4 +1,4 @@
-"""The machine: cores and threads, disks and folders."""
+"""Checks of the machine: cores and threads, disks and folders."""
 
 import os
 import shutil
@@ -17,16 +17,16 @@ LITTLE_SPACE = 2e9
 
 
 def check_threads(quota_file: Path | None = None) -> list[Check]:
-    """Compare the threads that PyTorch computes with to the cores that this process may use.
+    """Compare the number of PyTorch's threads with the number of cores available to this process.
 
     Args:
-        quota_file: Where Linux says how many cores a container may use. Default: where it does.
+        quota_file: File with the core quota of a container. Default: that of Linux.
 
     Example:
         >>> [check.name for check in check_threads()]
         ['cores', 'threads']
     """
-    # The other checks of this module must not wait for PyTorch.
+    # The other checks of this module should not wait for PyTorch.
     import torch  # noqa: PLC0415
 
     from auralflow.machine import QUOTA_FILE, core_quota, usable_cores  # noqa: PLC0415
@@ -55,7 +55,7 @@ def check_folders(save: Path, environment: Mapping[str, str] = os.environ) -> li
         environment: The environment variables.
 
     Returns:
-        A check of each folder: whether a file can be written, renamed and locked there, and how much fits.
+        A check per folder: whether a file can be written, renamed and locked there, and the free space.
 
     Example:
         >>> [check.name for check in check_folders(Path("."))]
@@ -78,7 +78,7 @@ def _check_folder(name: str, folder: Path, advice: str) -> Check:
     existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
     try:
         free = shutil.disk_usage(existing).free
-        # What does not exist yet is tried where it would be made, and is not made.
+        # Folders that do not exist yet are tested at their parent and not created.
         with tempfile.TemporaryDirectory(prefix=".auralflow-", dir=existing) as trial:
             with atomic_path(Path(trial) / "file") as part:
                 part.write_bytes(b"auralflow")

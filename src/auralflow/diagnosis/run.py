@@ -1,4 +1,4 @@
-"""All checks, in the order in which one would ask."""
+"""Runs all checks in a sensible order."""
 
 from collections.abc import Callable
 
@@ -18,11 +18,11 @@ def diagnose(
     """Check software, machine, disks, codecs, devices and speed.
 
     Args:
-        settings: Where results would go, and how long to measure the speed.
-        on_step: Told what comes next, and the share that is done.
+        settings: Folder for results, and how long to measure the speed.
+        on_step: Called with the next step and the fraction done.
 
     Raises:
-        UsageError: If the machine has no such device.
+        UsageError: If the device does not exist.
 
     Example:
         >>> diagnosis = diagnose(DoctorConfig(calibration=0))

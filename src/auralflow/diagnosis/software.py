@@ -1,4 +1,4 @@
-"""Versions: of Python, of auralflow, of what it needs."""
+"""Checks the versions of Python, auralflow and its dependencies."""
 
 import platform
 import sys
@@ -16,14 +16,14 @@ NOT_FOR_USERS = ("dev", "docs", "parity")
 
 
 def check_packages(installed: Callable[[str], str] = metadata.version) -> list[Check]:
-    """Compare what is installed with what auralflow says it needs.
+    """Compare installed versions with auralflow's requirements.
 
     Args:
-        installed: Gives the version of an installed distribution by its name, or raises
+        installed: Returns the version of an installed distribution by name, or raises
             ``PackageNotFoundError``.
 
     Returns:
-        A check for Python, one for auralflow, one for each distribution that it needs and one for each extra.
+        A check for Python, one for auralflow, one for each dependency and one for each extra.
 
     Example:
         >>> [check.state for check in check_packages() if check.name == "torch"]
@@ -48,7 +48,7 @@ def check_packages(installed: Callable[[str], str] = metadata.version) -> list[C
 
 
 def _parsed(lines: list[str]) -> Iterator[tuple[Requirement, str]]:
-    """Requirements of this platform, each with the extra that it is for."""
+    """Requirements for this platform, each with its extra."""
     for line in lines:
         try:
             requirement = Requirement(line)
