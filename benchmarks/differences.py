@@ -42,7 +42,7 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "bfloat16": {"precision": "bfloat16"},
     "window": {"window": "cross_fade"},
 }
-PRODUCTS = ("mm", "addmm", "bmm", "baddbmm", "convolution", "attention", "lstm")
+PRODUCTS = ("mm", "matmul", "einsum", "linear", "conv", "attention", "lstm")
 
 
 class Emulated(TorchDispatchMode):

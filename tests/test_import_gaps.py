@@ -55,6 +55,21 @@ def test_the_settings_file_of_another_model_is_named(weights, tmp_path, capsys, 
     assert not (tmp_path / "model").exists()
 
 
+def test_settings_of_a_file_that_make_no_net_name_the_file_and_no_option(weights, tmp_path, capsys):
+    settings = {
+        "audio": {"chunk_size": 10**12},
+        "model": {**SHAPE, "stft_hop_length": 441},
+        "training": {"instruments": ["vocals"]},
+    }
+    write_json(tmp_path / "other.json", settings)
+    assert imported(weights, tmp_path / "model", "--config", tmp_path / "other.json") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "cannot use the settings of 'other.json': found " in line
+    assert "sample_length is " in line
+    assert "--" not in line
+    assert not (tmp_path / "model").exists()
+
+
 @pytest.mark.parametrize(
     "fault",
     [

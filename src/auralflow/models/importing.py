@@ -223,8 +223,13 @@ def convert(checkpoint: Checkpoint, reader: CheckpointReader, targets: tuple[str
     try:
         conversion = reader.convert(checkpoint, targets)
     except SettingsError as error:
-        # Not a usage error: the request was fine, but the files are not.
-        raise ModelError(str(error)) from None
+        # Not a usage error: the request was fine, but the files are not. No option would change that.
+        file = checkpoint.settings_file
+        raise ModelError(
+            "cannot use the settings of " + (f"'{file}'" if file else "these weights"),
+            found=str(error).replace("`", ""),
+            advice="Pass the YAML file that was published with these weights." if file else "",
+        ) from None
     except READER_FAULTS as error:
         first = " ".join(str(error).split())[:160]
         raise ModelError(
