@@ -142,8 +142,9 @@ class Traits:
         standardized: Whether the net expects songs with mean 0 and standard deviation 1. If so, the engine
             reads the song once for the statistics of its mono mixture, and inverts the scaling on the
             estimates. Default: False.
-        bfloat16_error: Error of bfloat16 in dB relative to the estimates, measured with random weights. None
-            if it is not known to be small; then bfloat16 is only used on request. Default: None.
+        bfloat16_error: Error of bfloat16 in dB relative to the estimates, measured by
+            ``benchmarks/differences.py``. None if it is not known to be small; then bfloat16 is only used on
+            request. Default: None.
         cpu_batch: Default batch size on a CPU. More than 1 helps nets with small matrix products, but
             multiplies the memory. Default: 2.
     """

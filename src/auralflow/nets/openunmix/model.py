@@ -71,7 +71,7 @@ class OpenUnmixModel(SeparationModel):
     def __init__(self, config: OpenUnmixConfig) -> None:
         super().__init__()
         self.config = config
-        self.traits = Traits(has_masks=True, bfloat16_error=-60)
+        self.traits = Traits(has_masks=True, bfloat16_error=-55)
         self.transform = CenteredSTFT(config.num_fft, config.num_fft, config.hop_length)
         self.net = GainNets(config)
 

@@ -47,7 +47,7 @@ class SpectrogramMaskModel(SeparationModel):
         super().__init__()
         self.config = config
         self.traits = Traits(
-            bfloat16_error=-50,
+            bfloat16_error=-48,
             fixed_length=isinstance(config, RecurrentNetConfig) and config.input_axis == 1,
             dependent_targets=config.mask_act_fn == "softmax",
             has_masks=True,
