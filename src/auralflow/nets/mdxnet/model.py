@@ -70,7 +70,8 @@ class MDXNetModel(SeparationModel):
                 layer, norm = module[0], module[1]
                 if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
                     backwards = isinstance(layer, nn.ConvTranspose2d)
-                    module[0] = fuse_conv_bn_eval(layer, norm, transpose=backwards)
+                    fused = fuse_conv_bn_eval(layer, norm, transpose=backwards)
+                    module[0] = _shuffled(fused) if isinstance(fused, nn.ConvTranspose2d) else fused
                     module[1] = nn.Identity()
         return faster
 
@@ -89,3 +90,14 @@ class MDXNetModel(SeparationModel):
             multiple=whole - 2 * trim,
             every_step=True,
         )
+
+
+def _shuffled(layer: nn.ConvTranspose2d) -> nn.Sequential:
+    """An equal layer that is faster on CPUs, where the stride is the kernel: its points as channels."""
+    (stride, _), inputs, outputs = layer.stride, layer.in_channels, layer.out_channels
+    pointwise = nn.Conv2d(inputs, outputs * stride**2, 1)
+    weight = layer.weight.detach().permute(1, 2, 3, 0).reshape(-1, inputs, 1, 1).contiguous()
+    bias = weight.new_zeros(outputs) if layer.bias is None else layer.bias.detach()
+    pointwise.weight = nn.Parameter(weight, requires_grad=False)
+    pointwise.bias = nn.Parameter(bias.repeat_interleave(stride**2), requires_grad=False)
+    return nn.Sequential(pointwise, nn.PixelShuffle(stride))
