@@ -395,7 +395,7 @@ def test_a_bad_dataset_changes_nothing_in_the_folder(tmp_path, model_folder):
 
 def test_a_start_that_does_not_fit_changes_nothing_in_the_folder(dataset, model_folder):
     folder, other = model_folder(), model_folder(name="other", num_hidden_channels=3)
-    with pytest.raises(ModelError, match="another size"):
+    with pytest.raises(ModelError, match="different size"):
         prepare_folder(folder, dataset, QUICK, resume=False, force=True, initial=other)
     assert (folder / WEIGHTS_FILE).exists()
 
