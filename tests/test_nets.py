@@ -276,7 +276,7 @@ def test_the_second_make_starts_a_larger_net_from_a_smaller_one(axis):
 
 def test_makes_do_not_start_from_one_another():
     first, second = (create_model(tiny("SpectrogramNetSimple", net_version=make)) for make in MAKES)
-    with pytest.raises(ModelError, match="another make: found net_version 1, expected 2"):
+    with pytest.raises(ModelError, match="a different version: found net_version 1, expected 2"):
         second.start_from(first)
 
 

@@ -168,5 +168,5 @@ def test_the_source_stays_as_it_is():
 
 
 def test_a_net_of_another_size_is_refused():
-    with pytest.raises(ModelError, match="another size"):
+    with pytest.raises(ModelError, match="a different size"):
         warm_start(make(num_hidden_channels=3), trained())
