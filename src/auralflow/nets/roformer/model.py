@@ -39,7 +39,9 @@ class RoformerModel(SeparationModel):
     def __init__(self, config: BSRoformerConfig | MelBandRoformerConfig) -> None:
         super().__init__()
         self.config = config
-        self.traits = Traits(standardized=config.standardized, bfloat16_error=-42, cpu_batch=1)
+        # Each layer adds its rounding to the sum: -42.8 dB were measured at depth 6, -38.8 at depth 12.
+        error = -42 if config.depth <= 6 else -38
+        self.traits = Traits(standardized=config.standardized, bfloat16_error=error, cpu_batch=1)
         self.transform = CenteredSTFT(config.num_fft, config.window_size, config.hop_length)
         self.net = BandTransformer(config)
 
