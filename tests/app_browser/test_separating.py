@@ -30,7 +30,7 @@ def test_on_a_phone_everything_that_counts_is_in_view_at_every_step(visit, files
     page = visit(viewport=PHONE)
     assert top_of(page, "#model")[1] <= top_of(page, "#stems")[0]
     assert not button(page, "Cancel").is_visible()
-    pick(page, "slow")
+    pick(page, "endless")
     choose(page, files / "long.wav")
     # The upload box is a line now.
     assert not page.locator("#song").is_visible()
@@ -50,17 +50,19 @@ def test_on_a_phone_everything_that_counts_is_in_view_at_every_step(visit, files
     pick_again = button(page, "Choose another song")
     pick_again.click()
     page.locator("#song").wait_for()
+    pick(page, "voice")
     separate(page, files / "song.flac")
     page.wait_for_function("scrollY > 0")
     settled(page)
-    assert 0 <= top_of(page, "#status")[0] < 100
+    # Scrolled to its top, as far as pixels allow.
+    assert -1 < top_of(page, "#status")[0] < 100
     assert top_of(page, ".mixer .bar")[1] < PHONE["height"]
 
 
 def test_cancelling_leaves_nothing(visit, files, server):
     page = visit()
     before = server.jobs
-    pick(page, "slow")
+    pick(page, "endless")
     start(page, files / "long.wav")
     wait_for_progress(page)
     assert len(server.jobs - before) == 1
@@ -136,7 +138,7 @@ def test_a_song_goes_on_while_another_page_shows_it(visit, files):
 def test_a_song_whose_page_was_closed_is_given_up_and_the_next_one_has_its_turn(visit, files, server):
     page, other = visit(), visit()
     before = server.jobs
-    pick(page, "slow")
+    pick(page, "endless")
     start(page, files / "long.wav")
     wait_for_progress(page)
     pick(other, "voice")
@@ -150,6 +152,7 @@ def test_a_song_whose_page_was_closed_is_given_up_and_the_next_one_has_its_turn(
 def test_two_people_at_once_each_get_their_own_song_in_turn(visit, files):
     first, second = visit(), visit()
     choose(second, files / "song.flac")
+    pick(first, "endless")
     start(first, files / "long.wav")
     wait_for_progress(first)
     button(second, "Separate").click()
@@ -158,6 +161,10 @@ def test_two_people_at_once_each_get_their_own_song_in_turn(visit, files):
         "/Waiting: 1 song ahead of yours; yours starts in (about|a few)/"
         ".test(document.querySelector('#status').innerText)"
     )
+    button(first, "Cancel").click()
+    expect_failure(first, "'long.wav' was cancelled")
+    pick(first, "voice")
+    button(first, "Separate").click()
     for page, name, seconds in ((first, "long", LONG), (second, "song", 3)):
         ready(page)
         assert page.locator(".mixer h2").inner_text() == name

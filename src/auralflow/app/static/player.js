@@ -5,7 +5,7 @@
 
 const PIECE = 4; // Seconds to fetch and decode at a time.
 const AHEAD = 8; // Seconds to prepare in advance.
-const DELAY = 0.08; // Seconds between a piece being ready and its start.
+const DELAY = 0.08; // Least number of seconds between a piece being ready and its start.
 const FADE = 0.01; // Seconds to fade changes of volume, which would otherwise click.
 const REST = 150; // Milliseconds without another seek before playing resumes.
 
@@ -142,15 +142,8 @@ class Player {
       const count = Math.min(PIECE * this.rate, frames - frame);
       const pieces = await Promise.all(this.waves.map((wave) => wave.samples(frame, count)));
       if (run !== this.run) return;
-      const soonest = this.context.currentTime + DELAY;
-      if (this.anchor === undefined) this.anchor = soonest;
-      let due = this.anchor + (frame - from) / this.rate;
-      if (due < soonest - DELAY) {
-        // The piece arrived too late: delay everything that follows by the same amount.
-        this.anchor += soonest - due;
-        due = soonest;
-      }
-      pieces.forEach((piece, index) => this.start(piece, index, due));
+      const buffers = pieces.map((piece) => this.buffer(piece));
+      const due = this.start(buffers, (frame - from) / this.rate);
       frame += count;
       while (run === this.run && frame < frames && due + count / this.rate - this.context.currentTime > AHEAD) {
         await new Promise((resolve) => setTimeout(resolve, 100));
@@ -159,15 +152,33 @@ class Player {
     }
   }
 
-  start(piece, index, due) {
+  buffer(piece) {
     const buffer = this.context.createBuffer(piece.length, piece[0].length, this.rate);
     piece.forEach((channel, number) => buffer.copyToChannel(channel, number));
+    return buffer;
+  }
+
+  /** Starts a piece of every track at the same instant, some seconds after the first piece; returns that instant. */
+  start(buffers, offset) {
+    for (let lead = DELAY; ; lead *= 2) {
+      // A piece that arrived too late delays everything that follows by the same amount.
+      this.anchor = Math.max(this.anchor ?? 0, this.context.currentTime + lead - offset);
+      const due = this.anchor + offset;
+      const sources = buffers.map((buffer, index) => this.source(buffer, index, due));
+      // On a busy machine the instant may have passed in between, and the later tracks would start behind the others.
+      if (this.context.currentTime < due) return due;
+      sources.forEach((source) => source.stop());
+    }
+  }
+
+  source(buffer, index, due) {
     const source = this.context.createBufferSource();
     source.buffer = buffer;
     source.connect(this.gains[index]);
     source.start(due);
     this.sources.add(source);
     source.onended = () => this.sources.delete(source);
+    return source;
   }
 
   pause() {
