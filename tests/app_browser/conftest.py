@@ -65,7 +65,10 @@ class Server:
 
     def __init__(self, files, kept):
         self.kept = kept
-        command = "-m auralflow app --model band voice slow endless --port 0 --max-duration 120 --max-size 8 --device cpu"
+        command = (
+            "-m auralflow app --model band voice slow endless --port 0 --device cpu "
+            "--max-duration 120 --max-size 8"
+        )
         self.process = subprocess.Popen(
             [sys.executable, *command.split(), "--folder", str(kept), "--patience", str(GIVEN_UP)],
             cwd=files,
