@@ -1,5 +1,6 @@
 """Shared fixtures: tiny models, tiny datasets, a model that passes everything through."""
 
+import importlib
 import os
 import signal
 from collections.abc import Callable, Generator
@@ -27,6 +28,10 @@ RATE = 8000
 # nor in the processes that tests start.
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Consoles keep the width that COLUMNS asks for when they are made, which no test may decide for the others.
+os.environ.pop("COLUMNS", None)
+importlib.import_module("auralflow.cli.console")
 
 # A shell that starts the tests in the background lets them ignore Ctrl-C, which some of them press.
 signal.signal(signal.SIGINT, signal.default_int_handler)
