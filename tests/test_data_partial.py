@@ -381,7 +381,7 @@ def test_a_track_with_silent_stems_is_scored_on_the_others(tmp_path):
 
 def test_the_worked_example_of_the_guide_runs(tmp_path, monkeypatch, capsys):
     page = (Path(__file__).parent.parent / "docs" / "guides" / "own-data.md").read_text(encoding="utf-8")
-    section = page[page.index("## Karaoke versions and stems of two kinds") :]
+    section = page[page.index("## Karaoke versions and partial stems") :]
     lines = [
         line for block in re.findall(r"```bash\n(.*?)```", section, re.DOTALL) for line in block.splitlines()
     ]

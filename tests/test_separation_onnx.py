@@ -76,5 +76,5 @@ def test_backends_agree(options):
 
 def test_missing_extra_is_told_in_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(UsageError, match=r"pip install auralflow\[onnx\]"):
+    with pytest.raises(UsageError, match=r'pip install "auralflow\[onnx\]"'):
         Separator(_model("SpectrogramNetSimple"), backend="onnx")
