@@ -148,6 +148,10 @@ def test_an_ensemble_of_an_ensemble_takes_it_apart_and_counts_it_as_one(models):
     # Alone, it is made again.
     run("ab", "--save", "ba", "--weights", "vocals=0,1", "--targets", "vocals")
     np.testing.assert_allclose(alone("ba")[0], alone("b")[0], atol=1e-6)
+    # And keeps its method, unless another one is asked for.
+    run("a", "b", "c", "--save", "middle", "--method", "median")
+    assert draft_ensemble(["middle"], weights={"": (2, 1, 1)}).method == "median"
+    assert draft_ensemble(["middle"], method="mean").method == "mean"
     with pytest.raises(
         UsageError, match="the members of ab, an ensemble itself, cannot be merged into this one"
     ):

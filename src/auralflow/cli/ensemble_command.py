@@ -28,7 +28,7 @@ def ensemble(
     """Combine several models into one that averages their estimates, or combines them otherwise.
 
     Each model runs as it would alone, in a single pass over the song; a target that a model lacks comes from
-    the others. Given a single ensemble, rebuilds it from its members with other weights.
+    the others. Given a single ensemble, rebuilds it from its members with other weights or another method.
 
     Parameters
     ----------
@@ -46,8 +46,6 @@ def ensemble(
     from auralflow.models.ensembles import draft_ensemble
     from auralflow.models.writing import check_free
 
-    if options.fit and options.method != "mean":
-        raise UsageError("--fit needs --method mean", found=f"--method {options.method}")
     check_free(options.save, None, force=force)
     for model in models:
         note_hidden_name(model)
@@ -60,12 +58,14 @@ def ensemble(
             on_progress=on_progress,
         )
     if options.fit:
+        if draft.method != "mean":
+            raise UsageError("--fit needs --method mean", found=f"--method {draft.method}")
         draft = _fitted(draft, options.fit, options)
     previous = draft.write(options.save, link=link, force=force)
     if previous:
         note(f"the earlier model was moved to {previous}")
     _show(draft)
-    result_line(f"wrote {options.save}: {options.method} of {len(draft.parts)} models")
+    result_line(f"wrote {options.save}: {draft.method} of {len(draft.parts)} models")
 
 
 def _fitted(draft: "Draft", dataset: Path, options: EnsembleOptions) -> "Draft":

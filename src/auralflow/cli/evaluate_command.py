@@ -153,10 +153,8 @@ def _refitted(
     from auralflow.models.ensembles import draft_ensemble
     from auralflow.separation import Separator
 
-    ensemble = system.separator.model.ensemble
-    assert ensemble is not None
     with download_progress(system.name) as on_bytes:
-        draft = draft_ensemble([path], method=ensemble.method, on_progress=on_bytes)
+        draft = draft_ensemble([path], on_progress=on_bytes)
     with file_progress() as progress:
         task = progress.add_task("", total=1.0)
         draft, found = refitted(

@@ -32,11 +32,11 @@ class EnsembleOptions(Settings):
         description="Weights of the models, in order: 2,1,1 for all targets, vocals=2,1,1 for one; may be "
         "repeated. Default: equal weights.",
     )
-    method: Method = Field(
-        default="mean",
+    method: Method | None = Field(
+        default=None,
         description="How to combine the estimates: mean or median of the samples; mean or median of the "
         "magnitudes, with the phase of the mean; or, for each bin, the estimate with the smallest or largest "
-        "magnitude.",
+        "magnitude. Default: mean, or the method of an ensemble that is rebuilt.",
     )
     targets: tuple[str, ...] = Field(
         default=(),

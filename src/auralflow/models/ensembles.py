@@ -45,6 +45,12 @@ class Draft:
         """Names of the members."""
         return tuple(part.origin.name for part in self.parts)
 
+    @property
+    def method(self) -> str:
+        """How the estimates are combined."""
+        settings: Any = self.config
+        return str(settings.method)
+
     def table(self) -> dict[str, Sequence[float]]:
         """Weights of the members by target."""
         counts = [counts for _, counts in self._counted()]
@@ -114,7 +120,7 @@ def draft_ensemble(
     models: Sequence[str | Path],
     *,
     weights: WeightTable | None = None,
-    method: str = "mean",
+    method: str | None = None,
     targets: tuple[str, ...] = (),
     registry: Registry | None = None,
     access: Access | None = None,
@@ -129,7 +135,7 @@ def draft_ensemble(
         models: Model folders and pretrained names.
         weights: Weights of the models by target. Default: equal weights.
         method: How to combine estimates: ``mean``, ``median``, ``mean_magnitude``, ``median_magnitude``,
-            ``min_magnitude`` or ``max_magnitude``. Default: ``mean``.
+            ``min_magnitude`` or ``max_magnitude``. Default: that of a single ensemble, otherwise ``mean``.
         targets: Targets of the ensemble. Default: the targets of all models. Models that do not estimate a
             target are left out for it.
         registry: The pretrained models. Default: the installed ones.
@@ -155,6 +161,7 @@ def draft_ensemble(
     taken_apart = len(entries) == 1
     if taken_apart:
         parts = entries[0].parts
+        method = method or entries[0].method
         targets = targets or entries[0].targets
         if "" not in weights:
             weights = {t: [part.counts.get(t, 0.0) for part in parts] for t in targets} | weights
@@ -165,6 +172,7 @@ def draft_ensemble(
             found=f"only '{models[0]}'" if models else "none",
             expected="auralflow ensemble MODEL MODEL ... --save FOLDER",
         )
+    method = method or "mean"
     chosen = targets or tuple(dict.fromkeys(target for entry in entries for target in entry.targets))
     _check_targets(entries, chosen, alone=taken_apart)
     table = WeightRows([(entry.name, entry.targets) for entry in entries], chosen, weights)
