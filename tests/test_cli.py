@@ -189,7 +189,12 @@ def test_targets_are_stored_in_one_order(capsys, tmp_path):
         (["config", "Nope", "--vocals"], '"Nope".*SpectrogramNetSimple'),
         (["config", NETS[0], "--vocals", "--num-channels", "99"], "--num-channels is 99: must be less than"),
         (["config", NETS[0], "--vocals", "--num_chanels", "1"], "Did you mean --num-channels"),
-        (["config", NETS[0], "--vocals", "--hop-length", "999"], "--hop-length is 999: at most half"),
+        (
+            ["config", NETS[0], "--vocals", "--hop-length", "999"],
+            "--hop-length is 999: at most half of --window-size",
+        ),
+        (["config", "SCNet", "--conv-kernel", "4"], "--conv-kernel is 4: must be odd"),
+        (["separate", "song.wav", "--bitrate", "192"], "--bitrate is for lossy formats: wav is lossless"),
         (["config", NETS[0], "--vocals", "--mask-act-fn", "x"], "--mask-act-fn is x: must be 'sigmoid'"),
         (["config", NETS[0], "--no-vocals"], "--no-vocals"),
         (["train", "nowhere", "data"], "no model 'nowhere'"),

@@ -14,12 +14,14 @@ from auralflow.config import (
     AppConfig,
     EvaluateConfig,
     SeparateConfig,
+    StemConfig,
     TrainConfig,
     parse_settings,
     read_settings,
 )
 from auralflow.errors import NotFoundError, SettingsError
 from auralflow.nets.families import settings_of_net
+from auralflow.nets.scnet import SCNetConfig
 from auralflow.nets.unet import NETS, RecurrentNetConfig, SpectrogramNetConfig
 
 ALL = [AppConfig, SpectrogramNetConfig, RecurrentNetConfig, TrainConfig, SeparateConfig, EvaluateConfig]
@@ -127,6 +129,20 @@ def test_values_out_of_range_give_one_line_that_names_the_setting(values, messag
         parse_settings(SpectrogramNetConfig, values)
     assert "\n" not in str(caught.value)
     assert "pydantic" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "message"),
+    [
+        (SpectrogramNetConfig, {"window_size": 2048}, "`window_size` is 2048: at most `num_fft` (1024)"),
+        (SCNetConfig, {"conv_kernel": 4}, "`conv_kernel` is 4: must be odd"),
+        (StemConfig, {"bitrate": 192}, "`bitrate` is for lossy formats: wav is lossless"),
+    ],
+)
+def test_settings_made_in_python_name_fields_rather_than_options(kind, values, message):
+    with pytest.raises(ValidationError) as caught:
+        kind(**values)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("spelling", ["si_sdr", "si-sdr"])

@@ -82,14 +82,14 @@ class EngineConfig(Settings):
     def _check_two_stems(self) -> Self:
         if self.two_stems and self.targets:
             raise ValueError(
-                "--two-stems and --targets exclude each other: two stems are one target and everything else"
+                "`two_stems` and `targets` exclude each other: two stems are one target and everything else"
             )
         return self
 
     @model_validator(mode="after")
     def _check_precision(self) -> Self:
         if self.precision == "bfloat16" and self.backend == "onnx":
-            raise ValueError("--precision bfloat16 needs --backend torch: the exported graph is in float32")
+            raise ValueError("`precision` bfloat16 needs `backend` torch: the exported graph is in float32")
         return self
 
     def identity(self) -> dict[str, Any]:
@@ -191,7 +191,7 @@ class StemConfig(Settings):
     @model_validator(mode="after")
     def _check_layout(self) -> Self:
         if self.layout == "flat" and "{track}" not in self.name_pattern:
-            raise ValueError("--layout flat needs {track} in --name: all files share one folder")
+            raise ValueError("`layout` flat needs {track} in `name`: all files share one folder")
         return self
 
     @model_validator(mode="after")
@@ -200,9 +200,9 @@ class StemConfig(Settings):
         if self.bitrate is None or self.bitrate in known:
             return self
         if not known:
-            raise ValueError(f"--bitrate is for lossy formats: {self.format} is lossless")
+            raise ValueError(f"`bitrate` is for lossy formats: {self.format} is lossless")
         most = f"{known[0]} to {known[-1]}" if isinstance(known, range) else ", ".join(map(str, known))
-        raise ValueError(f"--bitrate is {self.bitrate}: {self.format} allows {most}")
+        raise ValueError(f"`bitrate` is {self.bitrate}: {self.format} allows {most}")
 
     def file_identity(self) -> dict[str, Any]:
         """The settings that determine the files, as JSON values; newer settings only if they were changed.
@@ -219,7 +219,7 @@ class StemConfig(Settings):
     @model_validator(mode="after")
     def _check_clip(self) -> Self:
         if self.clip == "float" and FORMATS[self.format].natural_subtype("FLOAT") != "FLOAT":
-            raise ValueError(f"--clip float needs --format wav: {self.format} has no float samples")
+            raise ValueError(f"`clip` float needs `format` wav: {self.format} has no float samples")
         return self
 
 
@@ -284,14 +284,14 @@ class SeparateConfig(StemConfig, EngineConfig):
     def _check_residual(self) -> Self:
         if self.two_stems and self.residual:
             raise ValueError(
-                "--residual would be silent with --two-stems, whose stems sum to the original: leave it out"
+                "`residual` would be silent with `two_stems`, whose stems sum to the original: leave it out"
             )
         return self
 
     @model_validator(mode="after")
     def _check_executor(self) -> Self:
         if self.address and self.executor == "local":
-            raise ValueError("--address needs --executor ray: otherwise nothing is sent anywhere")
+            raise ValueError("`address` needs `executor` ray: otherwise nothing is sent anywhere")
         if self.jobs > 1 and self.executor == "ray":
-            raise ValueError("--jobs needs --executor local: a cluster runs as many songs as it has cores")
+            raise ValueError("`jobs` needs `executor` local: a cluster runs as many songs as it has cores")
         return self

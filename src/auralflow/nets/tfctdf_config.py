@@ -44,13 +44,13 @@ class TFCTDFConfig(ModelConfig):
     @model_validator(mode="after")
     def _check_transform(self) -> Self:
         if 2 * self.hop_length > self.num_fft:
-            raise ValueError(f"--hop-length is {self.hop_length}: at most half of --num-fft ({self.num_fft})")
+            raise ValueError(f"`hop_length` is {self.hop_length}: at most half of `num_fft` ({self.num_fft})")
         multiple = self.bin_multiple
         if self.num_bins > self.num_fft // 2 + 1 or self.num_bins % multiple:
             raise ValueError(
-                f"--num-bins is {self.num_bins}: at most {self.num_fft // 2 + 1}, "
+                f"`num_bins` is {self.num_bins}: at most {self.num_fft // 2 + 1}, "
                 f"and a multiple of {multiple}"
             )
         if self.num_bins // multiple < self.bottleneck:
-            raise ValueError(f"--bottleneck is {self.bottleneck}: at most {self.num_bins // multiple}")
+            raise ValueError(f"`bottleneck` is {self.bottleneck}: at most {self.num_bins // multiple}")
         return self

@@ -48,7 +48,7 @@ class HybridDemucsConfig(ModelConfig):
     def _check_branches(self) -> Self:
         if self.num_hidden_channels < self.branch_compress:
             raise ValueError(
-                f"--branch-compress is {self.branch_compress:g}: at most --num-hidden-channels "
+                f"`branch_compress` is {self.branch_compress:g}: at most `num_hidden_channels` "
                 f"({self.num_hidden_channels})"
             )
         return self
@@ -82,10 +82,10 @@ class HTDemucsConfig(HybridDemucsConfig):
         width = self.transformer_channels or self.num_hidden_channels * 2 ** (self.depth - 1)
         if width % (4 * self.transformer_heads):
             raise ValueError(
-                f"--transformer-channels is {width}: must be a multiple of 4 times --transformer-heads"
+                f"`transformer_channels` is {width}: must be a multiple of 4 times `transformer_heads`"
             )
         if self.depth > 4:
-            raise ValueError(f"--depth is {self.depth}: at most 4 with a transformer")
+            raise ValueError(f"`depth` is {self.depth}: at most 4 with a transformer")
         return self
 
 
@@ -150,7 +150,7 @@ class DemucsConfig(ModelConfig):
     def _check_branches(self) -> Self:
         if self.branches != "none" and self.num_hidden_channels < self.branch_compress:
             raise ValueError(
-                f"--branch-compress is {self.branch_compress:g}: at most --num-hidden-channels "
+                f"`branch_compress` is {self.branch_compress:g}: at most `num_hidden_channels` "
                 f"({self.num_hidden_channels})"
             )
         return self

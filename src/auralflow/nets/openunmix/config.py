@@ -74,7 +74,7 @@ class OpenUnmixConfig(ModelConfig):
     def _check_transform(self) -> Self:
         if 2 * self.hop_length > self.num_fft:
             raise ValueError(
-                f"--hop-length is {self.hop_length}: at most half of --num-fft ({self.num_fft // 2})"
+                f"`hop_length` is {self.hop_length}: at most half of `num_fft` ({self.num_fft // 2})"
             )
         return self
 

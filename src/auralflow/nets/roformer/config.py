@@ -71,10 +71,10 @@ class RoformerConfig(ModelConfig):
     @model_validator(mode="after")
     def _check_transform(self) -> Self:
         if self.window_size > self.num_fft:
-            raise ValueError(f"--window-size is {self.window_size}: at most --num-fft ({self.num_fft})")
+            raise ValueError(f"`window_size` is {self.window_size}: at most `num_fft` ({self.num_fft})")
         if 2 * self.hop_length > self.window_size:
             raise ValueError(
-                f"--hop-length is {self.hop_length}: at most half of --window-size ({self.window_size // 2})"
+                f"`hop_length` is {self.hop_length}: at most half of `window_size` ({self.window_size // 2})"
             )
         return self
 
@@ -96,7 +96,7 @@ class BSRoformerConfig(RoformerConfig):
     def _check_bands(self) -> Self:
         if min(self.band_sizes) < 1 or sum(self.band_sizes) != self.num_bins:
             raise ValueError(
-                f"--band-sizes sum to {sum(self.band_sizes)}: must be the {self.num_bins} bins of --num-fft"
+                f"`band_sizes` sum to {sum(self.band_sizes)}: must be the {self.num_bins} bins of `num_fft`"
             )
         return self
 

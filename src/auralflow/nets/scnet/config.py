@@ -71,19 +71,19 @@ class SCNetConfig(ModelConfig):
     @model_validator(mode="after")
     def _check_bands(self) -> Self:
         if 2 * self.hop_length > self.num_fft:
-            raise ValueError(f"--hop-length is {self.hop_length}: at most half of --num-fft ({self.num_fft})")
+            raise ValueError(f"`hop_length` is {self.hop_length}: at most half of `num_fft` ({self.num_fft})")
         if abs(sum(self.band_shares) - 1) > 1e-3 or min(self.band_shares) <= 0:
-            raise ValueError(f"--band-shares are {self.band_shares}: must be above 0 and sum to 1")
+            raise ValueError(f"`band_shares` are {self.band_shares}: must be above 0 and sum to 1")
         if min(self.band_strides) < 1 or min(self.conv_depths) < 0:
-            raise ValueError("--band-strides must be at least 1, --conv-depths at least 0")
+            raise ValueError("`band_strides` must be at least 1, `conv_depths` at least 0")
         if any(k < s for k, s in zip(self.band_kernels, self.band_strides, strict=True)):
-            raise ValueError("--band-kernels must not be smaller than --band-strides")
+            raise ValueError("`band_kernels` must not be smaller than `band_strides`")
         if min(self.stage_channels) < self.compress:
-            raise ValueError(f"--stage-channels must be at least --compress ({self.compress})")
+            raise ValueError(f"`stage_channels` must be at least `compress` ({self.compress})")
         if self.num_dual_paths % 2:
-            raise ValueError(f"--num-dual-paths is {self.num_dual_paths}: must be even")
+            raise ValueError(f"`num_dual_paths` is {self.num_dual_paths}: must be even")
         if not self.conv_kernel % 2:
-            raise ValueError(f"--conv-kernel is {self.conv_kernel}: must be odd")
+            raise ValueError(f"`conv_kernel` is {self.conv_kernel}: must be odd")
         return self
 
 

@@ -71,7 +71,7 @@ class SpleeterConfig(ModelConfig):
             )
         if self.num_bins_read > self.num_fft // 2:
             raise ValueError(
-                f"--num-bins-read is {self.num_bins_read}: at most half of --num-fft ({self.num_fft // 2})"
+                f"`num_bins_read` is {self.num_bins_read}: at most half of `num_fft` ({self.num_fft // 2})"
             )
         return self
 

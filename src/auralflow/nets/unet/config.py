@@ -67,18 +67,18 @@ class SpectrogramNetConfig(ModelConfig):
     @model_validator(mode="after")
     def _check_transform(self) -> Self:
         if self.window_size > self.num_fft:
-            raise ValueError(f"--window-size is {self.window_size}: at most --num-fft ({self.num_fft})")
+            raise ValueError(f"`window_size` is {self.window_size}: at most `num_fft` ({self.num_fft})")
         if 2 * self.hop_length > self.window_size:
             raise ValueError(
-                f"--hop-length is {self.hop_length}: at most half of --window-size ({self.window_size // 2})"
+                f"`hop_length` is {self.hop_length}: at most half of `window_size` ({self.window_size // 2})"
             )
         if self.chunk_samples < self.num_fft:
             raise ValueError(
-                f"--sample-length is {self.sample_length:g} s: at least --num-fft ({self.num_fft} samples)"
+                f"`sample_length` is {self.sample_length:g} s: at least `num_fft` ({self.num_fft} samples)"
             )
         if self.mask_act_fn == "softmax" and len(self.targets) == 1:
             raise ValueError(
-                "--mask-act-fn softmax with one target gives a mask of ones: choose several targets"
+                "`mask_act_fn` softmax with one target gives a mask of ones: choose several targets"
             )
         return self
 
