@@ -1,11 +1,11 @@
-"""Whether a net can learn a song by heart: how far it gets in so many seconds of training on nothing else.
+"""Whether a net can memorise a song: the score after a number of seconds of training on that song alone.
 
     python benchmarks/capacity.py SONG [--net SpectrogramNetSimple] [--net-version 2] [--seconds 240]
 
-SONG is a folder of the four stems. A net of millions of weights that cannot learn a minute of dense music by
-heart does not use them. It is trained from random weights on random chunks of the song, four targets, the
-loss of the pretrained models, and scored on the same song: SI-SDR improvement over the mixture, in dB. The
-time is that of the processor, so that nets of different speed are compared by what they cost.
+SONG is a folder with the four stems. A net with millions of weights that cannot memorise a minute of dense
+music makes no use of them. It starts from random weights, is trained on random chunks of the song, with four
+targets and the loss of the pretrained models, and is scored on the same song: SI-SDR improvement over the
+mixture, in dB. Training is limited by CPU time, so that nets of different speed are compared at equal cost.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def read_song(folder: Path, rate: int, channels: int) -> Tensor:
 
 
 def learn(model: SeparationModel, stems: Tensor, progress: Callable[[int], float], *, seed: int = 0) -> int:
-    """Train on random chunks of a song until ``progress``, of the steps taken, is 1; the number of chunks."""
+    """Train on random chunks of a song until ``progress(steps)`` reaches 1; return the number of chunks."""
     generator = np.random.default_rng(seed)
     criterion = create_criterion("snr")
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE)

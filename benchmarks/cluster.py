@@ -1,8 +1,9 @@
-"""Songs separated by a Ray cluster of this machine, beside one process with all its threads.
+"""Speed of a local Ray cluster, compared with one process that uses all threads.
 
-Run ``python benchmarks/cluster.py [--songs 12] [--seconds 60]``. Noise as songs, SpectrogramNetSimple at the
-size that is shipped, one worker for each core. The cluster is started, and each worker has loaded PyTorch and
-the model, before the time is taken: on a long list of songs that is nothing.
+Run ``python benchmarks/cluster.py [--songs 12] [--seconds 60]``. The songs are noise, the net is
+SpectrogramNetSimple at the size of the bundled model, with one worker per core. The clock starts once the
+cluster is up and every worker has loaded PyTorch and the model: in a long list of songs, that time is
+negligible.
 """
 
 import argparse
@@ -28,7 +29,7 @@ RATE = 44100
 
 
 def make_songs(folder: Path, count: int, seconds: float) -> Path:
-    """A folder of noise."""
+    """Fill a folder with noise."""
     folder.mkdir(parents=True)
     generator = np.random.default_rng(0)
     for number in range(count):
@@ -38,16 +39,16 @@ def make_songs(folder: Path, count: int, seconds: float) -> Path:
 
 
 def wall_seconds(run: Callable[[], Iterable[Outcome]]) -> float:
-    """Time of a run in which every song must succeed."""
+    """Time a run in which every song must succeed."""
     started = time.perf_counter()
     outcomes = list(run())
     if any(outcome.status != "separated" for outcome in outcomes):
-        raise SystemExit("a song was not separated: these times mean nothing")
+        raise SystemExit("a song was not separated, so the times are meaningless")
     return time.perf_counter() - started
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--songs", type=int, default=12)
     parser.add_argument("--seconds", type=float, default=60)
@@ -83,11 +84,13 @@ def main() -> None:
             there.append(wall_seconds(lambda turn=turn: on_ray(f"there{turn}")))
     audio = options.songs * options.seconds
     print(f"{options.songs} songs of {options.seconds:g} s, {cores} cores; seconds of audio per second\n")
-    print("| | turns | median |\n|---|---|---|")
+    print("| | rounds | median |\n|---|---|---|")
     for label, times in ((f"one process, {torch.get_num_threads()} threads", here), ("Ray", there)):
         speeds = [audio / value for value in times]
         print(f"| {label} | {', '.join(f'{speed:.1f}' for speed in speeds)} | {np.median(speeds):.1f} |")
-    print(f"\nRay against one process: {np.median([a / b for a, b in zip(here, there, strict=True)]):.2f}")
+    print(
+        f"\nRay compared with one process: {np.median([a / b for a, b in zip(here, there, strict=True)]):.2f}"
+    )
 
 
 if __name__ == "__main__":

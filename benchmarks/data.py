@@ -1,12 +1,12 @@
-"""How fast training chunks come: from files, from a cache, remixed and changed, beside others.
+"""How fast training chunks are read, remixed and augmented, compared with other packages.
 
 Run ``python benchmarks/data.py``; ``--help`` lists the options. Everything is measured in one run on one
-machine, the variants in turn, several times; what is printed is the median, and the ratio to plain soundfile
-reads of the same chunks from WAV is paired by round. ``--large 100`` measures instead how long it takes to
-index a sparse dataset of that many GB and what memory its training chunks take.
+machine, in several rounds that take the variants in turn. The table shows the median, and the median of the
+ratios, round by round, to plain soundfile reads of the same chunks from WAV. ``--large 100`` instead measures
+how long it takes to index a sparse dataset of that many GB, and how much memory its training chunks take.
 
-Two peers are measured where they are there: ``pip install musdb`` (with FFmpeg: ``apt-get install ffmpeg``)
-and ``pip install --no-deps openunmix``.
+Two other packages are measured if they are installed: ``pip install musdb`` (needs FFmpeg:
+``apt-get install ffmpeg``) and ``pip install --no-deps openunmix``.
 """
 
 import argparse
@@ -56,7 +56,7 @@ Case = tuple[str, Callable[[], Result]]
 
 
 def make_data(root: Path, *, tracks: int, seconds: float) -> dict[str, Path]:
-    """The same songs in every format, and caches of them."""
+    """Write the same songs in every format, and caches of them."""
     write_dataset(root / "wav", tracks=tracks, seed=0, seconds=seconds)
     for name in ("flac", "vorbis"):
         form, subtype, suffix = FORMATS[name]
@@ -82,7 +82,7 @@ def draw_places(tracks: list[Track], count: int) -> list[Place]:
 
 
 def timed(read: Callable[[], None], count: int) -> Callable[[], Result]:
-    """Chunks a second, and CPU milliseconds a chunk."""
+    """Chunks per second, and CPU milliseconds per chunk."""
 
     def run() -> Result:
         wall, cpu = time.perf_counter(), time.process_time()
@@ -93,13 +93,13 @@ def timed(read: Callable[[], None], count: int) -> Callable[[], Result]:
 
 
 def read_ours(places: list[Place]) -> None:
-    """Chunks as auralflow reads them."""
+    """Read chunks with auralflow."""
     for track, stem, position in places:
         torch.from_numpy(read_chunk(track, stem, position, CONFIG))
 
 
 def read_plainly(places: list[Place]) -> None:
-    """The same chunks with soundfile alone."""
+    """Read the same chunks with soundfile alone."""
     for track, stem, position in places:
         with soundfile.SoundFile(track.stems[stem]) as file:
             file.seek(int(position * (file.frames - CONFIG.chunk_samples)))
@@ -108,7 +108,7 @@ def read_plainly(places: list[Place]) -> None:
 
 
 def readers(data: dict[str, Path], count: int) -> Iterator[Case]:
-    """Chunks of one stem in float32, contiguous, as [C, N]."""
+    """Cases that read chunks of one stem: float32, contiguous, ``[C, N]``."""
     for name, folder in data.items():
         places = draw_places(training_tracks(folder)[0], count)
         if name in FORMATS:
@@ -119,7 +119,7 @@ def readers(data: dict[str, Path], count: int) -> Iterator[Case]:
 
 
 def musdb_reader(folder: Path, count: int) -> Iterator[Case]:
-    """The chunk reader of the ``musdb`` package, where it can be imported."""
+    """The chunk reader of the ``musdb`` package, if it can be imported."""
     try:
         import musdb
     except (ImportError, RuntimeError) as error:
@@ -140,8 +140,8 @@ def musdb_reader(folder: Path, count: int) -> Iterator[Case]:
 def openunmix_readers(folder: Path, count: int) -> Iterator[Case]:
     """The chunk reader of the ``openunmix`` package, and its dataset that remixes four stems.
 
-    Only its module of datasets is loaded, and that reads with torchaudio, which has no file readers any more.
-    In its place stands a module that reads with soundfile, so that what is measured is Open-Unmix's own code.
+    Only its dataset module is loaded. It reads with torchaudio, which no longer has file readers, so a module
+    that reads with soundfile takes its place, and Open-Unmix's own code is measured.
     """
     package = find_spec("openunmix")
     if package is None or not package.submodule_search_locations:
@@ -183,7 +183,7 @@ def openunmix_readers(folder: Path, count: int) -> Iterator[Case]:
 
 
 def torchaudio_stand_in() -> ModuleType:
-    """The functions that Open-Unmix calls, on soundfile."""
+    """The functions that Open-Unmix calls, implemented with soundfile."""
 
     def info(path: str) -> SimpleNamespace:
         found = soundfile.info(path)
@@ -203,11 +203,11 @@ def torchaudio_stand_in() -> ModuleType:
 
 
 def pipelines(data: dict[str, Path], count: int, workers: list[int]) -> Iterator[Case]:
-    """Whole training chunks: mixture and four targets."""
+    """Complete training chunks: the mixture and four targets."""
     kinds = {
-        "one moment": UNCHANGED.model_copy(update={"remix": 0, "time_shift": 0}),
+        "not remixed": UNCHANGED.model_copy(update={"remix": 0, "time_shift": 0}),
         "remixed": UNCHANGED,
-        "remixed and changed": AugmentConfig(),
+        "remixed and augmented": AugmentConfig(),
     }
     for name, folder in data.items():
         tracks = training_tracks(folder)[0]
@@ -219,13 +219,13 @@ def pipelines(data: dict[str, Path], count: int, workers: list[int]) -> Iterator
 
 
 def read_numbers(chunks: TrainingChunks, count: int) -> None:
-    """The first chunks of an epoch, one by one."""
+    """Read the first chunks of an epoch, one by one."""
     for number in range(count):
         chunks[number]
 
 
 def run_loader(chunks: TrainingChunks, count: int, workers: int) -> Result:
-    """Chunks a second in batches, from the first batch on: what the start of workers takes is left out."""
+    """Chunks per second in batches, after the first batch: starting the workers is not counted."""
     settings = TrainConfig(batch_size=BATCH, num_workers=workers)
     batches = iter(train_loader(chunks, EpochSampler(count), settings))
     next(batches)
@@ -235,7 +235,7 @@ def run_loader(chunks: TrainingChunks, count: int, workers: int) -> Result:
 
 
 def training_step() -> float:
-    """Chunks a second that a training step of SpectrogramNetSimple takes."""
+    """Chunks per second that a training step of SpectrogramNetSimple processes."""
     from auralflow.nets.unet.model import SpectrogramMaskModel
     from auralflow.trainer import Trainer
 
@@ -252,7 +252,7 @@ def training_step() -> float:
 
 
 def measure(cases: list[Case], rounds: int) -> dict[str, list[Result]]:
-    """Every case in turn, several times, after a round that does not count."""
+    """Run every case in turn, several times, after a round that is not counted."""
     found: dict[str, list[Result]] = {name: [] for name, _ in cases}
     for number in range(rounds + 1):
         for name, run in cases:
@@ -263,7 +263,7 @@ def measure(cases: list[Case], rounds: int) -> dict[str, list[Result]]:
 
 
 def show(found: dict[str, list[Result]]) -> None:
-    """Print medians, and the ratio to soundfile paired by round."""
+    """Print medians, and the median ratio to soundfile, round by round."""
     reference = found.get(REFERENCE)
     print(f"{'':50}{'chunks/s':>10}{'CPU ms':>9}{'x soundfile wav' if reference else '':>17}")
     for name, results in found.items():
@@ -274,7 +274,7 @@ def show(found: dict[str, list[Result]]) -> None:
 
 
 def write_sparse(path: Path, seconds: int) -> None:
-    """A stereo WAV file of silence that takes no space on the disk."""
+    """Write a silent stereo WAV file that takes no space on disk."""
     soundfile.write(path, np.zeros((1, 2)), 44100)
     header = bytearray(path.read_bytes())
     size = seconds * 44100 * 4
@@ -286,7 +286,7 @@ def write_sparse(path: Path, seconds: int) -> None:
 
 
 def measure_large(root: Path, gigabytes: int) -> dict[str, float]:
-    """Index a sparse dataset and read training chunks of it."""
+    """Index a sparse dataset and read training chunks from it."""
     seconds = 240
     tracks = max(2, round(gigabytes * 1e9 / (len(SOURCES) * seconds * 44100 * 4)))
     for number in range(tracks):
@@ -313,18 +313,18 @@ def measure_large(root: Path, gigabytes: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure what was asked for."""
+    """Parse the options, measure and save the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tracks", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--chunks", type=int, default=100, help="chunks a round")
+    parser.add_argument("--chunks", type=int, default=100, help="chunks per round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--workers", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--no-step", action="store_true", help="leave out the training step")
+    parser.add_argument("--no-step", action="store_true", help="do not measure the training step")
     parser.add_argument(
         "--large", type=int, metavar="GB", help="measure a sparse dataset of this size instead"
     )
-    parser.add_argument("--save", type=Path, help="JSON file for the numbers")
+    parser.add_argument("--save", type=Path, help="JSON file for the results")
     options = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="auralflow-data-"))
     try:
@@ -336,7 +336,7 @@ def main() -> None:
 
 
 def run(root: Path, options: argparse.Namespace) -> dict[str, object]:
-    """Measure in a temporary folder."""
+    """Measure in a temporary folder, and print the tables."""
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     print(f"{machine}, torch {torch.__version__}, soundfile {soundfile.__version__}")
     if options.large:

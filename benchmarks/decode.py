@@ -1,10 +1,11 @@
-"""What it costs that FFmpeg decodes in another process: ``python benchmarks/decode.py``.
+"""The cost of running FFmpeg in a separate process: ``python benchmarks/decode.py``.
 
-A song of six minutes, as M4A and as Opus, is decoded block by block: by FFmpeg in this process, as far as its
-samples are an array, and by `stream_audio`, whose samples come through a pipe from a process that is already
-there. Both run the same decoding code. Of several rounds in turn, the fastest of each counts: by the clock,
-where the other process decodes ahead while this one takes samples, and in processor time of both. Also: how
-long such a process takes to start, and that WAV, FLAC, Ogg and MP3 need none.
+A song of six minutes, as M4A and as Opus, is decoded block by block: by FFmpeg in this process, up to an
+array of samples, and by `stream_audio`, which reads the samples through a pipe from a process that is already
+running. Both run the same decoding code. They take turns for several rounds, and the fastest of each counts:
+in wall-clock time, where the other process decodes ahead while this one reads, and in CPU time of both
+processes together. Also printed: how long such a process takes to start, and that WAV, FLAC, Ogg and MP3 need
+none.
 """
 
 import os
@@ -46,7 +47,7 @@ def make_song(path: Path, codec: str, audio: np.ndarray) -> Path:
 
 
 def in_this_process(path: Path) -> int:
-    """Decode to arrays ``[2, n]`` of 65536 samples without another process."""
+    """Decode to arrays ``[2, n]`` of 65536 samples in this process; return the number of samples."""
     recording = Recording(os.fsencode(path), 0)
     block, filled, total = np.empty((65536, 2), np.float32), 0, 0
     for piece in recording.pieces("float32"):
@@ -63,26 +64,26 @@ def in_this_process(path: Path) -> int:
 
 
 def in_another(path: Path) -> int:
-    """Decode with what the package offers."""
+    """Decode with `stream_audio`; return the number of samples."""
     return sum(block.shape[1] for block in stream_audio(path))
 
 
 def seconds(action: Callable[[], object]) -> float:
-    """How long something takes."""
+    """Wall-clock time of an action."""
     start = time.perf_counter()
     action()
     return time.perf_counter() - start
 
 
 def processor_seconds(action: Callable[[], object]) -> float:
-    """What something costs, in this process and in its children, of which one is there."""
+    """CPU time of an action, in this process and its children, of which there is one."""
     start = time.process_time() + children_seconds()
     action()
     return time.process_time() + children_seconds() - start
 
 
 def children_seconds() -> float:
-    """Processor time of the children; only Linux tells while they live."""
+    """CPU time of the child processes; only Linux reports it while they run."""
     total = 0.0
     for pid in decoders.pids():
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -91,7 +92,7 @@ def children_seconds() -> float:
 
 
 def compare(path: Path, measure: Callable[[Callable[[], object]], float], unit: str) -> str:
-    """Decode here and there in turn."""
+    """Decode in both processes in turn, and describe the difference."""
     rounds = [
         (measure(lambda: in_this_process(path)), measure(lambda: in_another(path))) for _ in range(ROUNDS)
     ]
@@ -101,7 +102,7 @@ def compare(path: Path, measure: Callable[[Callable[[], object]], float], unit: 
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the results."""
     generator = np.random.default_rng(0)
     time_axis = np.arange(RATE * SECONDS) / RATE
     audio = np.stack([np.sin(2 * np.pi * pitch * time_axis) for pitch in (220, 331)]).astype(np.float32) / 4
@@ -123,7 +124,7 @@ def main() -> None:
             path = make_song(folder / file, codec, audio)
             print(f"{file}: {compare(path, seconds, 's')}")
             if sys.platform.startswith("linux"):
-                print(f"{file}: {compare(path, processor_seconds, 's of processor time')}")
+                print(f"{file}: {compare(path, processor_seconds, 's of CPU time')}")
 
 
 if __name__ == "__main__":

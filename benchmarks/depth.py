@@ -1,10 +1,10 @@
-"""How much each level of a trained net takes part in what it estimates.
+"""How much each level of a trained net contributes to its estimates.
 
     python benchmarks/depth.py MODEL SONG... [--start 8] [--seconds 12]
 
-Several files are the stems of one song and are added. What comes from below is set to zero, level by level,
-the bottleneck alone first. The table has the energy of what that changes, relative to the stems as they are:
--20 dB is a hundredth. A level far below the others has learnt nothing, or has fallen silent.
+Several files are taken as the stems of one song and summed. Level by level, starting with the bottleneck, the
+features that come up from below are set to zero. The table shows the energy of the change relative to the
+unchanged estimates: -20 dB is a hundredth. A level far below the others has learnt nothing, or has died.
 """
 
 import argparse
@@ -18,12 +18,12 @@ from auralflow.models import load
 
 
 def silence(part: nn.Module) -> torch.utils.hooks.RemovableHandle:
-    """Make a part give zeros."""
+    """Make a module return zeros."""
     return part.register_forward_hook(lambda _, __, output: torch.zeros_like(output))
 
 
 def change(stems: Tensor, reference: Tensor) -> list[float]:
-    """Energy of the difference relative to that of each stem, in dB; stems ``[B, S, C, N]``."""
+    """Energy of the difference relative to each stem, in dB; stems ``[B, S, C, N]``."""
     axes = (0, 2, 3)
     ratio = (stems - reference).square().sum(axes) / reference.square().sum(axes)
     return (10 * ratio.log10()).tolist()

@@ -1,19 +1,19 @@
-"""What a setting changes in the estimates of a separation, in dB, and what it costs, on a real song.
+"""How much a setting changes the estimates for a real song, in dB, and what it costs.
 
     python benchmarks/differences.py bfloat16 FOLDER [MODEL ...] [--start 20] [--seconds 10]
     python benchmarks/differences.py window FOLDER [MODEL ...] --seconds 30
 
-The folder holds a song, as a file or as its stems, which are summed. A model is a folder, a name that
-`auralflow separate` knows, or a row of `benchmarks/families.py`: a net of a published size, with random
-weights. Printed are the level of the difference relative to the estimates, over all targets and for the
-target that is changed most, and the CPU time of both.
+FOLDER contains the stems of a song, which are summed; it can also be the file of a song. A model is a folder,
+a name that `auralflow separate` accepts, or a row of `benchmarks/families.py`: a net of a published size,
+with random weights. The table shows the level of the difference relative to the estimates, over all targets
+and for the target that changes most, and the CPU time with and without the setting.
 
-A processor without units for bfloat16 takes a hundred times as long for it. There it is emulated: products
-of rounded numbers are summed in 32 bits and rounded again, which is what such units compute; a recurrence
-keeps its states in 32 bits. Its CPU time then says nothing, and is left out.
+A processor without bfloat16 units is a hundred times slower in bfloat16. There it is emulated: products of
+rounded numbers are summed in 32 bits and rounded again, as such units do; recurrent layers keep their states
+in 32 bits. Its CPU time is then meaningless, and is left out.
 
-For bfloat16 the largest nets get shorter chunks than they are published with, those of
-`benchmarks/families.py`, for a song would take an hour.
+For bfloat16, the largest nets run with the shorter chunks of `benchmarks/families.py` instead of the
+published ones, with which a song would take an hour.
 """
 
 import argparse
@@ -46,7 +46,7 @@ PRODUCTS = ("mm", "matmul", "einsum", "linear", "conv", "attention", "lstm")
 
 
 class Emulated(TorchDispatchMode):
-    """Computes products of bfloat16 in 32 bits, and rounds what comes out."""
+    """Computes products of bfloat16 tensors in 32 bits, and rounds the results."""
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -56,7 +56,7 @@ class Emulated(TorchDispatchMode):
         coarse = any(tensor.dtype == torch.bfloat16 for tensor in given)
         if not coarse or not any(word in str(func) for word in PRODUCTS):
             return func(*args, **kwargs)
-        # Autocast has rounded what it knows; the weights of a recurrence it rounds inside of it.
+        # Autocast rounds the operands of most products, but those of recurrent layers only inside them.
         args, kwargs = tree_map_only(Tensor, lambda each: each.to(torch.bfloat16).float(), (args, kwargs))
         return tree_map_only(Tensor, lambda tensor: tensor.to(torch.bfloat16), func(*args, **kwargs))
 
@@ -68,7 +68,7 @@ def excerpt(folder: Path, start: float, seconds: float) -> np.ndarray:
     for path in files:
         audio, rate = read_audio(path)
         if rate != RATE:
-            raise SystemExit(f"{path} has {rate} Hz: {RATE} are expected")
+            raise SystemExit(f"{path} has a sample rate of {rate} Hz: expected {RATE} Hz")
         parts.append(audio)
     song = np.sum(parts, axis=0, dtype=np.float32)
     song = np.repeat(song, 2, axis=0) if len(song) == 1 else song
@@ -76,7 +76,7 @@ def excerpt(folder: Path, start: float, seconds: float) -> np.ndarray:
 
 
 def find(name: str, change: str) -> tuple[SeparationModel, str]:
-    """A model, and what its weights are."""
+    """A model, and whether its weights are trained or random."""
     if name in ROWS:
         return ROWS[name].model(published=change == "window"), "random"
     return load(name), "trained"
@@ -99,7 +99,7 @@ def decibels(change: np.ndarray, estimates: np.ndarray) -> float:
 
 
 def compare(name: str, change: str, audio: np.ndarray, overlap: float | None) -> Sequence[str]:
-    """A row of the table."""
+    """The cells of a row of the table."""
     model, weights = find(name, change)
     emulates = change == "bfloat16" and not has_bfloat16_units(torch.device("cpu"))
     usual, usual_time = separated(model, audio, overlap, {"precision": "float32"})
@@ -132,7 +132,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     audio = excerpt(arguments.song, arguments.start, arguments.seconds)
     print(f"{processor()}, torch {torch.__version__}, {arguments.threads} thread(s)")
-    print(f"{arguments.song.name}, {audio.shape[-1] / RATE:.1f} s from {arguments.start:g} s on")
+    print(f"{arguments.song.name}, {audio.shape[-1] / RATE:.1f} s starting at {arguments.start:g} s")
     form = "{:32}{:>10}{:>12}{:>14}{:>12}{:>12}"
     print(form.format("model", "weights", "change, dB", "worst target", "CPU s", "changed"))
     for name in arguments.models:

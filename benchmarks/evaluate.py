@@ -1,10 +1,10 @@
-"""How long scoring takes, beside museval and beside the separation of the same track.
+"""How long scoring takes, compared with museval and with the separation of the same track.
 
 Run: python benchmarks/evaluate.py [--seconds 180] [--threads 2] [--repeats 3] [--no-museval]
 
-museval is run on two short excerpts, because a whole song takes it many minutes; its time for the whole is
-the line through both (its filters are solved once, the rest grows with the length), which favours museval:
-the memory that a whole song needs slows it further. All else that is compared is run in turns.
+museval runs on two short excerpts, because it takes many minutes for an entire song. Its time for the song is
+extrapolated linearly from both (its filters are solved once; the rest grows with the length). That favours
+museval, which is slowed down further by the memory that an entire song needs. Everything else runs in turns.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from auralflow.separation import Separator
 
 RATE = 44100
 BLOCK = 98304
-"""About what the separation hands out at once."""
+"""Samples per block, about as many as the separation returns at once."""
 
 
 def song(seconds: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -37,7 +37,7 @@ def song(seconds: float) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def streamed(estimates: torch.Tensor, references: torch.Tensor) -> None:
-    """The default set, as an evaluation computes it."""
+    """Compute the default metrics as an evaluation does."""
     sums = RatioSums(RATE)
     for own, true in zip(estimates.split(BLOCK, -1), references.split(BLOCK, -1), strict=True):
         sums.add(own, true)
@@ -46,7 +46,7 @@ def streamed(estimates: torch.Tensor, references: torch.Tensor) -> None:
 
 
 def whole(estimates: torch.Tensor, references: torch.Tensor) -> None:
-    """The default set by the functions of `auralflow.metrics`."""
+    """Compute the default metrics with the functions of `auralflow.metrics`."""
     pooled = pool_channels(estimates), pool_channels(references)
     for metric in (si_sdr, si_snr, snr):
         metric(*pooled)
@@ -55,15 +55,15 @@ def whole(estimates: torch.Tensor, references: torch.Tensor) -> None:
 
 
 def clock(work: Callable[[], object]) -> float:
-    """Seconds of one run."""
+    """Time one run, in seconds."""
     begin = time.perf_counter()
     work()
     return time.perf_counter() - begin
 
 
 def museval_seconds(seconds: float) -> float:
-    """What museval would take for a song of this length."""
-    # It imports musdb, which wants an ffmpeg program, for that data set only.
+    """Estimate the time of museval for a song of this length."""
+    # It imports musdb, which requires an ffmpeg program, only to read that dataset.
     sys.modules.setdefault("musdb", types.ModuleType("musdb"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -96,9 +96,9 @@ def main() -> None:
     separator = Separator(SpectrogramMaskModel(config), device="cpu")
     mixture = references.sum(dim=0).numpy()
     jobs: dict[str, Callable[[], object]] = {
-        "default set, streamed": lambda: streamed(estimates, references),
-        "default set, whole tensors": lambda: whole(estimates, references),
-        "framewise SDR alone": lambda: framewise_sdr(estimates, references, RATE),
+        "default metrics, streamed": lambda: streamed(estimates, references),
+        "default metrics, entire tensors": lambda: whole(estimates, references),
+        "framewise SDR only": lambda: framewise_sdr(estimates, references, RATE),
     }
     if options.separation:
         jobs["separation (SpectrogramNetSimple)"] = lambda: separator.separate(mixture, RATE)
@@ -109,24 +109,24 @@ def main() -> None:
             taken[name].append(clock(job))
     middle = {name: statistics.median(times) for name, times in taken.items()}
     print(f"\n{options.seconds:g} s of 4 stereo stems, {options.threads} threads\n")
-    print("| what | seconds |\n|---|---:|")
+    print("| task | seconds |\n|---|---:|")
     for name, seconds in middle.items():
         print(f"| {name} | {seconds:.2f} |")
-    own = middle["default set, streamed"]
+    own = middle["default metrics, streamed"]
     if options.separation:
         shares = [
             one / other
             for one, other in zip(
-                taken["default set, streamed"], taken["separation (SpectrogramNetSimple)"], strict=True
+                taken["default metrics, streamed"], taken["separation (SpectrogramNetSimple)"], strict=True
             )
         ]
-        print(f"\nDefault set over separation, paired: {100 * statistics.median(shares):.1f} %")
+        print(f"\nDefault metrics relative to separation, median: {100 * statistics.median(shares):.1f} %")
     if options.museval:
         print()
         theirs = museval_seconds(options.seconds)
-        print(f"museval, {options.seconds:g} s (line through both): {theirs:.0f} s")
-        print(f"museval over our framewise SDR: {theirs / middle['framewise SDR alone']:.0f}x")
-        print(f"museval over our whole default set: {theirs / own:.0f}x")
+        print(f"museval, {options.seconds:g} s (extrapolated): {theirs:.0f} s")
+        print(f"museval relative to our framewise SDR: {theirs / middle['framewise SDR only']:.0f}x")
+        print(f"museval relative to all our default metrics: {theirs / own:.0f}x")
 
 
 if __name__ == "__main__":

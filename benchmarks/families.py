@@ -1,20 +1,21 @@
-"""Each family of nets through this package's engine, beside the package that its users run.
+"""The speed of each family of nets, compared with the package that its users run today.
 
     python benchmarks/families.py [NAME ...] [--rounds 3] [--threads 2] [--json FILE] [--memory] [--alone]
 
-Nets of the published sizes with random weights, the same stereo noise at 44.1 kHz for both sides, equal
-chunks and overlap. CPU time is that of the whole process, in rounds that take the two in turn; what counts is
-the median of the rounds' ratios, which other programs on the machine disturb least. The largest nets get one
-chunk of a second or a few, without overlap, for a song would take an hour: the table says how many seconds.
+The nets have the published sizes and random weights. Both packages separate the same stereo noise at 44.1
+kHz, with equal chunks and overlap. CPU time is that of the entire process, in rounds that take the two in
+turn; the ratio is the median over the rounds, which other programs on the machine disturb least. The largest
+nets process one chunk of a second or a few, without overlap, because a song would take an hour: the table
+shows the length in seconds.
 
-The share of the peak is what the net must compute, counted in its layers as they are published, by CPU second
-of this package, over the fastest convolution or matrix product of this very run. A song of 3 minutes, by the
-model's own chunks and overlap, is reckoned from the CPU time of a chunk and what is to be computed for both;
-two cores take half as long.
+The share of the peak is the number of operations per CPU second of this package, counted in the layers of the
+published net, relative to the fastest convolution or matrix product in the same run. The time of a song of 3
+minutes, with the model's own chunks and overlap, is calculated from the measured CPU time and the numbers of
+operations in both; two cores take half as long.
 
-``--memory`` measures in processes of their own, one song each, the peak of the whole process and what
-separating took on top of the model. This package streams its song, as it does with files. ``--json`` adds
-what was measured to a file, from which the documentation takes it.
+``--memory`` instead measures the peak memory of processes that separate one song each, and how much
+separating added to the model. This package streams the song, as it does with files. ``--json`` adds the
+results to a file, from which the documentation is generated.
 """
 
 import argparse
@@ -48,7 +49,7 @@ from auralflow.separation import Separator
 BLOCK_SECONDS = 5
 SONG_SECONDS = 180
 CORES = 2
-"""Of the machine that the time of a song of 3 minutes is stated for: as many threads, all of them busy."""
+"""Cores of the machine that the time of a song of 3 minutes is stated for: as many threads, all busy."""
 
 
 def noise(seconds: float) -> np.ndarray:
@@ -58,19 +59,19 @@ def noise(seconds: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Row:
-    """A model at one setting.
+    """A model with one choice of settings, and the package to compare it with.
 
     Attributes:
-        title: What is compared.
+        title: What is compared with what.
         net: Name of the net in this package.
-        theirs: Makes the other package's side, for a number of threads.
-        settings: Of the net.
-        overlap: Share of a chunk that the next one covers again, of both sides. Default: the net's own.
+        theirs: Creates the side of the other package, for a number of threads.
+        settings: Settings of the net.
+        overlap: Fraction of a chunk that overlaps the next one, on both sides. Default: the net's own.
         published_overlap: The same for a song of 3 minutes. Default: the net's own.
         wiener: Iterations of the Wiener filter.
         seconds: Length of the song that is timed.
-        chunk: Samples of a chunk in that, where the published chunks would take minutes.
-        memory: Lengths of the songs whose memory is measured.
+        chunk: Samples per chunk in that song, if the published chunks would take minutes.
+        memory: Lengths of the songs for which memory is measured.
         cards: Public models of this size.
     """
 
@@ -87,7 +88,7 @@ class Row:
     cards: tuple[str, ...] = ()
 
     def model(self, *, published: bool = False) -> SeparationModel:
-        """The net with random weights, with chunks as they are timed or as they are published."""
+        """The net with random weights, with the chunks that are timed or the published ones."""
         torch.manual_seed(0)
         _, found = find_net(self.net)
         length = {"sample_length": self.chunk / RATE} if self.chunk and not published else {}
@@ -95,8 +96,8 @@ class Row:
         return create_model(config).eval()
 
     def ours(self, threads: int) -> Side:
-        """This package's engine, block by block; what comes out is dropped, as if written to files."""
-        del threads  # PyTorch's, which are set for all
+        """This package's engine, block by block; the estimates are dropped, as if written to files."""
+        del threads  # those of PyTorch are set globally
         separator = Separator(self.model(), device="cpu", overlap=self.overlap, wiener=self.wiener)
 
         def blocks(audio: np.ndarray) -> Iterator[np.ndarray]:
@@ -274,7 +275,7 @@ ROWS = {
 
 
 def peaks() -> dict[str, float]:
-    """The fastest convolution and matrix product of this machine, in GFLOP per CPU second, 32 bits."""
+    """The fastest convolution and matrix product of this machine in 32 bits, in GFLOP per CPU second."""
     convolution = torch.nn.Conv2d(256, 256, 3, padding=1).eval()
     features = torch.randn(4, 256, 64, 32)
     matrix = torch.randn(2048, 2048)
@@ -296,7 +297,7 @@ def peaks() -> dict[str, float]:
 
 
 def gflop_per_chunk(row: Row, *, published: bool = False) -> float:
-    """What the net must compute for a chunk, counted without computing it."""
+    """The operations of the net for a chunk, counted without computing it."""
     recurrent = 0
 
     def recurrence(lstm: torch.nn.LSTM, given: tuple[torch.Tensor, ...], _: object) -> None:
@@ -312,13 +313,13 @@ def gflop_per_chunk(row: Row, *, published: bool = False) -> float:
         audio = torch.zeros(1, 2, model.chunking().read_length)
     for module in model.modules():
         if isinstance(module, torch.nn.LSTM):
-            # PyTorch would take it apart into a million small products to count them.
+            # PyTorch would decompose it into a million small products to count them.
             module.register_forward_hook(recurrence)
             module.forward = lambda given, *_, lstm=module: (
                 given.new_zeros(*given.shape[:2], (1 + lstm.bidirectional) * lstm.hidden_size),
                 None,
             )
-    # There is no autocast on meta, not even one that is off.
+    # The meta device has no autocast, not even a disabled one.
     alike = mock.patch("torch.autocast", return_value=nullcontext())
     with FlopCounterMode(display=False) as counter, torch.no_grad(), alike:
         model(audio)
@@ -326,35 +327,35 @@ def gflop_per_chunk(row: Row, *, published: bool = False) -> float:
 
 
 def chunks_of(chunking: Chunking, seconds: float) -> int:
-    """Chunks that a song is dealt out in."""
+    """Number of chunks of a song."""
     return chunking.count(round(seconds * RATE) + chunking.before + chunking.after)
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of one song."""
+    """CPU and wall-clock seconds of one song."""
 
     cpu: float
     wall: float
 
     @classmethod
     def of(cls, side: Side, audio: np.ndarray) -> "Timing":
-        """Take the time of a side."""
+        """Time one side."""
         cpu, wall = time.process_time(), time.perf_counter()
         side(audio)
         return cls(time.process_time() - cpu, time.perf_counter() - wall)
 
 
 def time_row(row: Row, rounds: int, threads: int, peak: float, *, alone: bool) -> dict[str, Any]:
-    """Times of both sides, taken in turn, or of this package's alone."""
+    """Times of both sides, measured in turn, or of this package alone."""
     audio = noise(row.seconds)
     sides = {"ours": row.ours(threads)} | ({} if alone else {"theirs": row.theirs(threads)})
     times: dict[str, list[Timing]] = {name: [] for name in sides}
     for number in range(rounds + 1):
-        # Each goes first in turn, for what disturbs the machine may come in waves.
+        # They alternate in going first, because load on the machine may come in waves.
         for name in sorted(sides, reverse=bool(number % 2)):
             taken = Timing.of(sides[name], audio)
-            if number:  # the first time is longer than all others
+            if number:  # the first round is always slower
                 times[name].append(taken)
     found: dict[str, Any] = {"title": row.title, "seconds": row.seconds, "threads": threads}
     for name, all_taken in times.items():
@@ -375,7 +376,7 @@ def time_row(row: Row, rounds: int, threads: int, peak: float, *, alone: bool) -
 
 
 def peak_megabytes(name: str, side: str, seconds: float, threads: int) -> dict[str, float] | None:
-    """Peak memory of a process of its own, and what it was above what it held before the song."""
+    """Peak memory of a separate process, and its growth during the song; None if the process fails."""
     command = [sys.executable, __file__, name, "--threads", str(threads), "--peak", side, str(seconds)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -385,7 +386,7 @@ def peak_megabytes(name: str, side: str, seconds: float, threads: int) -> dict[s
 
 
 def peak_kilobytes() -> int:
-    """Peak of this process. That of getrusage would begin with the peak of the process that started it."""
+    """Peak memory of this process; getrusage would include the peak of the process that started it."""
     status = Path("/proc/self/status")
     if not status.exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -393,7 +394,7 @@ def peak_kilobytes() -> int:
 
 
 def own_peak(name: str, side: str, seconds: float, threads: int) -> dict[str, float]:
-    """What such a process does: megabytes at its peak, and those that one song took on top."""
+    """Measure in such a process: megabytes at its peak, and how many of them one song added."""
     separate = getattr(ROWS[name], side)(threads)
     audio = noise(seconds)
     before = peak_kilobytes()
@@ -403,7 +404,7 @@ def own_peak(name: str, side: str, seconds: float, threads: int) -> dict[str, fl
 
 
 def processor() -> str:
-    """Name of the processor, its cores, and whether it has matrix units."""
+    """The processor, its cores, and whether it has matrix units."""
     name = platform.processor() or platform.machine()
     facts = Path("/proc/cpuinfo")
     if facts.exists():
@@ -420,7 +421,7 @@ def processor() -> str:
 
 
 def write(path: Path, facts: dict[str, Any], rows: dict[str, dict[str, Any]]) -> None:
-    """Add what was measured to what the file already says."""
+    """Add the results to those in the file."""
     known = json.loads(path.read_text()) if path.exists() else {"rows": {}}
     for name, row in rows.items():
         known["rows"][name] = known["rows"].get(name, {}) | row | {"cards": list(ROWS[name].cards)}
@@ -441,7 +442,7 @@ COLUMNS = {
     "CPU s": ("ours_cpu", ".1f"),
     "theirs": ("theirs_cpu", ".1f"),
     "ratio": ("ratio", ".2f"),
-    "clock s": ("ours_wall", ".1f"),
+    "wall s": ("ours_wall", ".1f"),
     "theirs ": ("theirs_wall", ".1f"),
     "of the peak": ("share_of_peak", ".0%"),
     "3 min, CPU s": ("song_cpu", ".0f"),
@@ -457,7 +458,7 @@ def show(rows: dict[str, dict[str, Any]]) -> None:
 
 
 def main() -> None:
-    """Print the tables, and write the file."""
+    """Measure, print the tables, and write the file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("names", nargs="*", choices=[[], *ROWS], metavar="NAME", help=", ".join(ROWS))
     parser.add_argument("--rounds", type=int, default=3)
@@ -488,14 +489,16 @@ def main() -> None:
                     if found:
                         measured.setdefault("memory", {})[f"{side}, {seconds:g} s"] = found
                         size, grown = found["whole"], found["song"]
-                        print(f"  {side}, {seconds:.0f} s: {size:.0f} MB, the song {grown:.0f}")
+                        print(
+                            f"  {side}, {seconds:.0f} s: {size:.0f} MB, of which the song took {grown:.0f} MB"
+                        )
             rows[name] = measured
             continue
         try:
             peak = max(fastest.values())
             rows[name] = time_row(row, arguments.rounds, arguments.threads, peak, alone=arguments.alone)
         except ImportError as error:
-            print(f"  left out: {error}")
+            print(f"  skipped: {error}")
     if not arguments.memory:
         show(rows)
     if arguments.json:

@@ -1,14 +1,14 @@
-"""What the error of a model is made of: the target that it lets go, and the rest that it lets in.
+"""What the error of a model consists of: the part of the target it misses, and the leakage it lets through.
 
     python benchmarks/mask_error.py MODEL DATASET [--subset valid] [--targets vocals,drums] [--save FILE.json]
 
-A mask M on a mixture of a target V and all else A errs by what it takes away, (1 - M) V, and by what it
-leaves in, M A: *missed* and *leaked*, both in dB relative to the target, per song, target and band of
-frequencies. A target that is silent, by its file or by track.json, has only a leak, in dB relative to the
-mixture. Stems that a track does not know are left out. For a net without masks the nearest mask is taken: the
-real part of its estimate over the mixture, clipped to [0, 1].
+The error of a mask M on a mixture of a target V and everything else A has two parts: what it removes of the
+target, (1 - M) V, and what it lets through of the rest, M A. They are shown as *missed* and *leaked*, in dB
+relative to the target, per song, target and frequency band. A target that is silent, by its file or by
+track.json, has only leakage, in dB relative to the mixture. Stems that are unknown in a track are left out.
+For a net without masks, the closest mask is used: the real part of estimate / mixture, clipped to [0, 1].
 
-Run it on validation songs: what is learnt from test songs makes them worthless.
+Run it on validation songs: decisions based on test songs make those worthless.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from auralflow.storage import write_json
 from auralflow.transforms import STFT, Chunking, overlap_add
 
 EDGES = (0, 120, 300, 1000, 3000, 8000, math.inf)
-"""Borders of the bands in hertz: sub-bass, bass and fundamentals, low and high formants, sibilants, air."""
+"""Edges of the bands in hertz: sub-bass, bass and fundamentals, low and high formants, sibilants, air."""
 BANDS = ("0-120", "120-300", "300-1k", "1-3k", "3-8k", "8k-")
 ANALYSIS = 4096
 OVERLAP = 0.25
@@ -66,12 +66,12 @@ def masks_of(model: SeparationModel, mixture: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.inference_mode()
 def errors(model: SeparationModel, mixture: Tensor, targets: dict[int, Tensor]) -> Tensor:
-    """What a model misses and leaks.
+    """The audio that a model misses and leaks.
 
     Args:
         model: The model.
         mixture: Audio ``[C, N]``.
-        targets: True audio ``[C, N]``, by number of the target.
+        targets: References ``[C, N]``, by index of the target.
 
     Returns:
         Audio ``[target, 2, C, N]``: missed, leaked. Missed minus leaked is the target minus its estimate.
@@ -103,7 +103,7 @@ def band_energies(audio: Tensor, rate: int) -> Tensor:
 
 
 def measure(model: SeparationModel, track: Track, targets: tuple[str, ...]) -> dict[str, dict]:
-    """Energies missed and leaked in a track, relative to the target, by target: whole, and by band."""
+    """Energies missed and leaked in a track by target and band, relative to the target."""
     config = model.config
     stems = read_stems(track, config.sample_rate, config.num_channels)
     wanted = {config.targets.index(name): stems[name] for name in targets if name in stems}
@@ -130,14 +130,14 @@ def decibels(energy: float) -> float:
 
 
 def rows(report: dict[str, dict], targets: tuple[str, ...]) -> Iterator[str]:
-    """The table, at most 80 columns wide with four targets."""
+    """The lines of the table, at most 80 columns wide with four targets."""
     head = "".join(f"{target[:12]:>13}" for target in targets)
     columns = "".join(f"{'missed':>7}{'leak':>6}" for _ in targets)
     yield f"{'':26}{head}"
     yield f"{'song':26}{columns}"
     for name, found in report.items():
         cells = [_cell(found.get(target)) for target in targets]
-        # Of a long name the title says more than the artist.
+        # In a long name, the title is worth more than the artist.
         short = name if len(name) <= 26 else name.partition(" - ")[2] or name
         yield f"{short[:26]:26}{''.join(cells)}"
     parts = {target: [found[target] for found in report.values() if target in found] for target in targets}
@@ -146,7 +146,7 @@ def rows(report: dict[str, dict], targets: tuple[str, ...]) -> Iterator[str]:
         cells = [_mean_cell(found, band) for found in sounding.values()]
         yield f"{'mean, ' + (band if band == 'all' else band + ' Hz'):26}{''.join(cells)}"
     if any(part["silent"] for found in parts.values() for part in found):
-        yield "* silent: leak relative to the mixture, not part of the means"
+        yield "* silent: leakage relative to the mixture, not included in the means"
 
 
 def _cell(part: dict | None) -> str:
@@ -172,7 +172,7 @@ def main(words: list[str] | None = None) -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", help="model folder or name")
-    parser.add_argument("dataset", type=Path, help="folder in the shape of MUSDB18")
+    parser.add_argument("dataset", type=Path, help="folder with the layout of MUSDB18")
     parser.add_argument("--subset", default="valid", choices=["train", "valid", "test"])
     parser.add_argument("--targets", help="names separated by commas; default: all of the model")
     parser.add_argument("--save", type=Path, help="JSON file: energies relative to the target, by song")

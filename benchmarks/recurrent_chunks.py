@@ -1,11 +1,11 @@
-"""What it costs a recurrent net to read a song in chunks, beside one pass over the whole song.
+"""How much a recurrent net loses by processing a song in chunks rather than in one pass.
 
     python benchmarks/recurrent_chunks.py MODEL DATASET [--chunks 15 30 60] [--contexts 0 1 2 5]
 
-MODEL is the folder of a trained Open-Unmix, DATASET a folder of songs as for `auralflow evaluate`, of which
-those in `test` that are longer than the longest chunk count. Prints, on average over songs and targets, the
-SI-SDR of the chunks' estimates with the whole song's for reference, and the change of the SI-SDR with the
-true stem for reference. The Wiener filter is off.
+MODEL is the folder of a trained Open-Unmix, DATASET a folder of songs as for `auralflow evaluate`. The songs
+in `test` that are longer than the longest chunk are used. The table shows means over songs and targets: the
+SI-SDR of the estimates in chunks with those in one pass as the reference, and the change of the SI-SDR with
+the true stem as the reference. The Wiener filter is off.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def main() -> None:
     chosen = songs(arguments.dataset, max(arguments.chunks), model.targets)
     whole = {name: separated(audio, audio.shape[-1] / 44100 + 1, 0) for name, audio, _ in chosen}
     print(f"{', '.join(name for name, _, _ in chosen)}: {', '.join(model.targets)}")
-    print("chunk, s  context, s  near the whole song's, dB  change of SI-SDR, dB")
+    print("chunk, s  context, s   SI-SDR to one pass, dB  change of SI-SDR, dB")
     for length in arguments.chunks:
         for context in arguments.contexts:
             near, change = [], []

@@ -1,13 +1,13 @@
-"""How fast songs are separated, beside two well-known separators, all in one run on one machine.
+"""How fast songs are separated, compared with two well-known separators in one run on one machine.
 
     python benchmarks/separate.py [--seconds 180] [--peers FOLDER] [--backend onnx] [--precision bfloat16]
 
-Four stereo stems at 44.1 kHz of the same noise, random weights, each separator by its own default way. The
-number that counts is a ratio of two rows of one run: seconds of audio per second of CPU time, which other
-programs on the machine disturb least. For the nets of auralflow it also tells which share of the time was
-spent outside the net, and how near the net comes to the fastest convolution measured here.
+Every separator estimates four stereo stems at 44.1 kHz from the same noise, with random weights and its own
+defaults. Compare only rows of one run: seconds of audio per second of CPU time, the figure that other
+programs on the machine disturb least. For the nets of auralflow, the table also shows the share of the time
+spent outside the net, and the speed of the net relative to the fastest convolution measured here.
 
-The peers are optional: pip install --no-deps --target FOLDER demucs openunmix einops julius
+The other separators are optional: pip install --no-deps --target FOLDER demucs openunmix einops julius
 """
 
 import argparse
@@ -52,7 +52,7 @@ def convolution_peak() -> float:
 
 
 def auralflow_row(net: str, audio: np.ndarray, **options: object) -> dict:
-    """One net of auralflow, at the size that is shipped."""
+    """One net of auralflow, at the size of the pretrained models."""
     config = settings_of_net(net)(
         net=net, targets=SOURCES, num_channels=2, num_fft=2048, window_size=2048, hop_length=1024
     )
@@ -75,7 +75,7 @@ def auralflow_row(net: str, audio: np.ndarray, **options: object) -> dict:
         engine.model.net(example)
     separator.separate(audio[:, : RATE * 4], RATE)
     if options.get("backend") == "onnx":
-        # The session is out of reach; its time is that of the transform, too.
+        # The session cannot be wrapped; this time includes the transform.
         engine.run = timed(engine.run)
     else:
         engine.model.net.forward = timed(engine.model.net.forward)
@@ -89,7 +89,7 @@ def auralflow_row(net: str, audio: np.ndarray, **options: object) -> dict:
 
 
 def htdemucs_row(audio: np.ndarray) -> dict:
-    """HTDemucs as its authors run it by default: one random shift, a quarter of overlap."""
+    """HTDemucs with its own defaults: one random shift, an overlap of a quarter."""
     from demucs.apply import apply_model
     from demucs.htdemucs import HTDemucs
 
@@ -102,7 +102,7 @@ def htdemucs_row(audio: np.ndarray) -> dict:
 
 def open_unmix_row(audio: np.ndarray) -> dict:
     """Four nets of the size of umxl, without the Wiener filter."""
-    # It imports torchaudio, of which this way of using it needs nothing.
+    # It imports torchaudio, but uses none of it here.
     sys.modules.setdefault("torchaudio", types.ModuleType("torchaudio"))
     from openunmix.model import OpenUnmix
     from openunmix.model import Separator as OpenUnmixSeparator
@@ -139,7 +139,7 @@ def main() -> None:
         )
     if arguments.peers:
         sys.path.append(str(arguments.peers))
-        # The slow ones are content with less of the same song.
+        # These are slow: an excerpt of the same song is enough.
         short = audio[:, : min(audio.shape[1], 30 * RATE)]
         rows["HTDemucs"] = htdemucs_row(short)
         rows["Open-Unmix"] = open_unmix_row(short)

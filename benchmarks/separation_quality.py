@@ -1,9 +1,9 @@
-"""What the quality options of a separation are worth, in dB, and what they cost, on songs with known stems.
+"""What the quality options of a separation gain, in dB, and what they cost, on songs with known stems.
 
     python benchmarks/separation_quality.py MODEL DATASET [--subset valid] [--only wiener]
 
-Run it on validation songs: a default that is chosen on the test set makes the test set worthless. The cost is
-the time of each setting divided by that of the defaults, measured just before it.
+Run it on validation songs: choosing defaults on the test set makes the test set worthless. The cost is the
+CPU time of each setting relative to that of the defaults, which are measured first.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--subset", default="valid")
     parser.add_argument(
-        "--only", default="", help="settings whose name holds one of these words, separated by commas"
+        "--only", default="", help="settings whose names contain one of these words, separated by commas"
     )
     arguments = parser.parse_args()
     baseline, baseline_time = measure(arguments.model, arguments.dataset, arguments.subset, {})

@@ -1,11 +1,11 @@
-"""How generated songs compare with real ones, and how fast they are made.
+"""How generated songs compare with real ones, and how fast they are generated.
 
 Run ``python benchmarks/synth.py REAL GENERATED`` with two folders of tracks, such as ``songs/train``. For
-every stem it prints the median over the tracks, and the range of four fifths of them, of: level against
-the drums, crest factor, level of the sides against the middle, spread of the loudness (all in dB), onsets
-a second, share of seconds in which it sounds; then the long-term spectrum in third-octaves, and how far
-the two medians are apart. Without folders it measures how many times faster than it plays a song of 60
-seconds is made.
+every stem, it prints the median over the tracks and the range of the middle 80 % of: level relative to the
+drums, crest factor, level of the sides relative to the middle, spread of the loudness (all in dB), onsets per
+second, and the fraction of seconds in which the stem sounds; then the long-term spectrum in third-octaves,
+and the difference between the two medians. Without folders, it measures the speed of generating songs of 60
+seconds, relative to real time.
 """
 
 import argparse
@@ -27,7 +27,7 @@ FIGURES = ("level", "crest", "sides", "spread", "onsets", "active")
 
 
 def figures(audio: np.ndarray, rate: int) -> dict[str, float | np.ndarray] | None:
-    """What describes a stem; None if it hardly sounds."""
+    """The figures of a stem; None if it is almost always silent."""
     stereo = np.broadcast_to(audio, (2, audio.shape[1])) if len(audio) == 1 else audio[:2]
     seconds = stereo[:, : stereo.shape[1] // rate * rate].reshape(2, -1, rate)
     power = np.mean(seconds**2, axis=(0, 2))
@@ -53,7 +53,7 @@ def figures(audio: np.ndarray, rate: int) -> dict[str, float | np.ndarray] | Non
 
 
 def spectrum(line: np.ndarray, rate: int) -> np.ndarray:
-    """Third-octave levels in dB of the whole."""
+    """Third-octave levels in dB relative to the entire spectrum."""
     blocks = line[:, : line.shape[1] // SIZE * SIZE].reshape(2, -1, SIZE) * np.hanning(SIZE)
     power = np.mean(np.abs(np.fft.rfft(blocks)) ** 2, axis=(0, 1))
     frequency = np.fft.rfftfreq(SIZE, 1 / rate)
@@ -63,7 +63,7 @@ def spectrum(line: np.ndarray, rate: int) -> np.ndarray:
 
 
 def onsets(line: np.ndarray, rate: int, hop: int = 512) -> float:
-    """Peaks of the spectral flux, a second."""
+    """Peaks of the spectral flux per second."""
     frames = np.lib.stride_tricks.sliding_window_view(line, 2 * hop)[::hop] * np.hanning(2 * hop)
     magnitudes = np.abs(np.fft.rfft(frames))
     flux = np.maximum(np.diff(np.log1p(1000 * magnitudes / magnitudes.max()), axis=0), 0).mean(axis=1)
@@ -72,7 +72,7 @@ def onsets(line: np.ndarray, rate: int, hop: int = 512) -> float:
 
 
 def tracks(folder: Path) -> Iterator[dict[str, dict[str, float | np.ndarray]]]:
-    """The figures of the stems of each track, levels against the drums."""
+    """The figures of the stems of each track, with levels relative to the drums."""
     for track in sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != "."):
         files = {path.stem: path for path in track.iterdir() if is_audio(path) and path.stem in SOURCES}
         stems = {name: found for name, path in files.items() if (found := figures(*read_audio(path)))}
@@ -81,7 +81,7 @@ def tracks(folder: Path) -> Iterator[dict[str, dict[str, float | np.ndarray]]]:
 
 
 def compare(real: Path, generated: Path) -> None:
-    """Print the figures of two folders of tracks, one above the other."""
+    """Print the figures of two folders of tracks, each real row above the generated one."""
     both = {"real": list(tracks(real)), "generated": list(tracks(generated))}
     for source in SOURCES:
         print(f"\n{source:10}" + "".join(f"{name:>22}" for name in FIGURES))
@@ -97,12 +97,12 @@ def compare(real: Path, generated: Path) -> None:
             middles[kind] = np.median([stem["spectrum"] for stem in stems], axis=0)
         apart = middles["generated"] - middles["real"]
         print("hertz     " + "".join(f"{band:6.0f}" for band in BANDS))
-        for kind, levels in (*middles.items(), ("apart", apart)):
+        for kind, levels in (*middles.items(), ("difference", apart)):
             print(f"{kind:10}" + "".join(f"{level:6.0f}" for level in levels))
 
 
 def measure(seconds: float, songs: int = 5) -> None:
-    """Print how many times faster than it plays each song is made; CPU time."""
+    """Print the speed of generating songs relative to real time, by CPU time."""
     generate_song(0, seconds=1.0)
     speeds = []
     for seed in range(songs):

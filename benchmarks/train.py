@@ -1,9 +1,9 @@
-"""Training speed of the three nets: against this machine's peak, a plain loop, and Open-Unmix.
+"""Training speed of the three nets, compared with the peak of this machine, a plain loop, and Open-Unmix.
 
 Run ``python benchmarks/train.py [--batch-size 4] [--steps 4] [--rounds 3]``. Prints a Markdown table. Every
-figure is a median over interleaved rounds, so that a busy moment does not fall on one contestant alone.
-Open-Unmix takes part when its package is installed (``pip install --no-deps openunmix``; torchaudio is
-replaced by an empty module, since the net itself does not use it).
+figure is a median over interleaved rounds, so that other load on the machine does not affect one row alone.
+Open-Unmix is included if its package is installed (``pip install --no-deps openunmix``; an empty module
+replaces torchaudio, which the net itself does not use).
 """
 
 import argparse
@@ -30,7 +30,7 @@ SETTINGS = TrainConfig(criterion="complex_l1", lr=1e-4)
 
 
 def seconds(action: Callable[[], object], repeat: int = 1) -> float:
-    """Time of one call, the mean over a few."""
+    """Mean time of a call."""
     start = time.perf_counter()
     for _ in range(repeat):
         action()
@@ -38,7 +38,7 @@ def seconds(action: Callable[[], object], repeat: int = 1) -> float:
 
 
 def convolution_peak() -> float:
-    """The highest GFLOP/s that a 3x3 convolution, forward alone, reaches here."""
+    """The highest GFLOP/s of a 3x3 convolution, forward only, on this machine."""
     best = 0.0
     for channels, height, width in PEAK_SHAPES:
         for layout in (torch.contiguous_format, torch.channels_last):
@@ -52,14 +52,14 @@ def convolution_peak() -> float:
 
 
 def reference_model(net: str) -> SpectrogramMaskModel:
-    """A net at the reference sizes, for four stereo targets."""
+    """A net at the reference size, for four stereo targets."""
     transform = {"num_fft": 2048, "window_size": 2048, "hop_length": 1024}
     config = settings_of_net(net)(net=net, targets=SOURCES, num_channels=2, **transform)
     return SpectrogramMaskModel(config)
 
 
 def plain_step(model: SpectrogramMaskModel, batch: tuple[Tensor, Tensor]) -> Callable[[], object]:
-    """The least that training takes: forward, loss, backward, optimizer."""
+    """The minimal training step: forward, loss, backward, optimizer."""
     optimizer, criterion = create_optimizer(model, SETTINGS), criterion_of(SETTINGS)
     model.train()
 
@@ -72,7 +72,7 @@ def plain_step(model: SpectrogramMaskModel, batch: tuple[Tensor, Tensor]) -> Cal
 
 
 def trainer_step(model: SpectrogramMaskModel, batch: tuple[Tensor, Tensor]) -> Callable[[], object]:
-    """The same through the trainer."""
+    """The same step in the trainer."""
     trainer = Trainer(model, SETTINGS)
     trainer.wrapped.train()
     return lambda: trainer._step(*batch)
@@ -109,7 +109,7 @@ def gflop_per_step(step: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name, default in (("--batch-size", 4), ("--steps", 4), ("--rounds", 3)):
         parser.add_argument(name, type=int, default=default)
@@ -137,7 +137,7 @@ def main() -> None:
     peak = statistics.median(peaks)
     threads = torch.get_num_threads()
     print(f"{threads} threads, batch {options.batch_size}, convolution peak {peak:.0f} GFLOP/s\n")
-    print("| step | chunks/s | GFLOP/s | of peak | time against the plain loop |")
+    print("| step | chunks/s | GFLOP/s | of peak | time relative to the plain loop |")
     print("|---|---|---|---|---|")
     for name, values in times.items():
         middle = statistics.median(values)

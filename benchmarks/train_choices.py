@@ -1,8 +1,8 @@
-"""What each choice in the trainer is worth: the same step with one thing changed, beside the step as it is.
+"""What each choice in the trainer gains: the same step with one thing changed, compared with the actual step.
 
 Run ``python benchmarks/train_choices.py [--batch-size 4] [--rounds 5]``. Prints a Markdown table. The step
 and its variants take turns in every round, and the figure is the median of the ratios within a round, so that
-a busy moment does not fall on one of them alone.
+other load on the machine does not affect one of them alone.
 """
 
 import argparse
@@ -27,7 +27,7 @@ Step = Callable[[], object]
 
 
 def reference_model() -> SpectrogramMaskModel:
-    """SpectrogramNetSimple at the size that is shipped."""
+    """SpectrogramNetSimple at the size of the bundled model."""
     torch.manual_seed(0)
     config = SpectrogramNetConfig(
         targets=SOURCES, num_channels=2, num_fft=2048, window_size=2048, hop_length=1024
@@ -36,7 +36,7 @@ def reference_model() -> SpectrogramMaskModel:
 
 
 def adamw(model: nn.Module, **how: bool) -> Optimizer:
-    """The optimizer in one of its implementations."""
+    """One of the implementations of the optimizer."""
     return torch.optim.AdamW(model.parameters(), lr=1e-4, **how)
 
 
@@ -66,7 +66,7 @@ def make_step(
 
 
 def with_recomputation(model: SpectrogramMaskModel) -> SpectrogramMaskModel:
-    """Keep the inputs of the convolution blocks only, and compute the rest again in the backward pass."""
+    """Keep only the inputs of the convolution blocks, and recompute the rest in the backward pass."""
     for block in model.modules():
         if isinstance(block, ConvBlock):
             forward = block.forward
@@ -77,7 +77,7 @@ def with_recomputation(model: SpectrogramMaskModel) -> SpectrogramMaskModel:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=5)
@@ -106,7 +106,7 @@ def main() -> None:
                 times[name].append(time.perf_counter() - started)
     own = next(iter(times.values()))
     print(f"{torch.get_num_threads()} threads, batch {options.batch_size}, {options.rounds} rounds\n")
-    print("| step | seconds | time against the first |\n|---|---|---|")
+    print("| step | seconds | time relative to the first |\n|---|---|---|")
     for name, values in times.items():
         ratio = statistics.median(value / first for value, first in zip(values, own, strict=True))
         print(f"| {name} | {statistics.median(values):.3f} | {ratio:.2f} |")

@@ -1,10 +1,10 @@
-"""Builds wheel and sdist, installs them into clean environments, and uses them there as a stranger would.
+"""Builds wheel and sdist, installs them into clean environments, and uses them there as a new user would.
 
-``make package``, or ``python packaging/check.py [PYTHON ...]``; without interpreters the oldest and the
-newest that the project supports and this machine has. Prints a table; exits with 1 when anything failed.
+Run ``make package``, or ``python packaging/check.py [PYTHON ...]``; by default with the oldest and the newest
+supported interpreters on this machine. Prints a table; exits with 1 if anything fails.
 
-Where pip would bring PyTorch with its gigabytes of CUDA libraries, it is left out, with what needs it, and
-the table says so. With the CPU builds in reach all is tried:
+If pip would install PyTorch with gigabytes of CUDA libraries, PyTorch is left out, along with everything that
+needs it, and the table says so. To test everything, make the CPU builds available:
 PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu.
 """
 
@@ -74,7 +74,7 @@ WRONG_CONSUMER = (
 
 @dataclass
 class Report:
-    """What was found with one interpreter."""
+    """The results for one interpreter and package."""
 
     python: str
     source: str
@@ -85,7 +85,7 @@ class Report:
 
 
 def run(*command: object, **settings: object) -> str:
-    """Run a command to its end and return what it printed; a failure ends everything, with its output."""
+    """Run a command and return what it prints; if it fails, exit with its output."""
     environment = {
         name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")
     }
@@ -103,7 +103,7 @@ def run(*command: object, **settings: object) -> str:
 
 
 def interpreters() -> list[str]:
-    """The oldest and the newest supported interpreter of this machine."""
+    """The oldest and the newest supported interpreters on this machine."""
     found = []
     for version in SUPPORTED:
         places = [
@@ -116,18 +116,18 @@ def interpreters() -> list[str]:
 
 
 def version_of(python: str) -> str:
-    """The version that an interpreter says, or nothing if it does not work."""
+    """The version of an interpreter, or an empty string if it does not work."""
     done = subprocess.run([python, "--version"], capture_output=True, text=True, check=False)
     return done.stdout.strip().removeprefix("Python ") if done.returncode == 0 else ""
 
 
 def build(folder: Path) -> tuple[Path, Path]:
-    """Build the sdist, and from it the wheel; both must hold what they should and nothing else."""
+    """Build the sdist, and from it the wheel; check that the files in both are the right ones."""
     run(sys.executable, "-m", "build", "--outdir", folder, ROOT)
     wheel, sdist = next(folder.glob("*.whl")), next(folder.glob("*.tar.gz"))
     packed = zipfile.ZipFile(wheel).namelist()
     foreign = [name for name in packed if not name.startswith(("auralflow/", "auralflow-"))]
-    assert not foreign, f"the wheel holds {foreign}"
+    assert not foreign, f"the wheel also contains {foreign}"
     assert {"auralflow/py.typed"} <= set(packed)
     assert any(name.endswith("licenses/LICENSE") for name in packed), "the wheel has no licence"
     with tarfile.open(sdist) as archive:
@@ -148,7 +148,7 @@ def try_package(interpreter: str, package: Path, folder: Path) -> Report:
     """Install a package into a new environment and use it."""
     run(interpreter, "-m", "venv", folder)
     python, program = folder / "bin/python", folder / "bin/auralflow"
-    # The newest of everything, but the PyTorch that the tests run with: of that one a CPU build may be near.
+    # The newest of everything except PyTorch: for the tested version, a CPU build may be available.
     pinned = [line for line in CONSTRAINTS.read_text().splitlines() if line.startswith("torch==")]
     (folder / "torch.txt").write_text("\n".join(pinned))
     install = [python, "-m", "pip", "install", "--quiet", "--constraint", folder / "torch.txt"]
@@ -180,7 +180,7 @@ def try_package(interpreter: str, package: Path, folder: Path) -> Report:
 
 
 def install_without_torch(python: Path, package: Path) -> None:
-    """Install a package and what it needs, but PyTorch and what would bring it."""
+    """Install a package and its dependencies, except PyTorch and those that require it."""
     run(python, "-m", "pip", "install", "--quiet", "--no-deps", package)
     code = "import importlib.metadata as m; print(*m.requires('auralflow'), sep='\\n')"
     needed = [line for line in run(python, "-c", code).splitlines() if "extra ==" not in line]
@@ -189,7 +189,7 @@ def install_without_torch(python: Path, package: Path) -> None:
 
 
 def check_types(python: Path, folder: Path) -> None:
-    """A consumer's project passes strict mypy, and a wrong one does not: the types are seen at all."""
+    """Check that correct code passes strict mypy and wrong code fails, so the types are in use."""
     run(python, "-m", "pip", "install", "--quiet", "mypy")
     (folder / "consumer.py").write_text(CONSUMER)
     run(python, "-m", "mypy", "--strict", "consumer.py", cwd=folder)
@@ -205,7 +205,7 @@ def check_types(python: Path, folder: Path) -> None:
 
 
 def duration(*command: object) -> float:
-    """Median time of a command in milliseconds, after one round that fills the disk's cache."""
+    """Median time of a command in milliseconds, after a run that fills the disk cache."""
     run(*command)
     times = []
     for _ in range(ROUNDS):
@@ -216,19 +216,19 @@ def duration(*command: object) -> float:
 
 
 def main() -> int:
-    """Build, try every interpreter, print the table."""
+    """Build, test with every interpreter, and print the table."""
     with tempfile.TemporaryDirectory() as folder:
         wheel, sdist = build(ROOT / "dist" if "--keep" in sys.argv else Path(folder) / "dist")
         chosen = [word for word in sys.argv[1:] if not word.startswith("-")] or interpreters()
         print("| Python | from | PyTorch | site-packages | import auralflow | auralflow --help |")
         print("|---|---|---|---|---|---|")
         for number, python in enumerate(chosen):
-            # Building from the sdist takes another path than the wheel; once is enough.
+            # Installing from the sdist builds the package again; once is enough.
             for package in [wheel, sdist] if number == 0 else [wheel]:
                 place = Path(folder) / f"{number}-{package.suffix[1:]}"
                 report = try_package(python, package, place)
                 shutil.rmtree(place)
-                torch = "with" if report.with_torch else "without: pip would bring CUDA"
+                torch = "with" if report.with_torch else "without: pip would install CUDA"
                 print(
                     f"| {report.python} | {report.source} | {torch} | {report.megabytes:.0f} MB "
                     f"| {report.import_milliseconds:.0f} ms | {report.help_milliseconds:.0f} ms |",

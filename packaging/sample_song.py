@@ -1,6 +1,6 @@
-"""Makes the sample song of the web page with auralflow's own generator.
+"""Generates the sample song of the web page with `auralflow.synth`.
 
-Nothing in it comes from anyone's recording, and it is dedicated to the public domain (CC0 1.0).
+It contains no recordings, and is dedicated to the public domain (CC0 1.0).
 """
 
 from pathlib import Path

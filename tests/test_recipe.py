@@ -63,7 +63,7 @@ def test_songs_of_different_content_are_accepted(source):
 def test_a_stem_that_is_scored_is_not_trained_on_under_another_name_and_format(source, scored, stem):
     songs = source / "songs"
     copy_as_flac(songs / scored / f"{stem}.wav", songs / "train" / "D - Disguise" / f"{stem}.flac")
-    with pytest.raises(DatasetError, match=f"refused.*train/D - Disguise is also {scored}.*out of train"):
+    with pytest.raises(DatasetError, match=f"refused.*train/D - Disguise is also {scored}.*from train"):
         recipe_source.check_songs(source)
 
 
@@ -172,7 +172,7 @@ def test_data_with_mixes_without_a_voice_are_made_once(source, tmp_path, instrum
     for _ in range(2):
         steps = recipe_steps.Steps(tmp_path / "work")
         recipe_data.make_data(source, tmp_path / "work", instrumentals, steps, workers=1)
-    assert "dataset: done before" in capsys.readouterr().out
+    assert "dataset: already done" in capsys.readouterr().out
     cached = index_split(tmp_path / "work" / "dataset", "train")
     assert {track.name for track in cached if track.silent == {"vocals"}} == {
         "instrumental Ann - Tune 0",
@@ -200,7 +200,7 @@ def test_a_file_of_unknown_origin_and_a_broken_list_are_refused(source, instrume
     with pytest.raises(DatasetError, match=r"licence of '.*Tune 2.wav' is not known"):
         recipe_source.licences(source)
     write_json(source / "credits.json", [{"file": "x"}])
-    with pytest.raises(DatasetError, match="is no list of credits: found 0"):
+    with pytest.raises(DatasetError, match="is not a list of credits: found 0"):
         recipe_source.licences(source)
 
 
@@ -466,8 +466,8 @@ def test_the_quick_form_makes_a_model_that_separates(generated_source, tmp_path)
     # Nothing is done twice.
     again = run_recipe(generated_source, tmp_path, "--net", "SpectrogramNetSimple")
     assert again.returncode == 0
-    assert "begins" not in again.stdout
-    assert again.stdout.count("done before") == 8
+    assert "started" not in again.stdout
+    assert again.stdout.count("already done") == 8
 
 
 @pytest.mark.slow

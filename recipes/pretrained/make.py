@@ -1,8 +1,8 @@
 """Makes the pretrained models: ``python recipes/pretrained/make.py SOURCE --work DIR``.
 
-Checks the source, makes the training data, trains each net, scores it on the validation songs and writes what
-is to be published to ``DIR/published``. Every step is done once: run the same command again to go on, after
-an interruption or after ``--minutes``. ``README.md`` beside this file tells more.
+Checks the source, makes the training data, trains each net, scores it on the validation songs and writes the
+files to publish to ``DIR/published``. Every step is done once: run the same command again to continue after
+an interruption or after ``--minutes``. See ``README.md`` in this folder for the details.
 """
 
 import argparse
@@ -38,35 +38,35 @@ from auralflow.storage import write_json
 HERE = Path(__file__).parent
 QUICK_FILE = HERE / "quick.json"
 NOT_FINISHED = 75
-"""Exit code when the time was over: run the same command again."""
+"""Exit code when the time is up: run the same command again."""
 
 
 class NetRecipe(Settings):
-    """What the JSON file of a net says."""
+    """The JSON file of a net."""
 
     model: dict[str, Any] = Field(description="Settings of the model, as in model.json.")
-    train: dict[str, Any] = Field(description="Settings of the training, as in trainer.json.")
-    init: str | None = Field(None, description="The net that it starts from, trained before it.")
-    ship: bool = Field(False, description="Whether the weights are part of the package.")
+    train: dict[str, Any] = Field(description="Settings of the training run, as in trainer.json.")
+    init: str | None = Field(None, description="The net whose weights it starts from, trained before it.")
+    ship: bool = Field(False, description="Whether the weights go into the package.")
     licence: str = Field("MIT", description="Licence of the weights.")
-    weaknesses: tuple[str, ...] = Field((), description="What it is known to do badly.")
+    weaknesses: tuple[str, ...] = Field((), description="Known weaknesses.")
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Go on until all is made or the time is over.
+    """Continue until everything is done or the time is up.
 
     Returns:
-        0 when all was made, 75 when the time was over, 130 when it was stopped, else the code of the error.
+        The exit code: 0 if everything is done, 75 if the time is up, 130 if interrupted, or that of the error.
     """
     options = parse(words)
     steps = Steps(options.work, options.minutes)
     try:
         make(options, steps)
     except OutOfTimeError:
-        say("the time is over: run the same command again to go on")
+        say("the time is up: run the same command again to continue")
         return NOT_FINISHED
     except KeyboardInterrupt:
-        say("stopped: run the same command again to go on")
+        say("interrupted: run the same command again to continue")
         return 130
     except AuralflowError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -75,21 +75,25 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def parse(words: Sequence[str] | None) -> argparse.Namespace:
-    """The options."""
+    """Parse the options."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("source", type=Path, help="folder of the source material")
-    parser.add_argument("--work", type=Path, required=True, help="folder for everything that is made")
-    parser.add_argument("--net", choices=NETS, action="append", help="only this net; may be repeated")
+    parser.add_argument(
+        "--work", type=Path, required=True, help="folder for everything that the recipe makes"
+    )
+    parser.add_argument("--net", choices=NETS, action="append", help="train only this net; can be repeated")
     parser.add_argument("--hours", type=float, help="hours of generated songs, instead of those in data.json")
-    parser.add_argument("--minutes", type=float, help="stop after so long; the next call goes on")
+    parser.add_argument("--minutes", type=float, help="stop after this time; the next run continues")
     parser.add_argument("--workers", type=int, default=2, help="processes that make and read data")
-    parser.add_argument("--test", action="store_true", help="score on the test songs too: once, at the end")
-    parser.add_argument("--quick", action="store_true", help="the whole way in a minute, to no use")
+    parser.add_argument("--test", action="store_true", help="also score on the test songs: once, at the end")
+    parser.add_argument(
+        "--quick", action="store_true", help="run every step with tiny nets and little data, as a trial"
+    )
     return parser.parse_args(words)
 
 
 def make(options: argparse.Namespace, steps: Steps) -> None:
-    """Take every step that is not done yet."""
+    """Run every step that is not done yet."""
     source, work = options.source, options.work
     quick = read_settings(QUICK_FILE) if options.quick else {}
     check_kind(work, quick=options.quick)
@@ -118,21 +122,21 @@ def make(options: argparse.Namespace, steps: Steps) -> None:
 
 
 def check_kind(work: Path, *, quick: bool) -> None:
-    """Keep short forms and whole ones in work folders of their own.
+    """Keep quick and full runs in separate work folders.
 
     Raises:
-        UsageError: If the work folder was made the other way.
+        UsageError: If the work folder belongs to the other kind.
     """
     marker = work / "done" / "kind.json"
     if marker.is_file() and read_settings(marker) != {"quick": quick}:
         raise UsageError(
-            f"'{work}' was made {'without' if quick else 'with'} --quick", advice="Name another."
+            f"'{work}' was made {'without' if quick else 'with'} --quick", advice="Choose another."
         )
     write_json(marker, {"quick": quick})
 
 
 def net_recipe(net: str, quick: dict[str, Any]) -> NetRecipe:
-    """What the JSON file of a net says, made small with ``--quick``."""
+    """The recipe in the JSON file of a net, with the changes for ``--quick``."""
     values = read_settings(HERE / f"{net}.json")
     small = {name: values[name] | quick.get(name, {}) for name in ("model", "train")}
     if quick and net != "SpectrogramNetSimple":
@@ -141,7 +145,7 @@ def net_recipe(net: str, quick: dict[str, Any]) -> NetRecipe:
 
 
 def train(folder: Path, net: str, cache: Path, recipe: NetRecipe, steps: Steps, workers: int) -> None:
-    """Train a net until its training is over."""
+    """Train a net to the end."""
     config = parse_settings(settings_of_net(net), {"net": net, **recipe.model}, source=f"{net}.json")
     mixed = {"use_amp": bool(recipe.train.get("use_amp")) and has_fast_bfloat16()}
     chosen = {"num_workers": workers, **recipe.train, **mixed}
@@ -149,7 +153,7 @@ def train(folder: Path, net: str, cache: Path, recipe: NetRecipe, steps: Steps, 
     prepare_model(folder, config)
     wanted = settings.model_dump(mode="json")
 
-    # Without effect once there is a checkpoint.
+    # Has no effect once there is a checkpoint.
     start = ("--init", folder.parent / recipe.init) if recipe.init else ()
 
     def action() -> None:
@@ -160,29 +164,29 @@ def train(folder: Path, net: str, cache: Path, recipe: NetRecipe, steps: Steps, 
 
 
 def has_fast_bfloat16() -> bool:
-    """Whether mixed precision is faster here: a CPU without units for it takes ten times longer."""
+    """Whether mixed precision is faster here: a CPU without bfloat16 units is ten times slower."""
     if torch.cuda.is_available():
         return True
     return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
 
 
 def prepare_model(folder: Path, config: SpectrogramNetConfig) -> None:
-    """Make the model folder, or see that it is the one that is wanted.
+    """Create the model folder, or check that an existing one has the same settings.
 
     Raises:
-        UsageError: If it has other settings.
+        UsageError: If it has different settings.
     """
     if not (folder / "model.json").is_file():
         create_model_folder(folder, config)
     elif read_model_config(folder) != config:
         raise UsageError(
-            f"'{folder}' was begun with other settings than its JSON file now has",
-            advice="Put the settings back, or name another work folder.",
+            f"'{folder}' was created with other settings than its JSON file now has",
+            advice="Restore the settings, or choose another work folder.",
         )
 
 
 def evaluate(folder: Path, source: Path, subset: str, steps: Steps) -> None:
-    """Score a trained net as it will be published: with its weights in half precision."""
+    """Score a trained net as it is published: with weights in half precision."""
     final = folder / "final"
     write_json(final / "model.json", read_settings(folder / "model.json"))
     save_weights(halved(read_weights(folder / WEIGHTS_FILE)), final / WEIGHTS_FILE)
@@ -193,7 +197,7 @@ def evaluate(folder: Path, source: Path, subset: str, steps: Steps) -> None:
 
 
 def score_more(folder: Path, sets: Path, steps: Steps) -> None:
-    """Score a trained net on real accompaniments with and without a voice, into ``accompaniments.json``."""
+    """Score a trained net on real accompaniments, with and without a voice; write ``accompaniments.json``."""
     final = folder / "final"
     inputs = [fingerprint(sets), hashlib.sha256((final / WEIGHTS_FILE).read_bytes()).hexdigest()]
 
@@ -201,7 +205,7 @@ def score_more(folder: Path, sets: Path, steps: Steps) -> None:
         scores = score_validation(final, sets)
         write_json(folder / "accompaniments.json", scores)
         if scores["leaks"]:
-            say(f"vocals in music without a voice: {scores['leak']:.1f} dB of the mixture")
+            say(f"vocals in music without a voice: {scores['leak']:.1f} dB relative to the mixture")
         if scores["overs"]:
             over = scores["over"]
             say(
@@ -231,6 +235,6 @@ def publish_net(folder: Path, known: dict[str, Any], recipe: NetRecipe, *, into:
 
 
 if __name__ == "__main__":
-    # Stopped by a batch system, it stops the command under way as Ctrl-C does.
+    # A batch system stops the current command as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

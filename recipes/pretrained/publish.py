@@ -1,14 +1,14 @@
-"""Turns a trained model folder and its scores into what is published: weights in half precision, and a card.
+"""Turns a trained model folder and its scores into the files to publish: half-precision weights and a card.
 
 Run ``python recipes/pretrained/publish.py MODEL --about ABOUT.json --scores valid.json test.json``.
-``make.py`` does so with all that it knows, and leaves ``about.json`` in its work folder. The folder that
-``--into`` names, by default this one, gets the layout of this repository::
+``make.py`` does the same, and writes ``about.json`` to its work folder. ``--into`` names the folder for the
+files, by default the current one. They have the layout of this repository::
 
     FOLDER/src/auralflow/models/pretrained/NAME/{card.json,summary.json}
     FOLDER/src/auralflow/models/pretrained/NAME/weights.safetensors     with --ship
     FOLDER/pretrained/NAME-<hash>.safetensors                    without
 
-so that copying it over a checkout publishes the model. ``make readme`` then writes the tables.
+To publish the model, copy them over a checkout and run ``make readme``, which updates the tables.
 """
 
 import argparse
@@ -50,17 +50,17 @@ CEILING = "ideal ratio mask"
 
 @dataclass(frozen=True)
 class About:
-    """What a model folder does not know of itself.
+    """Facts about a model that its folder does not contain.
 
     Attributes:
         name: Name of the model.
         licence: Licence of the weights.
-        data: What it was trained on.
-        scores: What it scored.
-        weaknesses: What it does badly.
-        machine: What it was trained on. Default: this machine.
-        start: Whose weights its training started from. Default: random ones.
-        url: Address of the folder that the weights can be downloaded from, if there is one.
+        data: The training data.
+        scores: Its scores.
+        weaknesses: Its known weaknesses.
+        machine: The machine that trained it. Default: this one.
+        start: Model whose weights the training run started from. Default: random weights.
+        url: Address of a folder from which the weights can be downloaded, if there is one.
     """
 
     name: str
@@ -79,14 +79,14 @@ def publish(model: Path, into: Path, about: About, *, ship: bool = False) -> Mod
     Args:
         model: The trained model folder.
         into: Folder with the layout of the repository.
-        about: What the folder does not know of itself.
-        ship: Put the weights into the package, instead of beside it.
+        about: Facts that the folder does not contain.
+        ship: Put the weights into the package rather than beside it. Default: False.
 
     Returns:
         The card.
 
     Raises:
-        ModelError: If the weights do not survive half precision.
+        ModelError: If a weight is too large for half precision.
     """
     name = about.name
     folder = into / CARDS / name
@@ -120,7 +120,7 @@ def publish(model: Path, into: Path, about: About, *, ship: bool = False) -> Mod
 
 
 def halved(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights in half precision; the few numbers of biases and normalisations stay as they are.
+    """Weights in half precision, except the biases and normalisations, which are few.
 
     Raises:
         ModelError: If a weight is too large for it.
@@ -136,9 +136,9 @@ def halved(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def training_record(model: Path, machine: str, start: str) -> TrainingRecord:
-    """How a model folder was trained, as its files tell."""
+    """How a model was trained, according to the files in its folder."""
     settings = read_settings(model / "trainer.json")
-    # Epoch 0 is a start from other weights, on which nothing was trained.
+    # Epoch 0 scores the weights that a training run starts from; nothing was trained in it.
     epochs = [epoch for epoch in read_settings(model / "summary.json")["epochs"] if epoch.get("epoch") != 0]
     return TrainingRecord(
         hours=round(sum(epoch["seconds"] for epoch in epochs) / 3600, 3),
@@ -165,23 +165,23 @@ def describe_machine() -> str:
 
 
 def score_table(path: Path, *, name: str, dataset: str, known: Collection[str]) -> ScoreTable:
-    """Read what ``auralflow evaluate --save FILE.json`` wrote about one model.
+    """Read the scores that ``auralflow evaluate --save FILE.json`` wrote for one model.
 
     Args:
-        path: The file, called after the part of the dataset.
+        path: The file, named after the split of the dataset.
         name: Name of the model.
-        dataset: The dataset in words.
-        known: Artists that were trained on.
+        dataset: The name of the dataset, for the card.
+        known: Artists in the training data.
 
     Raises:
-        ModelError: If it has no scores of exactly one model.
+        ModelError: If the file does not contain the scores of exactly one model.
     """
     content = read_settings(path)
     systems: dict[str, Any] = content["systems"]
     floors, ceilings = _by_track(systems.get(FLOOR)), _by_track(systems.get(CEILING))
     models = [name for name in systems if name not in (FLOOR, "ideal binary mask", CEILING)]
     if len(models) != 1:
-        raise ModelError(f"'{path}' has no scores of one model", found=", ".join(models))
+        raise ModelError(f"'{path}' does not contain the scores of one model", found=", ".join(models))
     tracks = [
         TrackScore(
             track=track["track"],
@@ -221,7 +221,7 @@ def _rounded(value: float | None) -> float | None:
 
 
 def main() -> int:
-    """Publish one model by hand."""
+    """Publish one model from the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("model", type=Path)
     parser.add_argument("--name", help="default: that of the net")
@@ -230,7 +230,7 @@ def main() -> int:
     parser.add_argument("--licence", default="MIT")
     parser.add_argument("--weakness", action="append", default=[])
     parser.add_argument("--machine", default="")
-    parser.add_argument("--start", default="", help="whose weights its training started from")
+    parser.add_argument("--start", default="", help="model whose weights the training run started from")
     parser.add_argument("--url", default="", help="https address of a folder with the weights")
     parser.add_argument("--ship", action="store_true", help="put the weights into the package")
     parser.add_argument("--into", type=Path, default=Path())

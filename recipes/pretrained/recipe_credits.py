@@ -1,6 +1,6 @@
-"""Material by many people: who made each file, under which licence, and who is kept aside for validation.
+"""Material by many authors: who made each file, under which licence, and who is held out for validation.
 
-``credits.json``, in the source or beside this file, names title, artist, licence and source of every file in
+``credits.json``, in the source or beside this file, lists title, artist, licence and source of every file in
 the folders ``instrumental`` and ``loops``.
 """
 
@@ -21,23 +21,23 @@ HERE = Path(__file__).parent
 
 
 class Credit(Settings):
-    """What is known of a file."""
+    """The credits of a file."""
 
     file: str = Field(min_length=1, description="Path in the source.")
     title: str = Field(min_length=1, description="Title.")
-    artist: str = Field(min_length=1, description="Whom to name.")
+    artist: str = Field(min_length=1, description="Artist to credit.")
     licence: str = Field(min_length=1, description="Licence.")
-    source: str = Field("", description="Where it can be had.")
+    source: str = Field("", description="Where it is available.")
 
 
 def read_credits(source: Path) -> dict[str, Credit]:
     """Credits by file.
 
     Args:
-        source: The source; without a file of its own, the credits that are written down here are meant.
+        source: The source; without its own file, the credits beside this file apply.
 
     Raises:
-        DatasetError: If the file is no list of credits, or a licence forbids commercial use.
+        DatasetError: If the file is not a list of credits, or a licence restricts the use of the weights.
     """
     own = source / CREDITS_FILE
     path = own if own.is_file() else HERE / CREDITS_FILE
@@ -46,7 +46,7 @@ def read_credits(source: Path) -> dict[str, Credit]:
     except ValidationError as error:
         place = ".".join(map(str, error.errors()[0]["loc"]))
         raise DatasetError(
-            f"'{path}' is no list of credits", found=f"{place}: {error.errors()[0]['msg']}"
+            f"'{path}' is not a list of credits", found=f"{place}: {error.errors()[0]['msg']}"
         ) from None
     for credit in listed:
         refuse_restricted(f"{credit.file} by {credit.artist}", credit.licence)
@@ -54,7 +54,7 @@ def read_credits(source: Path) -> dict[str, Credit]:
 
 
 def refuse_restricted(name: str, licence: str) -> None:
-    """Refuse a licence that forbids any use of the weights.
+    """Refuse a licence that restricts the use of the weights.
 
     Raises:
         DatasetError: If it does.
@@ -62,33 +62,33 @@ def refuse_restricted(name: str, licence: str) -> None:
     words = licence.upper().replace("-", " ").split()
     if {"NC", "ND"} & set(words) or "NONCOMMERCIAL" in "".join(words):
         raise DatasetError(
-            f"{name} is refused", found=licence, expected="a licence that lets all use the weights"
+            f"{name} is refused", found=licence, expected="a licence that lets anyone use the weights"
         )
 
 
 def credited_files(source: Path, folder: str, *, without: Collection[str] = ()) -> list[Path]:
-    """The audio files of a folder in the source, but for those of some artists.
+    """The audio files of a folder in the source, except those by some artists.
 
     Args:
         source: The source.
         folder: One of `FOLDERS`, or a folder in one.
-        without: Artists that are kept aside.
+        without: Artists that are held out.
 
     Raises:
-        DatasetError: If nothing is known of a file.
+        DatasetError: If a file has no credits.
     """
     known = read_credits(source)
     files = sorted(path for path in (source / folder).rglob("*") if path.is_file() and is_audio(path))
     for path in files:
         if path.relative_to(source).as_posix() not in known:
             raise DatasetError(
-                f"the licence of '{path}' is not known", advice=f"Write it down in '{source / CREDITS_FILE}'."
+                f"the licence of '{path}' is not known", advice=f"Add it to '{source / CREDITS_FILE}'."
             )
     return [path for path in files if known[path.relative_to(source).as_posix()].artist not in without]
 
 
 def describe_credited(source: Path, files: Iterable[Path]) -> list[DataPart]:
-    """What was trained on, for the card: one part for each folder and licence, with all its artists.
+    """The training data, for the card: one part for each folder and licence, with all its artists.
 
     Args:
         source: The source.

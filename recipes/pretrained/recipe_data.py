@@ -1,4 +1,4 @@
-"""The training data: real songs, and songs generated from the source material, as one prepared cache."""
+"""The training data: real songs and songs generated from the source material, in one prepared cache."""
 
 import math
 import shutil
@@ -23,66 +23,68 @@ class GeneratedPart(Settings):
     """One kind of generated songs."""
 
     name: str = Field(pattern=r"^[a-z0-9-]+$", description="Folder of the songs.")
-    share: float = Field(gt=0, le=1, description="Share of the generated hours.")
+    share: float = Field(gt=0, le=1, description="Fraction of the generated hours.")
     seconds: float = Field(60, gt=0, description="Length of a song.")
-    needs: tuple[str, ...] = Field((), description="Folders of the source without which it is left out.")
+    needs: tuple[str, ...] = Field(
+        (), description="Folders of the source that it requires; left out without them."
+    )
     options: dict[str, Any] = Field(
         {}, description="Options of auralflow synth; {source} and {soundfonts} are filled in."
     )
 
 
 class Soundfont(Settings):
-    """A General MIDI soundfont of this machine."""
+    """A General MIDI soundfont on this machine."""
 
     path: Path = Field(description="The file.")
     name: str = Field(description="Its name.")
     licence: str = Field(description="Its licence.")
-    credit: str = Field("", description="Whom to name.")
-    source: str = Field("", description="Where it can be had.")
+    credit: str = Field("", description="Artist to credit.")
+    source: str = Field("", description="Where it is available.")
 
 
 class Recordings(Settings):
-    """Recordings that are used as they are, each file as a track of which one stem is known."""
+    """Recordings that are used unchanged, each file as a track of which one stem is known."""
 
     folder: str = Field(description="Folder of the source.")
-    stem: str = Field(description="What is heard in it.")
+    stem: str = Field(description="The stem that they contain.")
 
 
 class Instrumentals(Settings):
-    """Whole mixes without a voice: their vocals are known to be silent, the other stems only as a sum."""
+    """Mixes without a voice: the vocals are known to be silent, and the other stems only as a sum."""
 
     folder: str = Field(description="Folder of the source.")
     held_out: tuple[str, ...] = Field(
-        (), description="Artists that are kept aside for validation, as credits.json names them."
+        (), description="Artists that are held out for validation, as named in credits.json."
     )
 
 
 class DataRecipe(Settings):
-    """What data.json says."""
+    """The content of data.json."""
 
     hours: float = Field(gt=0, description="Hours of generated songs, all kinds together.")
-    seed: int = Field(ge=0, description="Seed of the first kind; the others count on.")
-    copies: int = Field(1, ge=1, description="How often each real song is in the data.")
+    seed: int = Field(ge=0, description="Seed of the first kind; the others count up from it.")
+    copies: int = Field(1, ge=1, description="Number of times each real song is in the data.")
     variants: int = Field(0, ge=0, description="Copies of each song with another pitch and tempo.")
     soundfonts: tuple[Soundfont, ...] = Field((), description="Soundfonts; those that exist are used.")
     recordings: tuple[Recordings, ...] = Field(
-        default=(), description="Recordings that are stems as they are; those that the source has are used."
+        default=(), description="Recordings of single stems; those in the source are used."
     )
     instrumentals: tuple[Instrumentals, ...] = Field(
-        default=(), description="Mixes without a voice; those that the source has are used."
+        default=(), description="Mixes without a voice; those in the source are used."
     )
     generated: tuple[GeneratedPart, ...] = Field(description="Kinds of generated songs.")
 
 
 def make_data(source: Path, work: Path, recipe: DataRecipe, steps: Steps, *, workers: int) -> Path:
-    """Generate songs, put them beside the real ones, and prepare all as a cache.
+    """Generate songs, combine them with the real ones, and prepare a cache of both.
 
     Args:
         source: The source.
         work: The work folder.
-        recipe: What to make.
-        steps: What was done before.
-        workers: Processes at the same time.
+        recipe: The recipe of the data.
+        steps: The steps, of which some may be done.
+        workers: Number of processes.
 
     Returns:
         The cache.
@@ -112,7 +114,7 @@ def make_data(source: Path, work: Path, recipe: DataRecipe, steps: Steps, *, wor
 
 
 def usable_parts(source: Path, recipe: DataRecipe) -> list[GeneratedPart]:
-    """The kinds of songs that can be generated from what the source has."""
+    """The kinds of songs that can be generated from this source."""
     parts = []
     for part in recipe.generated:
         missing = [folder for folder in part.needs if not (source / folder).is_dir()]
@@ -124,17 +126,17 @@ def usable_parts(source: Path, recipe: DataRecipe) -> list[GeneratedPart]:
 
 
 def found_recordings(source: Path, recipe: DataRecipe) -> list[Recordings]:
-    """The recordings that the source has."""
+    """The recordings in the source."""
     return [used for used in recipe.recordings if (source / used.folder).is_dir()]
 
 
 def found_instrumentals(source: Path, recipe: DataRecipe) -> list[Instrumentals]:
-    """The mixes without a voice that the source has."""
+    """The mixes without a voice in the source."""
     return [used for used in recipe.instrumentals if (source / used.folder).is_dir()]
 
 
 def kept_aside(source: Path, mixes: Instrumentals) -> list[Path]:
-    """The mixes without a voice that are not trained on."""
+    """The mixes without a voice that are held out."""
     used = set(credited_files(source, mixes.folder, without=mixes.held_out))
     return [path for path in credited_files(source, mixes.folder) if path not in used]
 
@@ -145,7 +147,7 @@ def synth_command(
     """The command that generates one kind of songs.
 
     Raises:
-        UsageError: If it needs an option that this version of auralflow does not have.
+        UsageError: If it needs an option that this version of auralflow lacks.
         DatasetError: If it needs soundfonts and there are none.
     """
     tracks = max(1, math.ceil(recipe.hours * 3600 * part.share / part.seconds))
@@ -177,12 +179,12 @@ def _filled(value: Any, source: Path, recipe: DataRecipe) -> list[str]:
 
 
 def describe_data(source: Path, work: Path, recipe: DataRecipe) -> list[DataPart]:
-    """What was trained on, for the card: the material that was used, and what was generated from it.
+    """The training data, for the card: the material that was used, and the songs generated from it.
 
     Args:
         source: The source.
         work: The work folder, with the generated songs.
-        recipe: What was made.
+        recipe: The recipe of the data.
     """
     parts = usable_parts(source, recipe)
     used = ["songs/train", *(folder for part in parts for folder in part.needs)]
@@ -216,20 +218,20 @@ def describe_data(source: Path, work: Path, recipe: DataRecipe) -> list[DataPart
 
 
 def assemble(source: Path, work: Path, dataset: Path, recipe: DataRecipe, parts: list[GeneratedPart]) -> None:
-    """Link real songs, recordings, mixes and generated songs into one dataset: train, and valid as it is.
+    """Link real songs, recordings, mixes and generated songs into one dataset with train and valid.
 
     Args:
         source: The source.
         work: The work folder.
         dataset: The dataset's folder.
-        recipe: What to make.
+        recipe: The recipe of the data.
         parts: The kinds of generated songs.
     """
     wanted = {dataset / "valid" / track.name: track for track in find_tracks(source / "songs", "valid")}
     for track in find_tracks(source / "songs", "train"):
         names = [track.name, *(f"{track.name} (again {number})" for number in range(1, recipe.copies))]
         wanted |= {dataset / "train" / name: track for name in names}
-    # Generated songs are no test of anything: all of them are trained on.
+    # Scores on generated songs mean little, so all of them are trained on.
     for part, split in product(parts, SPLITS):
         songs = find_tracks(work / "songs" / part.name, split)
         wanted |= {dataset / "train" / f"{part.name} {split} {song.name}": song for song in songs}
@@ -242,7 +244,7 @@ def assemble(source: Path, work: Path, dataset: Path, recipe: DataRecipe, parts:
         for mixes in found_instrumentals(source, recipe)
         for file in credited_files(source, mixes.folder, without=mixes.held_out)
     }
-    # Of artists kept aside, to see how much of it is called vocals.
+    # By held-out artists, to measure how much of it ends up in the vocals.
     voiceless |= {
         dataset / "valid" / f"{mixes.folder} {file.stem}": file
         for mixes in found_instrumentals(source, recipe)

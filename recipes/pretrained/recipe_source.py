@@ -1,4 +1,4 @@
-"""The source material: what is in it, under which licences, and that nothing is trained on that is scored.
+"""The source material: its content and licences, and a check that no scored song is trained on.
 
 A source is a folder::
 
@@ -31,13 +31,13 @@ HERE = Path(__file__).parent
 
 
 def fingerprint(folder: Path) -> list[list[Any]]:
-    """Name, size and time of last change of every file below a folder."""
+    """Name, size and modification time of every file below a folder."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return [[str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns] for path in files]
 
 
 def check_songs(source: Path) -> DatasetReport:
-    """Read all songs, and refuse them if they cannot be trained on, or what is scored would be trained on.
+    """Read all songs; refuse them if they are unusable, or if a song would be trained on and scored.
 
     Args:
         source: The source.
@@ -53,20 +53,20 @@ def check_songs(source: Path) -> DatasetReport:
         )
     if "valid" not in report.tracks:
         raise DatasetError(
-            f"'{source / 'songs'}' has no songs in valid", expected="some to choose weights by"
+            f"'{source / 'songs'}' has no songs in valid", expected="some to select weights by"
         )
     leaks = sorted(find_leaks(report))
     if leaks:
         raise DatasetError(
-            f"'{source / 'songs'}' is refused: what is scored would be trained on",
+            f"'{source / 'songs'}' is refused: songs would be trained on and scored",
             found="; ".join(leaks),
-            advice="Take these songs out of train.",
+            advice="Remove these songs from train.",
         )
     return report
 
 
 def find_leaks(report: DatasetReport) -> Iterator[str]:
-    """Songs that are trained on and scored: the same samples in any stem, or the same name."""
+    """Songs that would be trained on and scored: the same samples in any stem, or the same name."""
     places: dict[str, list[str]] = defaultdict(list)
     for split, tracks in report.tracks.items():
         for track in tracks:
@@ -81,10 +81,10 @@ def find_leaks(report: DatasetReport) -> Iterator[str]:
 
 
 def licences(source: Path) -> dict[str, DataPart]:
-    """What is known of each part of the material, by its folder in the source.
+    """The licence and credits of each part of the material, by its folder in the source.
 
     Args:
-        source: The source; without a file of its own, the parts that are written down here are meant.
+        source: The source; without its own file, the one beside this file applies.
 
     Raises:
         DatasetError: If a folder that is trained on has no licence, or one that forbids commercial use.
@@ -99,7 +99,7 @@ def licences(source: Path) -> dict[str, DataPart]:
     for folder in _folders_trained_on(source):
         if not any(folder == known or folder.startswith(f"{known}/") for known in parts):
             raise DatasetError(
-                f"the licence of '{source / folder}' is not known", advice=f"Write it down in '{own}'."
+                f"the licence of '{source / folder}' is not known", advice=f"Add it to '{own}'."
             )
     return parts
 
@@ -116,11 +116,11 @@ def _folders_trained_on(source: Path) -> Iterator[str]:
 
 
 def data_card(source: Path, parts: dict[str, DataPart], used: Iterable[str]) -> list[DataPart]:
-    """What was trained on, with its minutes.
+    """The parts of the source that were used, with their minutes.
 
     Args:
         source: The source.
-        parts: What is known of each part of it.
+        parts: Licence and credits of each part of it.
         used: The folders of ``SOURCE`` that were used.
     """
     used = tuple(used)
@@ -140,7 +140,7 @@ def minutes(source: Path, folder: str) -> float:
 
 
 def artists(source: Path) -> set[str]:
-    """The artists that are trained on: what stands before `` - `` in the names of songs."""
+    """The artists in the training songs: the part of their names before `` - ``."""
     return {artist(track.name) for track in index_split(source / "songs", "train")}
 
 

@@ -1,4 +1,4 @@
-"""Steps of a long work: each is done once, within the time there is, and goes on where it was stopped."""
+"""Steps of a long run: each is done once, within a time limit, and resumes where it was stopped."""
 
 import json
 import os
@@ -16,19 +16,19 @@ from auralflow.storage import write_json
 
 INTERRUPTED = 130
 GRACE = 600.0
-"""Seconds that a command gets to put down what it has: a training ends its validation first."""
+"""Seconds that a command gets to save its state: a training run finishes its validation first."""
 
 
 class OutOfTimeError(Exception):
-    """The time of this call is over; the next one goes on."""
+    """The time of this run is up; the next one continues."""
 
 
 class Steps:
     """The steps of one work folder.
 
     Args:
-        work: The folder; what is done is noted in its ``done/``.
-        minutes: Minutes that this call may take. None: as long as it takes.
+        work: The folder; finished steps are recorded in its ``done/``.
+        minutes: Minutes that this run may take. Default: None, no limit.
     """
 
     def __init__(self, work: Path, minutes: float | None = None) -> None:
@@ -45,20 +45,20 @@ class Steps:
         """
         marker = self.work / "done" / f"{name}.json"
         if marker.is_file() and json.loads(marker.read_text(encoding="utf-8")) == inputs:
-            say(f"{name}: done before")
+            say(f"{name}: already done")
             return
-        say(f"{name}: begins")
+        say(f"{name}: started")
         action()
         write_json(marker, inputs)
 
     def auralflow(self, *words: object) -> None:
-        """Run a command of auralflow until it ends or the time is over.
+        """Run a command of auralflow until it ends or the time is up.
 
         Args:
             words: The command and its arguments.
 
         Raises:
-            OutOfTimeError: If the time is over. The command has put down what it has.
+            OutOfTimeError: If the time is up. The command has saved its state.
             AuralflowError: If it fails.
         """
         command = [sys.executable, "-m", "auralflow", *map(str, words)]
@@ -82,9 +82,11 @@ class Steps:
         if code == INTERRUPTED:
             raise KeyboardInterrupt
         if code:
-            raise AuralflowError(f"auralflow {words[0]} failed with exit code {code}", advice="See above.")
+            raise AuralflowError(
+                f"auralflow {words[0]} failed with exit code {code}", advice="See its messages above."
+            )
 
 
 def say(text: str) -> None:
-    """Tell what goes on."""
+    """Print a message with the time."""
     print(f"[{time.strftime('%H:%M:%S')}] {text}", flush=True)

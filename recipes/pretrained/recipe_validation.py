@@ -1,8 +1,8 @@
-"""Validation beside the songs: real accompaniments by artists who are kept aside, with and without a voice.
+"""Further validation: real accompaniments by held-out artists, with and without a voice.
 
-``no-voice`` has their music as it is: what a model calls vocals there is a leak. ``over`` lays the singing of
-the validation songs, produced as on a record, over that music: the accompaniment is real, and neither it nor
-the voice was ever trained on.
+``no-voice`` is their music unchanged: any vocals that a model estimates there are leakage. ``over`` adds the
+singing from the validation songs, with compression and reverb as on a record: the accompaniment is real, and
+neither it nor the voice is in the training data.
 """
 
 import math
@@ -27,17 +27,17 @@ from auralflow.storage import write_json
 RATE = 44100
 SECONDS = 20.0
 LEVELS = (-6.0, -3.0, 0.0, 3.0)
-"""Levels of the voice against the accompaniment in dB, taken in turn."""
+"""Levels of the voice relative to the accompaniment in dB, used in turn."""
 AUDIBLE = 1e-3
 
 
 def make_validation(source: Path, folder: Path, recipe: DataRecipe) -> None:
-    """Write both sets, each in the shape of a dataset with ``valid`` alone.
+    """Write both sets, each as a dataset with only a ``valid`` split.
 
     Args:
         source: The source.
-        folder: Where to write.
-        recipe: What is kept aside.
+        folder: The folder to write to.
+        recipe: The recipe of the data, with the held-out artists.
     """
     files = [path for mixes in found_instrumentals(source, recipe) for path in kept_aside(source, mixes)]
     for part in ("no-voice", "over"):
@@ -69,12 +69,12 @@ def score_validation(model: Path | str, folder: Path) -> dict[str, Any]:
 
     Args:
         model: Model folder or name.
-        folder: Where `make_validation` wrote.
+        folder: The folder that `make_validation` wrote.
 
     Returns:
-        ``leak``: energy of the vocals in music without a voice, in dB of the mixture, over all tracks
-        together; ``leaks``: by track. ``over``: mean SI-SDR, and its improvement over the mixture, in dB, of
-        the vocals over real accompaniments; ``overs``: by track.
+        ``leak``: energy of the vocals in music without a voice, in dB relative to the mixture, over all
+        tracks together; ``leaks``: the same by track. ``over``: mean SI-SDR of the vocals over real
+        accompaniments, and its improvement over the mixture, in dB; ``overs``: the same by track.
     """
     separator = Separator(load(model), targets=("vocals",))
     leaks, energies, scores = {}, np.zeros(2), {}
@@ -108,20 +108,20 @@ def _stereo(path: Path) -> Audio:
 
 
 def _voice(track: Path) -> Audio:
-    """The vocals of a song as a mono line, empty where there are none."""
+    """The vocals of a song in mono; empty if it has none."""
     paths = [path for path in track.iterdir() if path.stem.lower() == "vocals" and is_audio(path)]
     return _stereo(paths[0]).mean(axis=0) if paths else np.zeros(0, dtype=np.float32)
 
 
 def _cut(voice: Audio, number: int) -> Audio:
-    """A stretch of a voice, another for each number; a shorter voice is repeated."""
+    """An excerpt of a voice, different for each number; a short voice is repeated."""
     length = round(SECONDS * RATE)
     turned = np.roll(voice, -number * length // 3)
     return np.asarray(np.resize(turned, length), dtype=np.float32)
 
 
 def _produced(voice: Audio, number: int) -> Audio:
-    """A voice ``[2, N]``, compressed, and in a plate or a hall."""
+    """A voice ``[2, N]`` with compression and the reverb of a plate or a hall."""
     rng = np.random.default_rng(number)
     even = compress(voice[None], Compressor(-6.0, 3.0, 0.005, 0.1), RATE)
     room = draw_room(("plate", "hall")[number % 2], RATE, rng)
