@@ -56,7 +56,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Continue until everything is done or the time is up.
 
     Returns:
-        The exit code: 0 if everything is done, 75 if the time is up, 130 if interrupted, or that of the error.
+        The exit code: 0 if all is done, 75 if the time is up, 130 if interrupted, or that of the error.
     """
     options = parse(words)
     steps = Steps(options.work, options.minutes)
