@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from auralflow.nets.families import create_model, find_net
+from auralflow.nets.shapes import shapes_only
 from auralflow.separation import Separator
 
 SMALL = {
@@ -199,6 +200,14 @@ def test_onnx_runtime_computes_the_same(name):
     audio = torch.randn(2, round(8 * 0.24 * RATE))
     separated = Separator(model, backend="onnx", overlap=0).separate(audio, RATE)
     assert torch.allclose(separated, Separator(model, overlap=0).separate(audio, RATE), atol=1e-5)
+
+
+def test_buffers_computed_from_each_other_have_shapes_too():
+    with shapes_only():
+        steps = torch.arange(8) * torch.ones(8)
+        window = torch.hann_window(8) / torch.linspace(1, 2, 8)
+    assert steps.is_meta
+    assert window.shape == (8,)
 
 
 def test_shapes_are_known_without_loading_a_compiler():

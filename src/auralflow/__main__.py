@@ -80,10 +80,14 @@ def main() -> int:
 
 
 def _share_one_heap() -> None:
-    """Let all threads use one heap, before there are any: glibc's heaps of threads cannot keep large blocks.
+    """Let all threads of a separation use one heap, as `auralflow.machine.memory_kept` needs it.
 
-    See `auralflow.machine.memory_kept`. Other C libraries have no such setting.
+    This must happen before there are any threads, whose own heaps in glibc cannot keep large blocks. Other C
+    libraries lack the setting, and an allocator that the user has configured is left alone.
     """
+    configured = any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ)
+    if "separate" not in sys.argv or configured:
+        return
     with suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
 

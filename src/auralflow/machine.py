@@ -3,6 +3,7 @@
 import ctypes
 import math
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,10 +30,12 @@ LEAST_SPEEDUP = 0.25
 
 MMAP_THRESHOLD, MMAP_MAX, TRIM_THRESHOLD = -3, -4, -1
 """What glibc calls the settings of its allocator (``malloc.h``)."""
-KEEPING = {MMAP_MAX: 0, TRIM_THRESHOLD: 2**31 - 1}
-"""No block by a call of its own, and nothing given back."""
+KEEPING = {MMAP_MAX: 0, TRIM_THRESHOLD: -1}
+"""Take every block from the heap, and never return any of the heap."""
 USUAL = {MMAP_MAX: 2**16, TRIM_THRESHOLD: 2**26, MMAP_THRESHOLD: 2**25}
-"""What the allocator comes to by itself in a process that has freed a block of 32 MB."""
+"""The settings that glibc arrives at on its own once a process has freed a block of 32 MB."""
+
+_keeping_lock, _keepers = threading.Lock(), 0
 
 QUOTA_FILE = Path("/sys/fs/cgroup/cpu.max")
 """Where Linux says how many cores a container may use."""
@@ -182,16 +185,17 @@ def shared_cores(jobs: int) -> Iterator[None]:
 def memory_kept() -> Iterator[bool]:
     """Let the process keep the memory of its tensors for the next ones.
 
-    glibc gets each large block from the system and gives it back when it is freed, and the system fills it
-    with zeros, page by page. Nets whose features are large spend up to a third of their time on that. Kept is
-    what the peak needs, until the end of the ``with`` block.
+    glibc requests each large block from the system and returns it when it is freed, and the system fills it
+    with zeros, page by page. Nets with large features spend a large part of their time on that. Kept memory
+    is returned at the end of the ``with`` block, the outermost if there are several. Until then, the process
+    holds more than the peak of its tensors, because the heap is fragmented.
 
-    It is a setting of the whole process, for programs that are about separation, such as the command line,
-    and holds for threads that share the heap of the first one, as those of the command line do. Where the
-    user has set up the allocator by the environment, that stays.
+    This changes the allocator of the whole process, which suits programs that mainly separate, such as the
+    command line. It covers threads that share the heap of the first one, as those of the command line do. If
+    the user has configured the allocator in the environment, nothing is changed.
 
     Yields:
-        Whether it is so: other C libraries, such as those of macOS and Windows, are left alone.
+        Whether memory is kept. Other C libraries, such as those of macOS and Windows, are left alone.
 
     Example:
         >>> with memory_kept() as kept:
@@ -202,18 +206,26 @@ def memory_kept() -> Iterator[bool]:
     if library is None:
         yield False
         return
-    for name, value in KEEPING.items():
-        library.mallopt(name, value)
+    _count_keeper(library, 1)
     try:
         yield True
     finally:
-        for name, value in USUAL.items():
+        _count_keeper(library, -1)
+
+
+def _count_keeper(library: ctypes.CDLL, change: int) -> None:
+    """Keep memory while anyone asks for it."""
+    global _keepers  # noqa: PLW0603 - the allocator is one for the process too
+    with _keeping_lock:
+        _keepers += change
+        for name, value in (KEEPING if _keepers else USUAL).items():
             library.mallopt(name, value)
-        library.malloc_trim(0)
+        if not _keepers:
+            library.malloc_trim(0)
 
 
 def _glibc() -> ctypes.CDLL | None:
-    """The C library, if it is glibc and the user has not set it up."""
+    """The C library, if it is glibc and the user has not configured it."""
     if os.name != "posix" or any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
         return None
     library = ctypes.CDLL(None)

@@ -24,15 +24,13 @@ class _WithoutCompiler(TorchFunctionMode):
         if func in RANDOM and (tensor := args[0] if args else kwargs["tensor"]).is_meta:
             return tensor
         if func in MADE and "device" not in kwargs:
-            return func(*args, **kwargs, device="cpu")
+            return func(*args, **kwargs, device="cpu").to("meta")
         return func(*args, **kwargs)
 
 
 @contextmanager
 def shapes_only() -> Iterator[None]:
     """Make tensors on the meta device, where they have shapes and no numbers.
-
-    What a net computes from its settings, such as a window, may be on the CPU.
 
     Example:
         >>> with shapes_only():
