@@ -107,8 +107,8 @@ def probable_cause(config: ModelConfig, found: Shapes) -> Cause | None:
 
 
 def _shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    with shapes_only():
-        return {name: tuple(tensor.shape) for name, tensor in create_model(config).state_dict().items()}
+    model = shapes_only(lambda: create_model(config))
+    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
 
 
 def _differing(found: Shapes, expected: Shapes) -> list[str]:

@@ -270,7 +270,5 @@ def count_parameters(config: ModelConfig) -> int:
         >>> count_parameters(SpectrogramNetConfig(num_fft=2048, window_size=2048, hop_length=1024))
         7778323
     """
-    with shapes_only():
-        return sum(
-            parameter.numel() for parameter in create_model(config).parameters() if parameter.requires_grad
-        )
+    model = shapes_only(lambda: create_model(config))
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

@@ -1,14 +1,15 @@
 """Models without numbers: their weights have shapes, and take no memory."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 __all__ = ["shapes_only"]
+
+T = TypeVar("T")
 
 RANDOM = (Tensor.uniform_, Tensor.normal_, nn.init.normal_)
 MADE = (torch.arange, torch.hann_window)
@@ -24,19 +25,27 @@ class _WithoutCompiler(TorchFunctionMode):
         if func in RANDOM and (tensor := args[0] if args else kwargs["tensor"]).is_meta:
             return tensor
         if func in MADE and "device" not in kwargs:
-            return func(*args, **kwargs, device="cpu").to("meta")
+            return func(*args, **kwargs, device="cpu")
         return func(*args, **kwargs)
 
 
-@contextmanager
-def shapes_only() -> Iterator[None]:
-    """Make tensors on the meta device, where they have shapes and no numbers.
+def shapes_only(make: Callable[[], T]) -> T:
+    """Make a net on the meta device, where its weights have shapes and no numbers.
+
+    What the net computes from its settings, such as a window, may be on the CPU.
+
+    Args:
+        make: Makes it. Called a second time if the first attempt fails.
 
     Example:
-        >>> with shapes_only():
-        ...     net = torch.nn.Linear(10**6, 10**6)
+        >>> net = shapes_only(lambda: torch.nn.Linear(10**6, 10**6))
         >>> net.weight.is_meta
         True
     """
-    with torch.device("meta"), _WithoutCompiler():
-        yield
+    try:
+        with torch.device("meta"), _WithoutCompiler():
+            return make()
+    except RuntimeError:
+        # A buffer that is computed from others, of which only some are on the CPU.
+        with torch.device("meta"):
+            return make()

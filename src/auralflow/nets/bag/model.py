@@ -97,8 +97,7 @@ class EnsembleModel(SeparationModel):
         """An ensemble for some of the targets, in the given order, with the members they need."""
         self.check_restriction(targets)
         config, places = self.config.restricted(targets)
-        with shapes_only():
-            model = EnsembleModel(config)
+        model = shapes_only(lambda: EnsembleModel(config))
         model.transform = self.transform
         model.models = nn.ModuleList(self.models[place] for place in places)
         return model.train(self.training)
