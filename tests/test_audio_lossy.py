@@ -131,8 +131,8 @@ def test_an_mp3_of_any_rate_takes_the_most_it_can(tmp_path, rate):
     [
         ({"bitrate": 192}, "`bitrate` is for lossy formats: wav is lossless"),
         ({"bitrate": 192, "format": "flac"}, "flac is lossless"),
-        ({"bitrate": "190k", "format": "mp3"}, "`bitrate` is 190: mp3 has 64, 80"),
-        ({"bitrate": 600, "format": "opus"}, "`bitrate` is 600: opus has 16 to 510"),
+        ({"bitrate": "190k", "format": "mp3"}, "`bitrate` is 190: mp3 allows 64, 80"),
+        ({"bitrate": 600, "format": "opus"}, "`bitrate` is 600: opus allows 16 to 510"),
         ({"bitrate": "fast", "format": "opus"}, "bitrate"),
     ],
 )

@@ -159,7 +159,7 @@ def test_a_file_without_samples_gives_stems_without_samples(tmp_path):
 def test_a_file_without_samples_is_refused_where_the_format_cannot_hold_none(tmp_path):
     write_audio(tmp_path / "empty.wav", noise(2, 0), RATE)
     separator = Separator(constant_model(1.0), device="cpu")
-    with pytest.raises(AudioError, match="holds no samples"):
+    with pytest.raises(AudioError, match="contains no samples"):
         separate_file(separator, tmp_path / "empty.wav", tmp_path / "out", format="flac")
     assert not (tmp_path / "out").exists()
 

@@ -36,14 +36,14 @@ element.closest("#status").addEventListener("reveal", () => show(element));
 // The URL of another job was opened in the same tab.
 addEventListener("hashchange", () => location.reload());
 
-// The text of the upload box is in page.css; this gives screen readers the same text.
-const box = document.querySelector("#song");
+// The text of the upload box is in page.css; this gives screen readers the same text. The box may be built later than
+// this part of the page, and is built anew for another song.
 const words = "Choose a song, or drop it here";
 function name() {
-  const button = box.querySelector(".upload-container");
+  const button = document.querySelector("#song .upload-container");
   if (button && button.ariaLabel !== words) button.ariaLabel = words;
 }
-new MutationObserver(name).observe(box, { attributeFilter: ["aria-label"], childList: true, subtree: true });
+new MutationObserver(name).observe(document.body, { attributeFilter: ["aria-label"], childList: true, subtree: true });
 name();
 
 // Files that cannot be songs are rejected here, before they are uploaded, with our own messages.
