@@ -13,7 +13,7 @@ import soundfile
 from conftest import RATE
 
 import auralflow
-from auralflow.cli import console, main
+from auralflow.cli import console, decoder_notes, main
 from auralflow.cli.plain import PlainConsole
 
 SOURCE = Path(auralflow.__file__).parents[1]
@@ -169,11 +169,14 @@ def test_full_notes_do_not_change_the_exit_code(monkeypatch, capsys):
 
 
 FILTERED = """
-import os, subprocess, sys
+import os, subprocess, sys, time
 from auralflow.cli.decoder_notes import without_decoder_notes
 with without_decoder_notes():
-    os.write(2, b"Note: Trying to resync...\\n")
-    os.write(2, b"from C\\n")
+    os.write(2, b"\\nNote: Trying to resync...\\n")
+    os.write(2, b"from C\\nNote: Trying to resync...\\n")
+    os.write(2, b"more from C\\nNote: Try")
+    time.sleep(0.2)
+    os.write(2, b"ing to resync...\\nthe last from C\\n")
     print("from Python", file=sys.stderr)
     subprocess.run([sys.executable, "-c", "import os; os.write(2, b'from a child')"])
 os.write(2, b", after")
@@ -182,7 +185,33 @@ os.write(2, b", after")
 
 def test_only_notes_of_the_mp3_decoder_are_left_out():
     done = subprocess.run([sys.executable, "-c", FILTERED], capture_output=True, check=True)
-    assert sorted(done.stderr.decode().splitlines()) == ["from C", "from Python", "from a child, after"]
+    lines = done.stderr.decode().splitlines()
+    assert [line for line in lines if line != "from Python"] == [
+        "from C",
+        "more from C",
+        "the last from C",
+        "from a child, after",
+    ]
+    assert "from Python" in lines
+
+
+@pytest.mark.parametrize("name", ["pipe", "dup"])
+def test_a_filter_that_cannot_be_set_up_leaves_nothing_open(monkeypatch, name):
+    def fail(*_):
+        raise OSError(24, "Too many open files")
+
+    def next_free():
+        number = os.open(os.devnull, os.O_RDONLY)
+        os.close(number)
+        return number
+
+    monkeypatch.setattr(decoder_notes, "_is_original", lambda: True)
+    before = next_free(), os.fstat(2)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, name, fail)
+        with pytest.raises(OSError, match="Too many"), decoder_notes.without_decoder_notes():
+            pytest.fail("entered")
+    assert (next_free(), os.fstat(2)) == before
 
 
 def test_a_bad_mp3_is_one_line(model_folder, tmp_path):
