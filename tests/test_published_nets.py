@@ -128,8 +128,24 @@ def test_any_length_is_separated(name):
             assert estimate.mixture.shape[-2:] == estimate.spectrogram.shape[-2:]
 
 
+# Relative energy of the difference, a quarter above what was measured with this seed. Those at 1e-6 are
+# published with the same fades, or with context in their place.
+FADES_CHANGE = {
+    "Spleeter": 0.018,
+    "OpenUnmix": 1e-6,
+    "SCNet": 0.25,
+    "BSRoformer": 0.08,
+    "MelBandRoformer": 0.044,
+    "MDX23C": 0.036,
+    "MDXNet": 0.00085,
+    "HTDemucs": 1e-6,
+    "HDemucs": 1e-6,
+    "Demucs": 1e-6,
+}
+
+
 @pytest.mark.parametrize("name", SMALL)
-def test_our_own_fades_leave_little_of_a_difference(name):
+def test_our_own_fades_change_the_estimates_by_no_more_than_measured(name):
     torch.manual_seed(0)
     model = small(name).eval()
     audio = torch.randn(2, round(3.3 * model.config.chunk_samples))
@@ -140,7 +156,7 @@ def test_our_own_fades_leave_little_of_a_difference(name):
     # At the ends of a song there may be nothing to fade to.
     inner = slice(model.config.chunk_samples, 2 * model.config.chunk_samples)
     difference = (faded - published)[..., inner].square().mean()
-    assert difference < 0.3 * published[..., inner].square().mean()
+    assert difference < FADES_CHANGE[name] * published[..., inner].square().mean()
 
 
 @pytest.mark.parametrize("name", SMALL)
