@@ -6,7 +6,8 @@
 FOLDER contains the stems of a song, which are summed; it can also be the file of a song. A model is a folder,
 a name that `auralflow separate` accepts, or a row of `benchmarks/families.py`: a net of a published size,
 with random weights. The table shows the level of the difference relative to the estimates, over all targets
-and for the target that changes most, and the CPU time with and without the setting.
+and for the target that changes most, and the CPU time with and without the setting: the median of
+interleaved rounds, after a first separation, which is slower and is not counted.
 
 A processor without bfloat16 units is a hundred times slower in bfloat16. There it is emulated: products of
 rounded numbers are summed in 32 bits and rounded again, as such units do; recurrent layers keep their states
@@ -22,6 +23,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -38,6 +40,7 @@ from auralflow.nets.door import SeparationModel
 from auralflow.separation import Separator
 
 RATE = 44100
+ROUNDS = 3
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "bfloat16": {"precision": "bfloat16"},
     "window": {"window": "cross_fade"},
@@ -82,11 +85,8 @@ def find(name: str, change: str) -> tuple[SeparationModel, str]:
     return load(name), "trained"
 
 
-def separated(
-    model: SeparationModel, audio: np.ndarray, overlap: float | None, options: Mapping[str, Any]
-) -> tuple[np.ndarray, float]:
+def separated(separator: Separator, audio: np.ndarray) -> tuple[np.ndarray, float]:
     """Estimates, and CPU seconds."""
-    separator = Separator(model, device="cpu", overlap=overlap, batch_size=1, **options)
     started = time.process_time()
     estimates = separator.separate(audio, RATE)
     return estimates, time.process_time() - started
@@ -102,18 +102,25 @@ def compare(name: str, change: str, audio: np.ndarray, overlap: float | None) ->
     """The cells of a row of the table."""
     model, weights = find(name, change)
     emulates = change == "bfloat16" and not has_bfloat16_units(torch.device("cpu"))
-    usual, usual_time = separated(model, audio, overlap, {"precision": "float32"})
-    mode = Emulated() if emulates else nullcontext()
-    with mode:
-        changed, changed_time = separated(model, audio, overlap, {"precision": "float32", **SETTINGS[change]})
+    former, new = (
+        Separator(model, device="cpu", overlap=overlap, batch_size=1, **{"precision": "float32", **options})
+        for options in ({}, SETTINGS[change])
+    )
+    usual, _ = separated(former, audio)
+    times: dict[str, list[float]] = {"usual": [], "changed": []}
+    for _ in range(1 if emulates else ROUNDS):
+        times["usual"].append(separated(former, audio)[1])
+        with Emulated() if emulates else nullcontext():
+            changed, seconds = separated(new, audio)
+        times["changed"].append(seconds)
     targets = [decibels(after - before, before) for after, before in zip(changed, usual, strict=True)]
-    cost = "emulated" if emulates else f"{changed_time:.1f}"
+    cost = "emulated" if emulates else f"{median(times['changed']):.1f}"
     return (
         name,
         weights,
         f"{decibels(changed - usual, usual):.1f}",
         f"{max(targets):.1f}",
-        f"{usual_time:.1f}",
+        f"{median(times['usual']):.1f}",
         cost,
     )
 
