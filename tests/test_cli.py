@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from typing import get_args
 
 import numpy as np
@@ -287,6 +288,28 @@ def test_who_stops_a_command_is_told_so(capsys, monkeypatch, dataset, trained, t
     )
     assert code == 130
     assert told in err
+
+
+def test_a_dry_run_keeps_memory_like_the_run_and_promises_nothing_when_stopped(
+    capsys, monkeypatch, dataset, trained
+):
+    kept = []
+
+    @contextmanager
+    def memory_kept():
+        kept.append(True)
+        yield True
+        kept.append(False)
+
+    def stop(*_, **__):
+        assert kept == [True]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("auralflow.machine.memory_kept", memory_kept)
+    monkeypatch.setattr("auralflow.separation.plan_files", stop)
+    code, _, err = run(capsys, "separate", trained, dataset, "--dry-run")
+    assert code == 130
+    assert err.splitlines()[-1] == "stopped"
 
 
 def test_a_folder_with_a_broken_file_separates_the_others_and_exits_1(capsys, tmp_path, trained):

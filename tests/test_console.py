@@ -180,5 +180,5 @@ def test_a_path_is_not_broken_on_a_terminal_so_that_it_can_be_copied(monkeypatch
     stream = _Terminal()
     monkeypatch.setattr("sys.stdout", stream)
     path = "separated audio/a song with a long name/and a long stem.wav"
-    console.result_line(path, is_path=True)
+    console.result_line(path, copyable=True)
     assert stream.getvalue() == path + "\n"

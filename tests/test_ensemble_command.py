@@ -1,5 +1,6 @@
 """Making ensembles: whose members are copied or referred to, and weights that are typed or fitted."""
 
+import io
 import json
 import shlex
 import shutil
@@ -384,12 +385,29 @@ def test_an_evaluation_fits_the_weights_and_scores_what_they_gain(constants, cap
         gain = after[target]["sdr"] - before[target]["sdr"]
         assert gain == pytest.approx(report["fitted_weights"]["both"][target]["gain_db"], abs=0.05)
     # What is printed makes an ensemble with these weights.
-    (line,) = (line for line in printed.splitlines() if line.startswith("to keep them: "))
-    words = shlex.split(line.partition(": ")[2].replace("FOLDER", "kept"))
+    lines = printed.splitlines()
+    words = shlex.split(lines[lines.index("to keep them:") + 1].replace("FOLDER", "kept"))
     assert main(words[1:]) == 0
     np.testing.assert_allclose(
         load("kept").ensemble.weights.T, [expected["vocals"], expected["drums"]], atol=2e-4
     )
+
+
+def test_commands_and_paths_are_not_broken_on_a_narrow_terminal(constants, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr("sys.stdout", stream := Terminal())
+    path = constants / "a folder with a long name"
+    assert main(["evaluate", "both", "data", "--fit-weights", "--no-bounds", "--save", str(path)]) == 0
+    lines = stream.getvalue().splitlines()
+    command = lines[lines.index("to keep them:") + 1]
+    assert command.startswith("auralflow ensemble both --weights=vocals=")
+    assert command.endswith(" --save FOLDER")
+    assert f"wrote {path / 'report.html'}" in lines
 
 
 def test_only_what_is_asked_for_is_fitted_and_the_report_has_it(constants, capsys):

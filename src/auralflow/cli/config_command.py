@@ -174,7 +174,7 @@ def _configure(
     if display:
         shown = settings.model_dump(mode="json")
         show_settings(str(save / MODEL_FILE), shown | {"parameters": f"{count_parameters(settings):,}"})
-    result_line(f"wrote {save / MODEL_FILE}")
+    result_line(f"wrote {save / MODEL_FILE}", copyable=True)
 
 
 for _family, _net in all_nets():

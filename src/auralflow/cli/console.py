@@ -148,17 +148,17 @@ def is_quiet() -> bool:
     return progress_console.quiet
 
 
-def result_line(text: str, *, is_path: bool = False) -> None:
+def result_line(text: str, *, copyable: bool = False) -> None:
     """Print a result on one line.
 
     Args:
         text: The result.
-        is_path: Whether it is a path, which is not wrapped so that it can be copied from a terminal.
-            Default: False.
+        copyable: Whether it has a path or a command, which can be copied from a terminal only if it is not
+            wrapped. Default: False.
     """
     MESSAGES.info(text)
     console = _beside_a_bar()
-    (console.print if is_path else console.say)(one_line(text))
+    (console.print if copyable else console.say)(one_line(text))
 
 
 def json_line(content: Any) -> None:

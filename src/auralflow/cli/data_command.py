@@ -53,7 +53,7 @@ def check(
     _show_check(report)
     if options.save:
         write_json(options.save, report.as_json())
-        result_line(f"wrote {options.save}")
+        result_line(f"wrote {options.save}", copyable=True)
     return ExitCode.DONE if report.can_train else ExitCode.FAILED
 
 

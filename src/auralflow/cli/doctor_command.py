@@ -85,6 +85,6 @@ def _show(diagnosis: "Diagnosis") -> None:
     for check in diagnosis.checks:
         if check.advice:
             results.print(f"{check.name}: ", end="", style=STYLES[check.state])
-            result_line(check.advice)
+            result_line(check.advice, copyable=True)
     problems = sum(check.state == "problem" for check in diagnosis.checks)
     results.print(f"{problems} problem{'s' * (problems > 1)}" if problems else "everything works")

@@ -49,4 +49,4 @@ def download(
         )
     if previous:
         note(f"the earlier model was moved to {previous}")
-    result_line(f"wrote {options.save}")
+    result_line(f"wrote {options.save}", copyable=True)

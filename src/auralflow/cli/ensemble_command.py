@@ -65,7 +65,7 @@ def ensemble(
     if previous:
         note(f"the earlier model was moved to {previous}")
     _show(draft)
-    result_line(f"wrote {options.save}: {draft.method} of {len(draft.parts)} models")
+    result_line(f"wrote {options.save}: {draft.method} of {len(draft.parts)} models", copyable=True)
 
 
 def _fitted(draft: "Draft", dataset: Path, options: EnsembleOptions) -> "Draft":

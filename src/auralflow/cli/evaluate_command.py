@@ -138,7 +138,8 @@ def _fitted(
             result_line(f"{system.name}, {each.sentence}" if len(pairs) > 1 else each.sentence)
         words = ["auralflow", "ensemble", str(path)]
         words += [f"--weights={each.target}={as_typed(each.weights, 4)}" for each in found]
-        result_line(f"to keep them: {shlex.join([*words, '--save'])} FOLDER")
+        result_line("to keep them:")
+        result_line(f"{shlex.join([*words, '--save'])} FOLDER", copyable=True)
         systems.insert(systems.index(system) + 1, again)
     if options.subset == "valid":
         note("the weights were fitted on the same songs that are scored")
@@ -196,7 +197,7 @@ def _save(
             # Scripts expect the scores of a single model at the top level.
             content = {**content, "model": str((models or [dataset])[0]), **comparison.systems[0].to_json()}
         write_json(options.save, content)
-        result_line(f"wrote {options.save}")
+        result_line(f"wrote {options.save}", copyable=True)
         return
     by_name = {report.name: report for report in comparison.reports}
     examples = [
@@ -205,4 +206,4 @@ def _save(
         for example in make_examples(system, by_name[system.name], dataset, subset=options.subset)
     ]
     for path in save_report(comparison, options.save, subset=options.subset, examples=examples):
-        result_line(f"wrote {path}")
+        result_line(f"wrote {path}", copyable=True)

@@ -29,4 +29,4 @@ def export(model: str, file: Path, /, *, family: FamilyName = None, trust_code: 
     loaded = open_model(model, trust_code=family or trust_code)
     with stage("exporting the net"):
         export_onnx(loaded, file)
-    result_line(f"wrote {file}")
+    result_line(f"wrote {file}", copyable=True)

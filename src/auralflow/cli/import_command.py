@@ -52,5 +52,6 @@ def import_files(
     if imported.previous:
         note(f"the earlier model was moved to {imported.previous}")
     known = f"{imported.card.name}, " if imported.card.name else ""
-    result_line(f"wrote {options.save}: {known}{imported.family.title}, {', '.join(imported.config.targets)}")
+    contents = f"{known}{imported.family.title}, {', '.join(imported.config.targets)}"
+    result_line(f"wrote {options.save}: {contents}", copyable=True)
     note(imported.card.licence.sentence)

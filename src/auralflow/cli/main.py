@@ -195,7 +195,7 @@ def _usage_error(error: CycloptsError | ValidationError) -> UsageError:
     word = error.unused_tokens[0] if isinstance(error, UnknownCommandError) and error.unused_tokens else ""
     if word and Path(word).exists():
         advice = f"To separate it: auralflow separate {shlex.quote(word)}"
-        return UsageError(f"'{word}' is no command", advice=advice)
+        return UsageError(f"'{word}' is not a command", advice=advice)
     return UsageError(text, advice=advice or f"See {' '.join(['auralflow', *chain])} --help.")
 
 

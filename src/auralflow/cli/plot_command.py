@@ -45,4 +45,4 @@ def plot(
             look_up=installed_registry().find_folder,
         )
     for picture in pictures:
-        result_line(f"wrote {picture}")
+        result_line(f"wrote {picture}", copyable=True)

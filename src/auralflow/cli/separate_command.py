@@ -82,16 +82,18 @@ def separate(
         note(f"using the bundled model {model}; for better ones, see: auralflow models")
     loaded = open_model(model, trust_code=family or trust_code)
     with stage("preparing the model"):
+        from auralflow.machine import memory_kept
         from auralflow.separation import Separator
 
         separator = Separator(loaded, options)
     try:
-        with without_decoder_notes():
+        with without_decoder_notes(), memory_kept():
             if dry_run:
                 return _plan(separator, songs, options, force=force, json=json)
             return _run(separator, songs, options, force=force, output=output)
     except KeyboardInterrupt:
-        stderr.print("stopped; finished songs are kept, and the same command resumes from there")
+        kept = "" if dry_run else "; finished songs are kept, and the same command resumes from there"
+        stderr.print(f"stopped{kept}")
         return ExitCode.INTERRUPTED
 
 
@@ -191,14 +193,13 @@ def _list_of(name: str) -> bytes:
 def _run(
     separator: "Separator", songs: "Sequence[Song]", options: SeparateConfig, *, force: bool, output: Output
 ) -> int:
-    from auralflow.machine import memory_kept
     from auralflow.separation.folder import output_folder
     from auralflow.separation.lists import FailedSongs
     from auralflow.separation.naming import stem_names
 
     failed = FailedSongs(output_folder(options.save))
     show = Show(songs, options, failed, output, stem_names(separator.targets, options))
-    with show, memory_kept():
+    with show:
         for outcome in _outcomes(separator, songs, options, force, show.under_way):
             show.ended(outcome)
     return show.finish()
@@ -268,7 +269,7 @@ def _summary(plan: "Plan") -> str:
 
 
 def _size(count: int) -> str:
-    """A number of bytes, in the unit that people use for as many.
+    """Format a number of bytes in MB, or in GB from 1 GB on.
 
     Example:
         >>> _size(188_300_000), _size(68_169_000_000)

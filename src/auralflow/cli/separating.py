@@ -120,10 +120,10 @@ class Show:
     def _print(self, outcome: "Outcome") -> None:
         remarks = "; ".join(_remarks(outcome, alone=self.options.layout == "tree"))
         if len(self.songs) > 1 and self.options.layout == "tree":
-            result_line(f"{outcome.folder} ({remarks})" if remarks else f"{outcome.folder}", is_path=True)
+            result_line(f"{outcome.folder} ({remarks})" if remarks else f"{outcome.folder}", copyable=True)
             return
         for file in outcome.report["files"]:
-            result_line(str(outcome.folder / file), is_path=True)
+            result_line(str(outcome.folder / file), copyable=True)
         if remarks:
             result_line(f"({remarks})")
 

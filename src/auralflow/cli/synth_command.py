@@ -55,5 +55,5 @@ def synth(
     for text in report.failures:
         error_line(text)
     kept = f", kept {report.kept} existing" if report.kept else ""
-    result_line(f"wrote {report.written} songs to {folder}{kept}")
+    result_line(f"wrote {report.written} songs to {folder}{kept}", copyable=True)
     return ExitCode.FAILED if report.failures else ExitCode.DONE

@@ -161,7 +161,7 @@ def chosen_targets(model: SeparationModel, settings: EngineConfig) -> tuple[str,
 
 
 def resolved_window(model: SeparationModel, settings: EngineConfig) -> str:
-    """The window that was asked for; ``published`` where both are one, as for nets of our own."""
+    """The chosen window; ``published`` if the two are the same, as for auralflow's own nets."""
     members = model.ensemble.members if model.ensemble else (model,)
     published = [member.chunking(overlap=settings.overlap) for member in members]
     same = all(chunking == chunking.cross_faded() for chunking in published)

@@ -109,7 +109,8 @@ class Chunking:
         """The same chunks, where auralflow itself would start them and with its own fades.
 
         What the net reads around a chunk, and how a chunk is filled that runs past the end, stay as they are.
-        Chunks that are added up know in full only what they do not share: the rest becomes context.
+        Where chunks are added up without normalisation, each one is complete only in the part that it does
+        not share with its neighbours: the rest becomes context.
 
         Example:
             >>> published = Chunking(length=8, step=6, window="hann", before=2, after=2, every_step=True)

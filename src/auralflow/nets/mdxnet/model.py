@@ -65,7 +65,7 @@ class MDXNetModel(SeparationModel):
                 and len(module) == NORMED
                 and isinstance(module[1], nn.BatchNorm2d)
             ):
-                # Nobody else reads what the layers before it return.
+                # Nothing else reads the output of the layers before it, so it may be overwritten.
                 module[2] = nn.ReLU(inplace=True)
                 layer, norm = module[0], module[1]
                 if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
@@ -93,7 +93,10 @@ class MDXNetModel(SeparationModel):
 
 
 def _shuffled(layer: nn.ConvTranspose2d) -> nn.Sequential:
-    """An equal layer that is faster on CPUs, where the stride is the kernel: its points as channels."""
+    """An equivalent layer that is faster on CPUs, for a kernel as large as its stride.
+
+    A 1x1 convolution computes each kernel position as a channel of its own, and a pixel shuffle places them.
+    """
     (stride, _), inputs, outputs = layer.stride, layer.in_channels, layer.out_channels
     pointwise = nn.Conv2d(inputs, outputs * stride**2, 1)
     weight = layer.weight.detach().permute(1, 2, 3, 0).reshape(-1, inputs, 1, 1).contiguous()
