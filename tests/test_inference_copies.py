@@ -4,12 +4,28 @@ import pytest
 import torch
 
 from auralflow.nets.families import create_model, find_net
+from auralflow.nets.roformer import net as net_module
+from auralflow.nets.roformer.net import Rotary, Transformer
 
 NETS = {
     "BSRoformer": {"dim": 16, "depth": 1, "heads": 2, "dim_head": 8, "mask_hidden": 16},
     "MelBandRoformer": {"dim": 16, "depth": 1, "heads": 2, "dim_head": 8, "mask_hidden": 16},
     "MDXNet": {"num_fft": 512, "hop_length": 128, "num_bins": 256, "num_stages": 2, "growth": 4},
 }
+
+
+@pytest.mark.parametrize("at_once", [1, 50])
+def test_a_transformer_that_reads_sequences_one_after_the_other_computes_the_same(monkeypatch, at_once):
+    torch.manual_seed(0)
+    transformer = Transformer(16, 2, heads=2, dim_head=8, dropout=0.1, normalized=True).eval()
+    sequences, turns = torch.randn(7, 20, 16), Rotary(8).turns(20)
+    calls = []
+    transformer.attention[0].register_forward_hook(lambda *_: calls.append(1))
+    with torch.inference_mode():
+        expected = transformer(sequences, turns)
+        monkeypatch.setattr(net_module, "VECTORS_AT_ONCE", at_once)
+        torch.testing.assert_close(transformer(sequences, turns), expected)
+    assert len(calls) == 1 + (7 if at_once == 1 else 4)
 
 
 def folded(net):

@@ -21,6 +21,8 @@ from auralflow.nets.roformer.config import BSRoformerConfig, MelBandRoformerConf
 __all__ = ["BandTransformer"]
 
 ROTARY_BASE = 10000.0
+VECTORS_AT_ONCE = 2048
+"""Vectors that a transformer reads at once on a CPU, so that what it computes of them fits into the cache."""
 
 
 class RMSNorm(nn.Module):
@@ -121,6 +123,12 @@ class Transformer(nn.Module):
 
     def forward(self, features: Tensor, turns: Tensor) -> Tensor:
         """Transform sequences ``[B, L, D]``."""
+        if self.training or features.device.type != "cpu":
+            return self._transformed(features, turns)
+        at_once = max(1, VECTORS_AT_ONCE // features.shape[1])
+        return torch.cat([self._transformed(part, turns) for part in features.split(at_once)])
+
+    def _transformed(self, features: Tensor, turns: Tensor) -> Tensor:
         for attention, feed_forward in zip(self.attention, self.feed_forward, strict=True):
             features = attention(features, turns) + features
             features = feed_forward(features) + features
