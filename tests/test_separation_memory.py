@@ -15,17 +15,24 @@ from auralflow.models import create_model_folder, save_weights
 from auralflow.nets.unet import SpectrogramNetConfig
 from auralflow.nets.unet.model import SpectrogramMaskModel
 
+# As the command does it, which keeps memory and so has a higher peak than the library by itself.
 SCRIPT = """
 import resource, sys
 from pathlib import Path
+from auralflow.__main__ import _share_one_heap
+sys.argv.append("separate")
+_share_one_heap()
+sys.argv.pop()
 import torch
 torch.set_num_threads(int(sys.argv.pop(1)))
+from auralflow.machine import memory_kept
 from auralflow.models import load
 from auralflow.separation import Separator, separate_file
 model, song, folder, *options = sys.argv[1:]
 separator = Separator(load(model))
 options = dict(option.split("=") for option in options)
-separate_file(separator, Path(song), Path(folder), residual=True, **options)
+with memory_kept():
+    separate_file(separator, Path(song), Path(folder), residual=True, **options)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
