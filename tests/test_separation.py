@@ -55,6 +55,24 @@ def test_other_sample_rates_come_back_at_their_own_rate_and_length(rate, samples
     assert separator.separate(noise(2, samples), rate).shape == (2, 2, samples)
 
 
+@pytest.mark.parametrize("rate", [0, -1, True, 999, 10**9, 44100.5, float("nan"), "48000", [48000]])
+def test_a_sample_rate_that_no_audio_has_is_refused(rate):
+    with pytest.raises(UsageError, match="a whole number of hertz from 1000 to 768000"):
+        Separator(constant_model(1.0), device="cpu").separate(noise(1, 100), rate)
+
+
+@pytest.mark.parametrize("rate", [16000.0, np.int64(16000), np.float32(16000)])
+def test_a_sample_rate_may_be_any_kind_of_whole_number(rate):
+    separated = Separator(constant_model(1.0), device="cpu").separate(noise(1, 100), rate)
+    assert separated.shape == (1, 1, 100)
+
+
+def test_what_is_no_model_is_refused():
+    for thing in (None, 3):
+        with pytest.raises(UsageError, match=f"found {type(thing).__name__}, expected a model"):
+            Separator(thing)
+
+
 def test_a_tone_keeps_its_pitch_level_and_place_through_resampling():
     rate = 22050
     time = np.arange(2 * rate) / rate

@@ -12,9 +12,10 @@ import numpy as np
 from torch import Tensor
 
 from auralflow.audio import Audio, check_finite, probe, stream_audio
+from auralflow.audio.checks import RATES
 from auralflow.errors import UsageError
 
-__all__ = ["OpenSource", "Source", "open_source"]
+__all__ = ["OpenSource", "Source", "checked_rate", "open_source"]
 
 Source = Path | str | Audio | Tensor | BinaryIO
 """A path, samples ``[K, N]``, or a binary file object."""
@@ -35,6 +36,28 @@ class OpenSource:
     sample_rate: int
     channels: int
     frames: int
+
+
+def checked_rate(sample_rate: object) -> int:
+    """Check the sample rate that a caller states for samples; libraries often return it as a float.
+
+    Raises:
+        UsageError: If it is not a whole number of hertz that audio can have.
+
+    Example:
+        >>> checked_rate(48000.0)
+        48000
+    """
+    lowest, highest = RATES
+    is_number = isinstance(sample_rate, int | float | np.number)
+    number = float(sample_rate) if is_number else 0.0  # type: ignore[arg-type]
+    if not (lowest <= number <= highest and number.is_integer()):
+        raise UsageError(
+            "cannot separate these samples",
+            found=f"sample_rate={sample_rate!r}",
+            expected=f"a whole number of hertz from {lowest} to {highest}",
+        )
+    return int(number)
 
 
 @contextmanager

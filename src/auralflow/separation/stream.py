@@ -15,7 +15,7 @@ from torch import Tensor
 
 from auralflow.audio import Audio, resample_stream
 from auralflow.config import EngineConfig, EngineKeywords, parse_settings
-from auralflow.errors import CancelledError
+from auralflow.errors import CancelledError, UsageError
 from auralflow.machine import check_device
 from auralflow.models.loading import DEFAULT_MODEL, load
 from auralflow.nets.door import SeparationModel
@@ -24,7 +24,7 @@ from auralflow.separation.engine import resolved_window
 from auralflow.separation.member import Member
 from auralflow.separation.pipeline import take
 from auralflow.separation.precision import resolved_precision, samples_depend_on
-from auralflow.separation.sources import Source, open_source
+from auralflow.separation.sources import Source, checked_rate, open_source
 from auralflow.separation.statistics import Levels, measure
 from auralflow.separation.two_stems import pair_of
 
@@ -81,6 +81,12 @@ class Separator:
         given = settings.model_dump(include=set(EngineConfig.model_fields)) if settings else {}
         settings = parse_settings(EngineConfig, {**given, **changes})
         model = load(model) if isinstance(model, str | Path) else model
+        if not isinstance(model, torch.nn.Module):
+            raise UsageError(
+                "cannot separate with this",
+                found=type(model).__name__,
+                expected="a model, a model folder or the name of a model",
+            )
         self.model = model.eval()
         #: Fraction of a chunk that overlaps the next one.
         self.overlap = model.config.overlap if settings.overlap is None else settings.overlap
@@ -202,7 +208,8 @@ class Separator:
             >>> separator.separate(torch.zeros(2, 4000)).shape
             torch.Size([2, 2, 4000])
         """
-        with open_source(source, sample_rate or self.model.config.sample_rate) as opened:
+        rate = self.model.config.sample_rate if sample_rate is None else checked_rate(sample_rate)
+        with open_source(source, rate) as opened:
             levels = self.measure(opened.blocks(), opened.sample_rate, opened.channels)
             parts = [np.zeros((len(self.targets), opened.channels, 0), dtype=np.float32)]
             done = 0
