@@ -40,8 +40,8 @@ import torch
 from peers import RATE, Side
 from torch.utils.flop_counter import FlopCounterMode
 
+from auralflow.allocator import memory_kept
 from auralflow.config import SOURCES
-from auralflow.machine import memory_kept
 from auralflow.nets.door import Chunking, SeparationModel
 from auralflow.nets.families import create_model, find_net
 from auralflow.separation import Separator

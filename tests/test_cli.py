@@ -305,7 +305,7 @@ def test_a_dry_run_keeps_memory_like_the_run_and_promises_nothing_when_stopped(
         assert kept == [True]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("auralflow.machine.memory_kept", memory_kept)
+    monkeypatch.setattr("auralflow.allocator.memory_kept", memory_kept)
     monkeypatch.setattr("auralflow.separation.plan_files", stop)
     code, _, err = run(capsys, "separate", trained, dataset, "--dry-run")
     assert code == 130

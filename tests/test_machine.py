@@ -11,11 +11,10 @@ PROGRAM = """
 import resource, threading
 from pathlib import Path
 import sys
-from auralflow.__main__ import _share_one_heap
-sys.argv.append("separate")
-_share_one_heap()
+from auralflow.allocator import share_one_heap
+share_one_heap()
 import torch
-from auralflow.machine import memory_kept
+from auralflow.allocator import memory_kept
 
 def resident():
     pages = int(Path("/proc/self/statm").read_text().split()[1])

@@ -19,13 +19,11 @@ from auralflow.nets.unet.model import SpectrogramMaskModel
 SCRIPT = """
 import resource, sys
 from pathlib import Path
-from auralflow.__main__ import _share_one_heap
-sys.argv.append("separate")
-_share_one_heap()
-sys.argv.pop()
+from auralflow.allocator import share_one_heap
+share_one_heap()
 import torch
 torch.set_num_threads(int(sys.argv.pop(1)))
-from auralflow.machine import memory_kept
+from auralflow.allocator import memory_kept
 from auralflow.models import load
 from auralflow.separation import Separator, separate_file
 model, song, folder, *options = sys.argv[1:]

@@ -4,7 +4,6 @@ Ctrl-C is taken in hand here, before the imports that take long: whenever it com
 process ends with one line and exit code 130.
 """
 
-import ctypes
 import os
 import signal
 import sys
@@ -12,15 +11,13 @@ import time
 from contextlib import suppress
 from types import FrameType
 
+from auralflow.allocator import share_one_heap
 from auralflow.errors import ExitCode
 
 __all__ = ["main"]
 
 _GRACE = 1.0
 """Seconds after the first Ctrl-C in which further ones do not disturb the tidying up."""
-
-_ARENA_MAX = -8
-"""What glibc calls the greatest number of heaps (``malloc.h``)."""
 
 
 class _Interrupts:
@@ -60,7 +57,8 @@ def main() -> int:
         The exit code, see `auralflow.errors.ExitCode`.
     """
     _open_standard_streams()
-    _share_one_heap()
+    if "separate" in sys.argv:
+        share_one_heap()
     interrupts = _Interrupts()
     interrupts.install()
     try:
@@ -77,19 +75,6 @@ def main() -> int:
         _flush()
         os._exit(code)
     return code
-
-
-def _share_one_heap() -> None:
-    """Let all threads of a separation use one heap, as `auralflow.machine.memory_kept` needs it.
-
-    This must happen before there are any threads, whose own heaps in glibc cannot keep large blocks. Other C
-    libraries lack the setting, and an allocator that the user has configured is left alone.
-    """
-    configured = any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ)
-    if "separate" not in sys.argv or configured:
-        return
-    with suppress(AttributeError, OSError, TypeError):
-        ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
 
 
 def _open_standard_streams() -> None:

@@ -1,9 +1,7 @@
 """The machine: its devices, its cores, and the threads that compute on them."""
 
-import ctypes
 import math
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +17,6 @@ __all__ = [
     "check_device",
     "core_quota",
     "has_bfloat16_units",
-    "memory_kept",
     "shared_cores",
     "usable_cores",
     "usable_workers",
@@ -27,15 +24,6 @@ __all__ = [
 
 LEAST_SPEEDUP = 0.25
 """Below it in small products, large products would take long."""
-
-MMAP_THRESHOLD, MMAP_MAX, TRIM_THRESHOLD = -3, -4, -1
-"""What glibc calls the settings of its allocator (``malloc.h``)."""
-KEEPING = {MMAP_MAX: 0, TRIM_THRESHOLD: -1}
-"""Take every block from the heap, and never return any of the heap."""
-USUAL = {MMAP_MAX: 2**16, TRIM_THRESHOLD: 2**26, MMAP_THRESHOLD: 2**25}
-"""The settings that glibc arrives at on its own once a process has freed a block of 32 MB."""
-
-_keeping_lock, _keepers = threading.Lock(), 0
 
 QUOTA_FILE = Path("/sys/fs/cgroup/cpu.max")
 """Where Linux says how many cores a container may use."""
@@ -179,54 +167,3 @@ def shared_cores(jobs: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-@contextmanager
-def memory_kept() -> Iterator[bool]:
-    """Let the process keep the memory of its tensors for the next ones.
-
-    glibc requests each large block from the system and returns it when it is freed, and the system fills it
-    with zeros, page by page. Nets with large features spend a large part of their time on that. Kept memory
-    is returned at the end of the ``with`` block, the outermost if there are several. Until then, the process
-    holds more than the peak of its tensors, because the heap is fragmented.
-
-    This changes the allocator of the whole process, which suits programs that mainly separate, such as the
-    command line. It covers threads that share the heap of the first one, as those of the command line do. If
-    the user has configured the allocator in the environment, nothing is changed.
-
-    Yields:
-        Whether memory is kept. Other C libraries, such as those of macOS and Windows, are left alone.
-
-    Example:
-        >>> with memory_kept() as kept:
-        ...     kept in (True, False)
-        True
-    """
-    library = _glibc()
-    if library is None:
-        yield False
-        return
-    _count_keeper(library, 1)
-    try:
-        yield True
-    finally:
-        _count_keeper(library, -1)
-
-
-def _count_keeper(library: ctypes.CDLL, change: int) -> None:
-    """Keep memory while anyone asks for it."""
-    global _keepers  # noqa: PLW0603 - the allocator is one for the process too
-    with _keeping_lock:
-        _keepers += change
-        for name, value in (KEEPING if _keepers else USUAL).items():
-            library.mallopt(name, value)
-        if not _keepers:
-            library.malloc_trim(0)
-
-
-def _glibc() -> ctypes.CDLL | None:
-    """The C library, if it is glibc and the user has not configured it."""
-    if os.name != "posix" or any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
-        return None
-    library = ctypes.CDLL(None)
-    return library if hasattr(library, "gnu_get_libc_version") else None

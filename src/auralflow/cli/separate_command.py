@@ -82,7 +82,7 @@ def separate(
         note(f"using the bundled model {model}; for better ones, see: auralflow models")
     loaded = open_model(model, trust_code=family or trust_code)
     with stage("preparing the model"):
-        from auralflow.machine import memory_kept
+        from auralflow.allocator import memory_kept
         from auralflow.separation import Separator
 
         separator = Separator(loaded, options)

@@ -52,7 +52,7 @@ class Separator:
     several threads.
 
     Args:
-        model: A model, a model folder, or a name, which is downloaded if necessary. Default: the built-in
+        model: A model, a model folder, or a name, which is downloaded if necessary. Default: the bundled
             model.
         settings: How to separate. Default: the defaults of `EngineConfig`.
         changes: Settings by name, overriding those in ``settings``; see `EngineKeywords`.
