@@ -1,9 +1,11 @@
 """The package as others see it: names, doctests, nothing loaded that is not needed."""
 
+import ast
 import importlib
 import pkgutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +38,37 @@ def test_the_face_is_exactly_what_it_says():
 def test_importing_the_package_loads_nothing_heavy():
     code = "import sys, auralflow; assert not {'torch', 'numpy', 'pydantic'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+LAZY = ["auralflow", "auralflow.audio", "auralflow.metrics", "auralflow.models", "auralflow.nets"]
+"""Packages that import names on demand."""
+
+
+def test_the_lazy_packages_are_those_listed():
+    found = [name for name in ["auralflow", *MODULES] if "__getattr__" in vars(importlib.import_module(name))]
+    assert found == LAZY
+
+
+@pytest.mark.parametrize("name", LAZY)
+def test_a_type_checker_sees_the_public_names_of_a_lazy_package_and_no_others(name):
+    module = importlib.import_module(name)
+    tree = ast.parse(Path(module.__file__).read_text())
+    hidden = [
+        node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) != "TYPE_CHECKING"
+    ]
+    (block,) = hidden
+    assert ast.unparse(block.test) == "not TYPE_CHECKING"
+    assert "__getattr__" in ast.unparse(block)
+    tree.body.remove(block)
+    # To a type checker, a module with this function has every attribute.
+    assert "__getattr__" not in ast.unparse(ast.Module(tree.body[1:], []))
+    imported = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "auralflow"
+        for alias in node.names
+    }
+    assert imported - {"load_later"} == set(module.__all__) - {"__version__"}
 
 
 def test_every_public_callable_is_documented():

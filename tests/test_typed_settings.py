@@ -23,6 +23,8 @@ auralflow.Separator("htdemucs", overlop=0.5)
 auralflow.Separator("htdemucs", overlap="half")
 stems = auralflow.Separator().separate_stems("song.mp3")
 reveal_type(stems["vocals"])
+auralflow.Seperator("htdemucs")
+auralflow.models.lod("htdemucs")
 """
 
 
@@ -43,7 +45,7 @@ def test_the_keywords_are_the_fields_of_the_settings_and_take_what_these_take():
 
 
 @pytest.mark.slow
-def test_mypy_finds_a_typing_mistake_in_a_setting(tmp_path):
+def test_mypy_finds_misspelt_settings_and_names(tmp_path):
     path = tmp_path / "snippet.py"
     path.write_text(SNIPPET)
     done = subprocess.run(
@@ -57,10 +59,12 @@ def test_mypy_finds_a_typing_mistake_in_a_setting(tmp_path):
         if ".py:" in line:
             _, number, text = line.split(":", 2)
             lines[int(number)] += text
-    assert lines.keys() == {5, 6, 8}, done.stdout
+    assert lines.keys() == {5, 6, 8, 9, 10}, done.stdout
     assert "overlop" in lines[5]
     assert "overlap" in lines[6]
     assert "ndarray" in lines[8]
+    assert "Separator" in lines[9]
+    assert "load" in lines[10]
 
 
 def test_every_kind_of_source_gives_stems_by_name(tmp_path):

@@ -1,18 +1,20 @@
-"""Music source separation by deep mask estimation.
+"""Music source separation: split a song into its vocals, drums, bass and other instruments.
 
-The parts load when they are first used, so that ``import auralflow`` costs nothing:
+Modules are imported when they are first used, so ``import auralflow`` takes almost no time:
 
-- `auralflow.Separator`: separate audio with a model, its folder or its name
-- `auralflow.models`: ``load`` a model; folders, pretrained models, exports
-- `auralflow.nets`: the door to every net, ``auralflow.nets.door``, and the families of nets
-- `auralflow.separation`: separate signals, streams, files and folders
-- `auralflow.trainer`: train a model
-- `auralflow.evaluation`: score a model
-- `auralflow.diagnosis`: whether all works on this machine
-- `auralflow.visualizer`: pictures of audio and trainings
-- `auralflow.app`: the web page
-- `auralflow.datasets`: chunks of music, generated songs
-- `auralflow.losses`, `auralflow.metrics`, `auralflow.transforms`, `auralflow.audio`
+- `auralflow.Separator`: separates audio with a model
+- `auralflow.models`: loads models; model folders, pretrained models and exports
+- `auralflow.nets`: the families of nets, and the interface that all nets share
+- `auralflow.separation`: separates signals, streams, files and folders
+- `auralflow.trainer`: trains models
+- `auralflow.evaluation`: scores models and compares them with other systems
+- `auralflow.diagnosis`: checks whether auralflow works on this machine
+- `auralflow.visualizer`: plots audio, masks and training runs
+- `auralflow.app`: serves the web page
+- `auralflow.datasets`: indexes folders of music and draws chunks from them
+- `auralflow.losses`, `auralflow.metrics`: what training minimises, and what scores measure
+- `auralflow.transforms`, `auralflow.audio`: spectrograms and chunks; reading and writing files
+- `auralflow.config`, `auralflow.errors`: all settings, and all exceptions
 
 Example:
     >>> import auralflow
@@ -69,13 +71,15 @@ __all__ = [
     "visualizer",
 ]
 
+# Hidden from type checkers, which would otherwise accept any name as an attribute.
+if not TYPE_CHECKING:
 
-def __getattr__(name: str) -> ModuleType | type["Separator"]:
-    if name == "Separator":
-        return importlib.import_module("auralflow.separation").Separator  # type: ignore[no-any-return]
-    if name in __all__:
-        return importlib.import_module(f"auralflow.{name}")
-    raise AttributeError(f"module 'auralflow' has no attribute {name!r}")
+    def __getattr__(name: str) -> ModuleType | type:
+        if name == "Separator":
+            return importlib.import_module("auralflow.separation").Separator
+        if name in __all__:
+            return importlib.import_module(f"auralflow.{name}")
+        raise AttributeError(f"module 'auralflow' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""Names of a package that are loaded when they are first used, so that the package itself loads at once."""
+"""Imports the names of a package when they are first used, so that the package itself is imported quickly."""
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
@@ -12,10 +12,13 @@ def load_later(
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Make the functions ``__getattr__`` and ``__dir__`` of a package.
 
+    Hide them from type checkers with ``if not TYPE_CHECKING``: a module with a ``__getattr__`` has every
+    attribute for them, misspelt ones included.
+
     Args:
-        package: Its name.
-        places: By name, the module that the name is in.
-        names: All names that the package has.
+        package: Name of the package.
+        places: Names to import on demand, and the module that each is in.
+        names: All public names of the package.
 
     Example:
         >>> find, _ = load_later("toy", {"sqrt": "math"}, ["sqrt"])

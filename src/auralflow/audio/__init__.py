@@ -55,4 +55,5 @@ _MODULES = {
 _PLACES = {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names.split()}
 
 # Imported on demand: settings read the table of formats, which must not load codecs.
-__getattr__, __dir__ = load_later(__name__, _PLACES, __all__)
+if not TYPE_CHECKING:  # see `load_later`
+    __getattr__, __dir__ = load_later(__name__, _PLACES, __all__)

@@ -33,4 +33,5 @@ __all__ = [
 _LATER = ("Estimate", "Graph", "SeparationModel", "Traits", "WarmStart")
 """Names that need torch."""
 
-__getattr__, __dir__ = load_later(__name__, dict.fromkeys(_LATER, "auralflow.nets.door"), __all__)
+if not TYPE_CHECKING:  # see `load_later`
+    __getattr__, __dir__ = load_later(__name__, dict.fromkeys(_LATER, "auralflow.nets.door"), __all__)
