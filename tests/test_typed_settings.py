@@ -12,8 +12,9 @@ import pytest
 import torch
 from separating import RATE, noise, small_model, write_song
 
-from auralflow.config import EngineConfig, EngineKeywords
-from auralflow.separation import Separator
+from auralflow.config import EngineConfig, EngineKeywords, StemConfig
+from auralflow.models import load
+from auralflow.separation import Separator, separate_file, separate_files
 
 SNIPPET = """
 import auralflow
@@ -35,13 +36,35 @@ def test_the_keywords_are_the_fields_of_the_settings_and_take_what_these_take():
         # What the settings hold may be written; some may be written in other ways too.
         held = set(typing.get_args(field.annotation)) or {field.annotation}
         assert held <= (set(typing.get_args(hints[name])) or {hints[name]}), name
-        assert f"        {name}: " in EngineKeywords.__doc__
-    (changes,) = (
-        parameter
-        for parameter in inspect.signature(Separator).parameters.values()
-        if parameter.kind is parameter.VAR_KEYWORD
-    )
-    assert changes.annotation == typing.Unpack[EngineKeywords]
+    assert Separator.__init__.__annotations__["changes"] == typing.Unpack[EngineKeywords]
+
+
+def test_help_shows_each_setting_with_its_type_default_and_meaning():
+    parameters = inspect.signature(Separator).parameters
+    _, _, described = Separator.__doc__.partition("Args:")
+    words = " ".join(described.split())
+    for name, field in EngineConfig.model_fields.items():
+        shown = parameters[name]
+        assert shown.kind is shown.KEYWORD_ONLY
+        assert shown.default == field.default
+        assert shown.annotation == typing.get_type_hints(EngineKeywords)[name]
+        # For IDEs, which do not run code, the docstring repeats the description, and the default.
+        default = (
+            ""
+            if "Default:" in field.description or field.default is None
+            else f" Default: ``{field.default!r}``."
+        )
+        assert f" {name}: {field.description}{default} " in words
+    for function in (Separator.separate, Separator.separate_stems, separate_file, separate_files, load):
+        assert "lambda" not in str(inspect.signature(function))
+
+
+@pytest.mark.parametrize("function", [separate_file, separate_files])
+def test_the_options_for_files_are_in_the_signature_and_described_in_their_class(function):
+    parameters = inspect.signature(function).parameters
+    for name, field in StemConfig.model_fields.items():
+        assert parameters[name].default == field.default
+        assert f"    {name}: {field.description}\n" in StemConfig.__doc__ + "\n"
 
 
 @pytest.mark.slow

@@ -34,7 +34,7 @@ def serve(
     settings: AppConfig,
     *,
     open_model: Callable[[str], SeparationModel] = load,
-    on_ready: Callable[[str], None] = lambda _: None,
+    on_ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve the page until the process is asked to stop (Ctrl-C, SIGTERM).
 
@@ -76,7 +76,8 @@ def serve(
             css=LOOKS,
         )
         try:
-            on_ready(address)
+            if on_ready:
+                on_ready(address)
             end.wait()
         finally:
             jobs.close()

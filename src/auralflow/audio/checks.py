@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import TypeAliasType
 
 from auralflow.errors import AudioError, AuralflowError, NotFoundError
 
@@ -22,7 +23,7 @@ __all__ = [
     "ends_early",
 ]
 
-Audio = NDArray[np.floating[Any]]
+Audio = TypeAliasType("Audio", NDArray[np.floating[Any]])
 """Samples ``[C, N]``, float32 unless float64 was asked for; full scale is 1.0."""
 
 SampleType = Literal["float32", "float64"]

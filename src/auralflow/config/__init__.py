@@ -31,7 +31,7 @@ from auralflow.config.doctor import DoctorConfig
 from auralflow.config.ensemble import METHOD_ALIASES, EnsembleOptions, Method
 from auralflow.config.evaluation import EvaluateConfig, ScoreConfig
 from auralflow.config.import_model import ImportModelConfig
-from auralflow.config.keywords import EngineKeywords
+from auralflow.config.keywords import EngineKeywords, show_settings
 from auralflow.config.model import DEFAULT_FAMILY, FORMAT_VERSION, SOURCES, LinkedWeights, ModelConfig
 from auralflow.config.plot import PlotConfig
 from auralflow.config.pretrained import DownloadConfig, LicenceTerms, ListConfig
@@ -74,4 +74,5 @@ __all__ = [
     "parse_settings",
     "read_settings",
     "settings_error",
+    "show_settings",
 ]

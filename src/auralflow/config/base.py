@@ -1,6 +1,7 @@
 """The base of all settings: strict validation, one-line errors, reading from JSON."""
 
 import difflib
+import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,14 @@ class Settings(BaseModel):
     """Base of all settings: frozen, strict about unknown keys, ``-`` accepted for ``_`` in choices."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        """Describe the settings in the docstring, which `help` shows; the command line has the same texts."""
+        super().__pydantic_init_subclass__(**options)
+        described = [f"    {name}: {field.description}" for name, field in cls.model_fields.items()]
+        about = inspect.cleandoc((cls.__doc__ or "").partition("\n\nAttributes:")[0])
+        cls.__doc__ = "\n".join([about, "", "Attributes:", *described])
 
     @field_validator("*", mode="before")
     @classmethod

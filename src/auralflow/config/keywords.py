@@ -1,28 +1,19 @@
-"""The settings of a `Separator` as typed keyword arguments, for editors and mypy."""
+"""Settings as keyword arguments: typed for editors and mypy, listed for `help`."""
 
-from typing import Literal, TypedDict
+import inspect
+from collections.abc import Callable
+from typing import Any, Literal, TypedDict, TypeVar, get_type_hints
 
-__all__ = ["EngineKeywords"]
+from auralflow.config.base import Settings
+from auralflow.config.separation import EngineConfig
+
+__all__ = ["EngineKeywords", "show_settings"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class EngineKeywords(TypedDict, total=False):
-    """The fields of `EngineConfig`, all optional, with the same defaults.
-
-    Attributes:
-        targets: Targets to estimate, as names or as one string such as ``"vocals,bass"``. Default: all.
-        two_stems: Estimate this target and everything else, which sum to the original. Default: None.
-        overlap: Fraction of a chunk that overlaps the next one, from 0 to below 1. Default: the model's.
-        chunk: Length of a chunk in seconds. Default: the model's.
-        window: How estimates of overlapping chunks are combined. Default: ``"published"``.
-        shifts: Number of passes to average, each with shifted chunks. Default: 1.
-        wiener: Iterations of multichannel Wiener filtering. Default: the model's, usually 0.
-        phase: Keep the mixture's phase, or refine it with Griffin-Lim. Default: ``"mixture"``.
-        consistent: Whether to adjust the targets so that they sum to the original. Default: False.
-        batch_size: Number of chunks per batch. Default: depends on the device.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"mps"``. Default: ``"auto"``.
-        backend: The library that runs the net. Default: ``"torch"``.
-        precision: Number format that the net computes in. Default: ``"auto"``.
-    """
+    """The settings of `EngineConfig` as keyword arguments; `Separator` describes them."""
 
     targets: tuple[str, ...] | list[str] | str | None
     two_stems: str | None
@@ -37,3 +28,39 @@ class EngineKeywords(TypedDict, total=False):
     device: str
     backend: Literal["torch", "onnx"]
     precision: Literal["auto", "float32", "bfloat16"]
+
+
+def show_settings(settings: type[Settings]) -> Callable[[Function], Function]:
+    """Show the settings that a function takes as ``**changes``, with types and defaults, in its signature.
+
+    `help`, notebooks and the documentation show the signature. Calls are unaffected.
+
+    Args:
+        settings: The class of the settings.
+
+    Returns:
+        A decorator for the function.
+
+    Example:
+        >>> @show_settings(EngineConfig)
+        ... def separate(song, **changes): ...
+        >>> inspect.signature(separate).parameters["shifts"]
+        <Parameter "shifts: int = 1">
+    """
+    types = {name: field.annotation for name, field in settings.model_fields.items()}
+    if settings is EngineConfig:
+        types = get_type_hints(EngineKeywords)
+
+    def show(function: Function) -> Function:
+        signature = inspect.signature(function)
+        *own, _ = signature.parameters.values()
+        parameters = [
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=types[name]
+            )
+            for name, field in settings.model_fields.items()
+        ]
+        function.__signature__ = signature.replace(parameters=[*own, *parameters])  # type: ignore[attr-defined]
+        return function
+
+    return show

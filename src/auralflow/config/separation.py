@@ -22,11 +22,11 @@ class EngineConfig(Settings):
     """How a `Separator` estimates targets from a signal: its keyword arguments."""
 
     targets: tuple[str, ...] | None = Field(
-        default=None, description="Targets to write, as in vocals,bass. Default: all."
+        default=None, description="Targets to estimate, as in vocals,bass. Default: all."
     )
     two_stems: str | None = Field(
         default=None,
-        description="Write two stems that sum to the original: this target and everything else. vocals gives "
+        description="Estimate this target and everything else, which sum to the original: vocals gives "
         "vocals and instrumental (a cappella and karaoke), drums gives drums and no_drums.",
     )
     overlap: float | None = Field(

@@ -124,7 +124,7 @@ def check_dataset(
     dataset: Path,
     settings: CheckConfig | None = None,
     *,
-    on_track: Callable[[int, int, str], None] = lambda *_: None,
+    on_track: Callable[[int, int, str], None] | None = None,
 ) -> DatasetReport:
     """Read a whole dataset and report what it is like.
 
@@ -157,7 +157,8 @@ def check_dataset(
             report.findings += _judge(track, split, settings)
             if track.stems:
                 report.tracks.setdefault(split, []).append(track)
-            on_track(done, len(folders), folder.name)
+            if on_track:
+                on_track(done, len(folders), folder.name)
     report.findings += _find_copies(report)
     report.targets, problems = _trainable(report)
     report.findings += problems

@@ -56,7 +56,7 @@ def import_dataset(
     folder: Path,
     settings: ImportConfig | None = None,
     *,
-    on_track: Callable[[int, int, str], None] = lambda *_: None,
+    on_track: Callable[[int, int, str], None] | None = None,
 ) -> ImportReport:
     """Make a MUSDB18-shaped dataset from a collection.
 
@@ -91,7 +91,8 @@ def import_dataset(
         else:
             (report.kept if notes is None else report.made).append(name)
             report.notes += notes or []
-        on_track(done, len(plan), name)
+        if on_track:
+            on_track(done, len(plan), name)
     return report
 
 

@@ -44,7 +44,7 @@ def prepare(
     cache: Path,
     settings: PrepareConfig | None = None,
     *,
-    on_track: Callable[[int, int, str], None] = lambda *_: None,
+    on_track: Callable[[int, int, str], None] | None = None,
 ) -> PrepareReport:
     """Prepare a cache of a dataset, or bring it up to date.
 
@@ -82,7 +82,8 @@ def prepare(
             getattr(report, outcome).append(name)
         else:
             report.failed[name] = str(outcome)
-        on_track(done, len(names), name)
+        if on_track:
+            on_track(done, len(names), name)
     report.removed = _remove(cache, former - {name for _, name in names})
     if not report.failed:
         write_json(

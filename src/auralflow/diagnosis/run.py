@@ -12,9 +12,7 @@ from auralflow.diagnosis.software import check_packages
 __all__ = ["diagnose"]
 
 
-def diagnose(
-    settings: DoctorConfig, *, on_step: Callable[[str, float], None] = lambda _name, _share: None
-) -> Diagnosis:
+def diagnose(settings: DoctorConfig, *, on_step: Callable[[str, float], None] | None = None) -> Diagnosis:
     """Check software, machine, disks, codecs, devices and speed.
 
     Args:
@@ -39,6 +37,7 @@ def diagnose(
         "speed": lambda: [check_speed(settings.calibration, settings.device)] if settings.calibration else [],
     }
     for number, (name, step) in enumerate(steps.items()):
-        on_step(name, number / len(steps))
+        if on_step:
+            on_step(name, number / len(steps))
         checks += step()
     return Diagnosis(checks)

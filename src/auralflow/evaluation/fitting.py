@@ -109,7 +109,7 @@ def fit_weights(
     dataset: str | Path,
     *,
     subset: Split = "valid",
-    on_progress: Callable[[str, float], None] = lambda *_: None,
+    on_progress: Callable[[str, float], None] | None = None,
 ) -> list[FittedWeights]:
     """Fit the weights of an ensemble's mean to minimise the error on a dataset, in closed form.
 
@@ -158,7 +158,7 @@ def refitted(
     *,
     settings: EngineConfig | None = None,
     subset: Split = "valid",
-    on_progress: Callable[[str, float], None] = lambda *_: None,
+    on_progress: Callable[[str, float], None] | None = None,
 ) -> tuple[Draft, list[FittedWeights]]:
     """Fit the weights of an ensemble to minimise the error on a dataset.
 
@@ -218,7 +218,7 @@ def _add_track(
     track: Track,
     sources: Sequence[str],
     sums: dict[str, _Sums],
-    on_progress: Callable[[str, float], None],
+    on_progress: Callable[[str, float], None] | None,
 ) -> None:
     rate, channels = track.sample_rate, track_channels(track, sources)
     levels = separator.measure(mixture_blocks(track, sources), rate, channels)
@@ -238,4 +238,5 @@ def _add_track(
             ]
             sums[target].add(estimates, reader.take(size))
         done += size
-        on_progress(track.name, min(1.0, done / (track.seconds * rate)))
+        if on_progress:
+            on_progress(track.name, min(1.0, done / (track.seconds * rate)))

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def evaluate(
     dataset: str | Path,
     *,
     subset: Split = "test",
-    on_progress: Progress = lambda *_: None,
+    on_progress: Progress | None = None,
 ) -> Report:
     """Separate the tracks of a dataset, and compare the estimates with the stems.
 
@@ -70,7 +71,7 @@ def evaluate(
             plan.sources,
             separator.targets,
             device=metric_device(separator.model.device),
-            on_progress=lambda share, name=track.name: on_progress(name, share),  # type: ignore[misc]
+            on_progress=partial(on_progress, track.name) if on_progress else None,
         )
         for track in plan.tracks
     ]
@@ -128,7 +129,7 @@ def compare(  # noqa: PLR0913 - each is a choice of its own
     jobs: int = 1,
     folder: str | Path | None = None,
     device: torch.device | None = None,
-    on_progress: Progress = lambda *_: None,
+    on_progress: Progress | None = None,
 ) -> Comparison:
     """Score several systems, and the bounds, on the same tracks.
 
@@ -183,7 +184,7 @@ def compare(  # noqa: PLR0913 - each is a choice of its own
 
 
 def _run(
-    work: "_Work", tasks: Sequence[tuple[System, Track]], jobs: int, on_progress: Progress
+    work: "_Work", tasks: Sequence[tuple[System, Track]], jobs: int, on_progress: Progress | None
 ) -> Iterator[TrackScores | str]:
     """Run tasks one by one or in threads, and yield the results in order."""
     shares = [0.0] * len(tasks)
@@ -196,7 +197,8 @@ def _run(
             if stop.is_set():
                 raise AuralflowError("stopped")
             shares[index] = share
-            on_progress(f"{system.name}: {track.name}", sum(shares) / len(tasks))
+            if on_progress:
+                on_progress(f"{system.name}: {track.name}", sum(shares) / len(tasks))
 
         outcome = work.score(system, track, tell)
         tell(1.0)

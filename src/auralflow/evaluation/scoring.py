@@ -68,7 +68,7 @@ def score_track(
     *,
     extras: Extras = Extras(),  # noqa: B008 - never changed
     device: torch.device | None = None,
-    on_progress: Callable[[float], None] = lambda _: None,
+    on_progress: Callable[[float], None] | None = None,
 ) -> TrackScores:
     """Score the estimates of a system for one track.
 
@@ -101,7 +101,8 @@ def score_track(
         if extras.any:
             kept.append((estimate.cpu(), truth.cpu()))
         done += truth.shape[-1]
-        on_progress(done / max(1, track.num_samples))
+        if on_progress:
+            on_progress(done / max(1, track.num_samples))
     already = floors.exact().tolist()
     values = {
         metric.name: metric.function(sums, floors).tolist()

@@ -72,7 +72,7 @@ class _AttemptError(Exception):
         self.final = final
 
 
-def download(wanted: Wanted, url: str, folder: Path, *, on_progress: OnProgress = lambda *_: None) -> Path:
+def download(wanted: Wanted, url: str, folder: Path, *, on_progress: OnProgress | None = None) -> Path:
     """Download a file to a folder, resuming an earlier attempt.
 
     Of several processes, one downloads and the others wait. A damaged file is replaced.
@@ -110,7 +110,7 @@ def download(wanted: Wanted, url: str, folder: Path, *, on_progress: OnProgress 
         ) from None
 
 
-def _fetch(wanted: Wanted, url: str, path: Path, on_progress: OnProgress) -> None:
+def _fetch(wanted: Wanted, url: str, path: Path, on_progress: OnProgress | None) -> None:
     part = path.with_name(f"{path.name}{PART_SUFFIX}")
     for attempt in range(RETRIES + 1):
         try:
@@ -132,7 +132,7 @@ def _accept(wanted: Wanted, part: Path, path: Path) -> None:
     part.replace(path)
 
 
-def _receive(wanted: Wanted, url: str, part: Path, on_progress: OnProgress) -> None:
+def _receive(wanted: Wanted, url: str, part: Path, on_progress: OnProgress | None) -> None:
     """Append the missing bytes to a file."""
     done = part.stat().st_size if part.exists() else 0
     # Weights hardly compress, and decompression could expand without limit.
@@ -170,7 +170,7 @@ def _receive(wanted: Wanted, url: str, part: Path, on_progress: OnProgress) -> N
 
 
 def _copy(
-    answer: Response, file: BinaryIO, done: int, wanted: Wanted, pace: Pace, on_progress: OnProgress
+    answer: Response, file: BinaryIO, done: int, wanted: Wanted, pace: Pace, on_progress: OnProgress | None
 ) -> int:
     for block in answer.iter_content(BLOCK):
         done += len(block)
@@ -180,6 +180,7 @@ def _copy(
         # Waiting processes watch the size of the file.
         file.flush()
         pace.count(len(block))
-        on_progress(min(done, wanted.size), wanted.size)
+        if on_progress:
+            on_progress(min(done, wanted.size), wanted.size)
     os.fsync(file.fileno())
     return done

@@ -124,7 +124,7 @@ def draft_ensemble(
     targets: tuple[str, ...] = (),
     registry: Registry | None = None,
     access: Access | None = None,
-    on_progress: OnProgress = lambda *_: None,
+    on_progress: OnProgress | None = None,
 ) -> Draft:
     """Combine models into an ensemble.
 
@@ -257,7 +257,9 @@ class _Entry:
         return tuple(dict.fromkeys(target for part in self.parts for target in part.counts))
 
 
-def _entry(model: str | Path, registry: Registry, access: Access | None, on_progress: OnProgress) -> _Entry:
+def _entry(
+    model: str | Path, registry: Registry, access: Access | None, on_progress: OnProgress | None
+) -> _Entry:
     files = find_model(model, registry=registry, access=access, on_progress=on_progress)
     pretrained = is_pretrained(model, registry)
     place = str(model) if pretrained else str(Path(model).absolute())

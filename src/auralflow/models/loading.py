@@ -87,7 +87,7 @@ def find_model(
     *,
     registry: Registry | None = None,
     access: Access | None = None,
-    on_progress: OnProgress = lambda *_: None,
+    on_progress: OnProgress | None = None,
     trust_code: bool | str = False,
 ) -> ModelFiles:
     """Find the settings and weights of a model, downloading them if necessary.
@@ -119,7 +119,7 @@ def _find(
     model: str | Path,
     registry: Registry | None,
     access: Access | None,
-    on_progress: OnProgress,
+    on_progress: OnProgress | None,
     trust_code: bool | str = False,
 ) -> ModelFiles:
     """Settings and weights of a model, without following links."""
@@ -147,7 +147,7 @@ def _follow(
     link: LinkedWeights,
     registry: Registry | None,
     access: Access | None,
-    on_progress: OnProgress,
+    on_progress: OnProgress | None,
 ) -> Path:
     """The weights file that a model links to, if it is unchanged."""
     advice = "Restore the original weights, or create the ensemble again: auralflow ensemble"
@@ -177,7 +177,7 @@ def load(
     *,
     registry: Registry | None = None,
     access: Access | None = None,
-    on_progress: OnProgress = lambda *_: None,
+    on_progress: OnProgress | None = None,
     trust_code: bool | str = False,
 ) -> SeparationModel:
     """Load a trained model, ready to separate.
@@ -236,7 +236,7 @@ def save_pretrained(
     force: bool = False,
     registry: Registry | None = None,
     access: Access | None = None,
-    on_progress: OnProgress = lambda *_: None,
+    on_progress: OnProgress | None = None,
 ) -> Path | None:
     """Save a pretrained model as a model folder.
 

@@ -47,7 +47,7 @@ def find_public(card: PublicCard, access: Access) -> Path | None:
     return folder if whole else None
 
 
-def fetch_public(card: PublicCard, access: Access, *, on_progress: OnProgress = lambda *_: None) -> Path:
+def fetch_public(card: PublicCard, access: Access, *, on_progress: OnProgress | None = None) -> Path:
     """Return the model folder of a public model, downloading and converting it on first use.
 
     On first use, the licence of its weights is logged as a warning.
@@ -85,7 +85,7 @@ def fetch_public(card: PublicCard, access: Access, *, on_progress: OnProgress = 
         ) from None
 
 
-def _convert(card: PublicCard, access: Access, home: Path, on_progress: OnProgress) -> Path:
+def _convert(card: PublicCard, access: Access, home: Path, on_progress: OnProgress | None) -> Path:
     originals = list(_originals(card, access, home, on_progress))
     # Imported only here, because listing models must not import torch.
     from auralflow.models.importing import convert_public  # noqa: PLC0415
@@ -101,19 +101,21 @@ def _convert(card: PublicCard, access: Access, home: Path, on_progress: OnProgre
     return folder
 
 
-def _originals(card: PublicCard, access: Access, home: Path, on_progress: OnProgress) -> Iterator[Path]:
+def _originals(
+    card: PublicCard, access: Access, home: Path, on_progress: OnProgress | None
+) -> Iterator[Path]:
     before = 0
     for file in card.files:
         yield _original(card, file, access, home, _shifted(on_progress, before, card.size))
         before += file.size
 
 
-def _shifted(on_progress: OnProgress, before: int, total: int) -> OnProgress:
-    return lambda done, _: on_progress(before + done, total)
+def _shifted(on_progress: OnProgress | None, before: int, total: int) -> OnProgress | None:
+    return on_progress and (lambda done, _: on_progress(before + done, total))
 
 
 def _original(
-    card: PublicCard, file: RemoteFile, access: Access, home: Path, on_progress: OnProgress
+    card: PublicCard, file: RemoteFile, access: Access, home: Path, on_progress: OnProgress | None
 ) -> Path:
     """A file as published: from a mirror folder, from the cache, or downloaded."""
     wanted = Wanted(card.name, file.name, file.size, file.sha256, exact=False)

@@ -149,7 +149,7 @@ def fetch_weights(
     registry: Registry,
     access: Access,
     *,
-    on_progress: Callable[[int, int], None] = lambda *_: None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Find a model's weights, or download them to the cache.
 
@@ -179,7 +179,7 @@ def fetch_weights(
 
 
 def _download(
-    card: ModelCard, registry: Registry, access: Access, on_progress: Callable[[int, int], None]
+    card: ModelCard, registry: Registry, access: Access, on_progress: Callable[[int, int], None] | None
 ) -> Path:
     url = access.url(card.file, card.url)
     if access.offline or not url:

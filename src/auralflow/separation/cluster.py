@@ -62,7 +62,7 @@ def separate_on_ray(
     *,
     force: bool = False,
     address: str | None = None,
-    on_progress: Callable[[Song, float], None] = lambda *_: None,
+    on_progress: Callable[[Song, float], None] | None = None,
 ) -> Iterator[Outcome]:
     """Separate songs on a Ray cluster.
 
@@ -108,7 +108,8 @@ def separate_on_ray(
                 song = left.popleft()
                 running[task.remote(shared, order.run, song)] = song
             finished, _ = ray.wait(list(running), num_returns=1, timeout=_REPORT_EVERY)
-            _pass_on(ray, reports, running.values(), on_progress)
+            if on_progress:
+                _pass_on(ray, reports, running.values(), on_progress)
             if not finished:
                 continue
             (done,) = finished

@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from auralflow.config import StemConfig, parse_settings
+from auralflow.config import StemConfig, parse_settings, show_settings
 from auralflow.errors import AudioError
 from auralflow.machine import shared_cores
 from auralflow.separation.naming import check_names
@@ -50,6 +50,7 @@ def output_folder(save: Path) -> Path:
     return folder
 
 
+@show_settings(StemConfig)
 def separate_files(
     separator: Separator,
     songs: Sequence[Song],
@@ -58,7 +59,7 @@ def separate_files(
     *,
     force: bool = False,
     jobs: int = 1,
-    on_progress: Callable[[Song, float], None] = lambda *_: None,
+    on_progress: Callable[[Song, float], None] | None = None,
     **changes: Any,
 ) -> Iterator[Outcome]:
     """Separate songs; a failed song does not stop the others.
@@ -74,7 +75,7 @@ def separate_files(
         force: Separate finished songs again, and overwrite files that are not in the journal.
         jobs: Number of songs to separate in parallel.
         on_progress: Called with a song and the fraction done, starting at 0.
-        changes: Options by name, overriding those in ``options``.
+        changes: Options by name, overriding those in ``options``; `StemConfig` describes them.
 
     Yields:
         The outcome of each song, in order of completion.
@@ -129,7 +130,9 @@ def separate_files(
         worker.journal.close()
 
 
-def _run(worker: Worker, on_progress: Callable[[Song, float], None], song: Song) -> Outcome:
+def _run(worker: Worker, on_progress: Callable[[Song, float], None] | None, song: Song) -> Outcome:
+    if not on_progress:
+        return worker.run(song)
     on_progress(song, 0.0)
     return worker.run(song, partial(on_progress, song))
 

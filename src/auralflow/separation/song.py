@@ -19,7 +19,7 @@ from auralflow.audio import (
 )
 from auralflow.audio.encoding import Encoding, choose_encoding
 from auralflow.audio.formats import FORMATS
-from auralflow.config import StemConfig, parse_settings
+from auralflow.config import StemConfig, parse_settings, show_settings
 from auralflow.errors import AudioError, CancelledError
 from auralflow.separation.naming import file_names
 from auralflow.separation.pipeline import prefetch
@@ -85,6 +85,7 @@ def range_of(info: AudioInfo, options: StemConfig) -> tuple[int, int]:
     return start, frames
 
 
+@show_settings(StemConfig)
 def separate_file(
     separator: Separator,
     path: str | Path,
@@ -92,9 +93,9 @@ def separate_file(
     options: StemConfig | None = None,
     *,
     track: str | None = None,
-    on_progress: Callable[[float], None] = lambda _: None,
-    should_stop: Callable[[], bool] = lambda: False,
-    before_naming: Callable[[], None] = lambda: None,
+    on_progress: Callable[[float], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    before_naming: Callable[[], None] | None = None,
     **changes: Any,
 ) -> SongReport:
     """Separate a file into ``original``, one file per target and, if requested, ``residual``.
@@ -112,7 +113,7 @@ def separate_file(
         should_stop: Called after each block; return True to stop.
         before_naming: Called when the files are complete but still have temporary names; if it raises, they
             are discarded.
-        changes: Options by name, overriding those in ``options``.
+        changes: Options by name, overriding those in ``options``; `StemConfig` describes them.
 
     Returns:
         A report of the files.
@@ -164,7 +165,7 @@ class _Job:
     folder: Path
     options: StemConfig
     encoding: Encoding
-    before_naming: Callable[[], None]
+    before_naming: Callable[[], None] | None
     track: str
 
     def __post_init__(self) -> None:
@@ -179,7 +180,7 @@ class _Job:
         )
 
     def separated(
-        self, on_progress: Callable[[float], None], should_stop: Callable[[], bool]
+        self, on_progress: Callable[[float], None] | None, should_stop: Callable[[], bool] | None
     ) -> Generator[SeparatedBlock, None, None]:
         """The finished blocks; decoding, separation and the consumer of the blocks run concurrently."""
         wide = self.info.subtype in ("PCM_32", "DOUBLE", "PCM_S32LE", "PCM_F64LE")
@@ -197,11 +198,12 @@ class _Job:
         levels = self.separator.measure(decoded(), rate, channels)
         blocks = self.separator.stream(prefetch(decoded()), rate, channels, levels)
         for block in prefetch(blocks):
-            if should_stop():
+            if should_stop and should_stop():
                 raise CancelledError(f"the separation of '{self.info.path}' was stopped")
             yield block
             done += block.original.shape[-1]
-            on_progress(done / self.frames)
+            if on_progress:
+                on_progress(done / self.frames)
 
     def write_without_clipping(self, blocks: Iterator[SeparatedBlock]) -> SongReport:
         """Buffer the blocks on disk until the peak is known, then write the files."""
@@ -251,7 +253,8 @@ class _Job:
                     writer.write(resampler.push(audio))
             for writer, resampler in zip(writers, resamplers, strict=True):
                 writer.write(resampler.finish())
-            self.before_naming()
+            if self.before_naming:
+                self.before_naming()
         return SongReport(
             tuple(names),
             self.frames / rate,

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from auralflow.audio import Audio, resample_stream
-from auralflow.config import EngineConfig, EngineKeywords, parse_settings
+from auralflow.config import EngineConfig, EngineKeywords, parse_settings, show_settings
 from auralflow.errors import CancelledError, UsageError
 from auralflow.machine import check_device
 from auralflow.models.loading import DEFAULT_MODEL, load
@@ -54,8 +54,28 @@ class Separator:
     Args:
         model: A model, a model folder, or a name, which is downloaded if necessary. Default: the bundled
             model.
-        settings: How to separate. Default: the defaults of `EngineConfig`.
-        changes: Settings by name, overriding those in ``settings``; see `EngineKeywords`.
+        settings: All settings as one object. Default: ``EngineConfig()``. The keyword arguments below
+            override those in it.
+        targets: Targets to estimate, as in vocals,bass. Default: all.
+        two_stems: Estimate this target and everything else, which sum to the original: vocals gives vocals
+            and instrumental (a cappella and karaoke), drums gives drums and no_drums.
+        overlap: Fraction of a chunk that overlaps the next one. Default: the model's, usually 0.25.
+        chunk: Length of a chunk in seconds, for nets that take any length; the overlap in seconds is
+            unchanged. Default: the model's.
+        window: How the estimates of overlapping chunks are combined: as the model was published and scored,
+            or with auralflow's linear cross-fades, which skip chunks that cover nothing new. Default:
+            ``'published'``.
+        shifts: Number of passes to average, each with shifted chunks. Default: ``1``.
+        wiener: Iterations of multichannel Wiener filtering. Default: the model's, usually 0.
+        phase: Phase of the targets: the mixture's, or refined with Griffin-Lim. Default: ``'mixture'``.
+        consistent: Distribute the residual over the targets, so that they sum to the original. Default:
+            ``False``.
+        batch_size: Number of chunks per batch. Default: depends on the device.
+        device: auto, cpu, cuda, cuda:N or mps. Default: ``'auto'``.
+        backend: Library that runs the net; onnx runs on the CPU and needs the extra onnx. Default:
+            ``'torch'``.
+        precision: Number format that the net computes in; auto picks bfloat16 if a short measurement shows it
+            to be faster on this machine and the model is known to lose little quality. Default: ``'auto'``.
 
     Raises:
         SettingsError: If a setting is unknown or out of range.
@@ -72,6 +92,7 @@ class Separator:
         (1, 2, 30000)
     """
 
+    @show_settings(EngineConfig)
     def __init__(
         self,
         model: SeparationModel | str | Path = DEFAULT_MODEL,
@@ -164,8 +185,8 @@ class Separator:
         source: Tensor,
         sample_rate: int | None = ...,
         *,
-        on_progress: Callable[[float], None] = ...,
-        should_stop: Callable[[], bool] = ...,
+        on_progress: Callable[[float], None] | None = ...,
+        should_stop: Callable[[], bool] | None = ...,
     ) -> Tensor: ...
 
     @overload
@@ -174,8 +195,8 @@ class Separator:
         source: Path | str | Audio | BinaryIO,
         sample_rate: int | None = ...,
         *,
-        on_progress: Callable[[float], None] = ...,
-        should_stop: Callable[[], bool] = ...,
+        on_progress: Callable[[float], None] | None = ...,
+        should_stop: Callable[[], bool] | None = ...,
     ) -> Audio: ...
 
     def separate(
@@ -183,8 +204,8 @@ class Separator:
         source: Source,
         sample_rate: int | None = None,
         *,
-        on_progress: Callable[[float], None] = lambda _: None,
-        should_stop: Callable[[], bool] = lambda: False,
+        on_progress: Callable[[float], None] | None = None,
+        should_stop: Callable[[], bool] | None = None,
     ) -> Audio | Tensor:
         """Separate an entire signal. The result is kept in memory; use `stream` for very long signals.
 
@@ -214,11 +235,12 @@ class Separator:
             parts = [np.zeros((len(self.targets), opened.channels, 0), dtype=np.float32)]
             done = 0
             for block in self.stream(opened.blocks(), opened.sample_rate, opened.channels, levels):
-                if should_stop():
+                if should_stop and should_stop():
                     raise CancelledError("the separation was stopped")
                 parts.append(block.targets)
                 done += block.targets.shape[-1]
-                on_progress(done / opened.frames)
+                if on_progress:
+                    on_progress(done / opened.frames)
         separated = np.concatenate(parts, axis=-1)
         return torch.from_numpy(separated).to(source.device) if isinstance(source, Tensor) else separated
 
@@ -228,8 +250,8 @@ class Separator:
         source: Tensor,
         sample_rate: int | None = ...,
         *,
-        on_progress: Callable[[float], None] = ...,
-        should_stop: Callable[[], bool] = ...,
+        on_progress: Callable[[float], None] | None = ...,
+        should_stop: Callable[[], bool] | None = ...,
     ) -> dict[str, Tensor]: ...
 
     @overload
@@ -238,8 +260,8 @@ class Separator:
         source: Path | str | Audio | BinaryIO,
         sample_rate: int | None = ...,
         *,
-        on_progress: Callable[[float], None] = ...,
-        should_stop: Callable[[], bool] = ...,
+        on_progress: Callable[[float], None] | None = ...,
+        should_stop: Callable[[], bool] | None = ...,
     ) -> dict[str, Audio]: ...
 
     def separate_stems(
@@ -247,8 +269,8 @@ class Separator:
         source: Source,
         sample_rate: int | None = None,
         *,
-        on_progress: Callable[[float], None] = lambda _: None,
-        should_stop: Callable[[], bool] = lambda: False,
+        on_progress: Callable[[float], None] | None = None,
+        should_stop: Callable[[], bool] | None = None,
     ) -> dict[str, Audio] | dict[str, Tensor]:
         """Separate an entire signal into named stems; otherwise like `separate`.
 

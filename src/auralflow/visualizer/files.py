@@ -30,7 +30,7 @@ def plot_files(
     num_fft: int = 2048,
     start: float = 0.0,
     duration: float | None = None,
-    look_up: Callable[[str], Path | None] = lambda _: None,
+    look_up: Callable[[str], Path | None] | None = None,
 ) -> Iterator[Path]:
     """Plot files.
 
@@ -75,8 +75,8 @@ def plot_files(
         yield target
 
 
-def _named(path: Path, look_up: Callable[[str], Path | None]) -> Path:
-    found = look_up(str(path))
+def _named(path: Path, look_up: Callable[[str], Path | None] | None) -> Path:
+    found = look_up(str(path)) if look_up else None
     if found is None:
         raise NotFoundError(f"no such file or folder: '{path}'")
     return found
