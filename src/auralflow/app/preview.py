@@ -1,4 +1,4 @@
-"""The head of the page: title, icon, and the preview shown when its URL is shared."""
+"""The head of the page: language, title, icon, and the preview shown when its URL is shared."""
 
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -16,6 +16,8 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 TITLE = "auralflow: split a song into stems"
 DESCRIPTION = "Separate a song into vocals, drums, bass and other; listen to the stems and download them."
+# Gradio has no setting for its language. It asks for the browser's, in a script that runs after this one.
+_ENGLISH = 'Object.defineProperty(navigator, "language", { get: () => "en" })'
 # Gradio's own tags, some with URLs of other machines.
 _FOREIGN = re.compile(r"<meta\s+(?:property|name)=\"(?:og|twitter):[^>]*>\s*")
 
@@ -46,6 +48,7 @@ def head(root: str) -> str:
     }
     lines = [f'<meta property="{name}" content="{escape(text)}">' for name, text in tags.items()]
     lines += [
+        f"<script>{_ENGLISH}</script>",
         f"<title>{TITLE}</title>",
         f'<meta name="description" content="{escape(DESCRIPTION)}">',
         '<meta name="twitter:card" content="summary_large_image">',
