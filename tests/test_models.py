@@ -122,7 +122,7 @@ def test_an_unknown_target_names_those_there_are(model_folder):
 
 
 def test_softmax_models_cannot_be_cut_down(model_folder):
-    with pytest.raises(UsageError, match="which depend on each other"):
+    with pytest.raises(UsageError, match="which are estimated together"):
         load(model_folder(mask_act_fn="softmax"), target="vocals")
 
 

@@ -44,7 +44,7 @@ def test_auto_takes_bfloat16_only_where_it_is_faster_and_the_model_loses_little(
     assert resolved(...) == "bfloat16"
     assert "precision bfloat16: bfloat16 runs at 2.4 times the speed of float32 on cpu" in caplog.text
     assert resolved(None) == "float32"
-    assert "precision float32: what this net loses in bfloat16 is not known" in caplog.text
+    assert "precision float32: the error of this net in bfloat16 is unknown" in caplog.text
     caplog.clear()
     assert resolved(-38.0) == "float32"
     assert "bfloat16 changes this net's estimates by -38 dB, above -40 dB" in caplog.text

@@ -9,7 +9,7 @@ The tree, with the exit code that each error leads to (`ExitCode`)::
     ├── AudioError              1   an audio file cannot be read or written
     ├── DatasetError            1   a dataset folder cannot be used
     ├── ModelError              1   a model folder, its settings or its weights are broken
-    ├── TrainingError           1   a training run cannot go on
+    ├── TrainingError           1   a training run cannot continue
     ├── CancelledError          1   the caller stopped the work
     └── UnexpectedError         1   whatever else went wrong with one item of a batch
 
@@ -140,7 +140,7 @@ class ModelError(AuralflowError):
 
 
 class TrainingError(AuralflowError):
-    """A training run cannot start or go on."""
+    """A training run cannot start or continue."""
 
 
 class CancelledError(AuralflowError):
@@ -148,7 +148,7 @@ class CancelledError(AuralflowError):
 
 
 class UnexpectedError(AuralflowError):
-    """Anything else that went wrong with one item of a batch, so that the batch can go on.
+    """Anything else that went wrong with one item of a batch, so that the batch can continue.
 
     Example:
         >>> print(UnexpectedError.of("cannot separate 'a.wav'", KeyError("rate")))

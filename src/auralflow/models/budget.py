@@ -1,4 +1,4 @@
-"""Guards against settings of a net too large for the machine, using the size of the weights file."""
+"""Rejects settings of a net too large for the machine, judging by the size of the weights file."""
 
 from collections.abc import Callable, Iterable, Mapping
 from math import prod

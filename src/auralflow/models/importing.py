@@ -38,7 +38,7 @@ STRANGERS: Mapping[str, str] = {
     r"^conv2d_transpose(_\d+)?/kernel": "Spleeter",
     r"^lstm\.weight_hh_l0": "Open-Unmix",
 }
-"""Families of separators by the names of their tensors, to say what a file is that cannot be imported."""
+"""Families of separators by the names of their tensors, to describe a file that cannot be imported."""
 
 
 class Imported(NamedTuple):
@@ -191,12 +191,12 @@ def recognize(checkpoint: Checkpoint, family: str = "") -> tuple[Family, Checkpo
         )
     raise ModelError(
         f"cannot import '{what}'",
-        found=_stranger(checkpoint),
+        found=_description(checkpoint),
         expected=f"a checkpoint of {', '.join(readers)}",
     )
 
 
-def _stranger(checkpoint: Checkpoint) -> str:
+def _description(checkpoint: Checkpoint) -> str:
     """Describe a checkpoint that no reader recognises."""
     names = [name for part in checkpoint.parts for name in part.tensors]
     for pattern, title in STRANGERS.items():

@@ -197,8 +197,8 @@ def load(
     Raises:
         NotFoundError: If the model, the target or the trained weights do not exist.
         ModelError: If its files are damaged or do not match, or its weights are not available.
-        UsageError: If its targets depend on each other and cannot be separated; or if it needs code from
-            another package that is not trusted.
+        UsageError: If ``target`` is given and the net estimates all targets together; or if the model needs
+            code from another package that is not trusted.
 
     Example:
         >>> import tempfile
@@ -253,8 +253,8 @@ def save_pretrained(
         The folder that the earlier model was moved to, None if there was none.
 
     Raises:
-        UsageError: If the folder already contains a model and ``force`` is off, or if the model's targets
-            depend on each other and cannot be separated.
+        UsageError: If the folder already contains a model and ``force`` is off, or if ``targets`` is given
+            and the net estimates all targets together.
         NotFoundError: If the name or a target does not exist.
         ModelError: If the weights are not available.
 

@@ -16,7 +16,7 @@ from auralflow.nets.families import FAMILIES, all_nets
 __all__ = ["SHIPPED_WEIGHTS", "Registry", "installed_registry"]
 
 PACKAGE_FOLDER = Path(__file__).parent / "pretrained"
-"""Installed cards, and the weights shipped with the package."""
+"""Installed cards, and the weights bundled with the package."""
 PUBLIC_FOLDER = Path(__file__).parent / "public"
 """Cards of public models, without their weights."""
 CHECKOUT_FOLDER = "pretrained"

@@ -1,4 +1,4 @@
-"""Lets one process at a time download a model, while the others wait as long as it makes progress."""
+"""Lets one process at a time download a model; the others wait as long as it makes progress."""
 
 import logging
 import time

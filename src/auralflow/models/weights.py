@@ -1,4 +1,4 @@
-"""Weights of pretrained models: shipped, in a checkout, on a mirror, in the cache, or downloaded.
+"""Weights of pretrained models: in the package, in a checkout, on a mirror, in the cache, or downloaded.
 
 Wherever they are found, they are only used if their size and SHA-256 match the card.
 """

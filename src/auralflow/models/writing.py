@@ -1,4 +1,4 @@
-"""Writes complete model folders, such that repeating an interrupted command completes its work."""
+"""Writes complete model folders, so that repeating an interrupted command completes its work."""
 
 import shutil
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """The contents of published checkpoints, independent of file formats, and how families of nets read them.
 
-File readers (`auralflow.models.reading`) create a `Checkpoint` and know nothing about nets. Each family has a
-`CheckpointReader`, which knows nothing about file formats: it recognises its checkpoints by the names and
+File readers (`auralflow.models.reading`) create a `Checkpoint`, whatever the net. Each family has a
+`CheckpointReader`, whatever the file format: it recognises the checkpoints of its family by the names and
 shapes of tensors, and converts them to settings and weights.
 """
 
@@ -68,8 +68,8 @@ class CheckpointPart:
     Attributes:
         name: Name of the file without its extension, such as ``vocals-b62c91ce``.
         format: Format of the file.
-        tensors: The stored weights by name, without wrappers such as ``state_dict`` or a ``model.`` in front
-            of all names.
+        tensors: The stored weights by name, without wrappers such as ``state_dict`` or a prefix ``model.`` of
+            all names.
         class_name: The class named in the file, such as ``demucs.htdemucs.HTDemucs``, or empty. It is only a
             name: the class is neither looked up nor called.
         args: Positional arguments of the class.
@@ -95,7 +95,7 @@ class CheckpointPart:
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """Everything that was given to import.
+    """The contents of all files given for an import.
 
     Attributes:
         parts: The weights files, in the given order; those in an archive sorted by name. Open-Unmix has one

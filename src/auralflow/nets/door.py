@@ -161,7 +161,7 @@ class Traits:
 
 @dataclass(frozen=True, kw_only=True)
 class Graph:
-    """The part of a model that other programs can run, with a dynamic first axis of all inputs and outputs.
+    """The part of a model that other programs can run. The first axis of all inputs and outputs is dynamic.
 
     Attributes:
         module: The module to export.
@@ -298,7 +298,7 @@ class SeparationModel(nn.Module):
             raise UsageError(
                 f"a {self.config.net} with these settings cannot be restricted to some of its targets",
                 found=", ".join(targets),
-                expected=f"all of {', '.join(self.targets)}, which depend on each other",
+                expected=f"all of {', '.join(self.targets)}, which are estimated together",
                 advice="Keep all of them, and choose with auralflow separate --targets.",
             )
 

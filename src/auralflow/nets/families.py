@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from auralflow.config import DEFAULT_FAMILY, ModelConfig, parse_settings
 from auralflow.config.base import suggestion
 from auralflow.errors import SettingsError
-from auralflow.nets.strangers import entry_points, load_stranger
+from auralflow.nets.external import entry_points, load_external
 
 if TYPE_CHECKING:
     from auralflow.nets.door import SeparationModel
@@ -142,11 +142,11 @@ def find_family(name: str, *, trust_code: bool | str = False) -> Family:
         raise SettingsError(
             f"unknown family of nets {name!r}{suggestion(name, known)}", expected=", ".join(known)
         )
-    stranger = load_stranger(name, trust_code=trust_code)
-    if not isinstance(stranger, Family):
-        found = type(stranger).__name__
+    loaded = load_external(name, trust_code=trust_code)
+    if not isinstance(loaded, Family):
+        found = type(loaded).__name__
         raise SettingsError(f"{name!r} is not a family of nets", found=found, expected="a Family")
-    return replace(stranger, name=name)
+    return replace(loaded, name=name)
 
 
 def all_nets() -> Iterator[tuple[Family, Net]]:

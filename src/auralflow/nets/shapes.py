@@ -1,4 +1,4 @@
-"""Models without numbers: their weights have shapes, and take no memory."""
+"""Creates nets on the meta device: their weights have shapes but no values, and take no memory."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ MADE = (torch.arange, torch.hann_window)
 
 
 class _WithoutCompiler(TorchFunctionMode):
-    """Leaves out, or does elsewhere, what PyTorch would load its compiler for, which takes over a second."""
+    """Avoids operations for which PyTorch would load its compiler, which takes over a second."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -30,12 +30,12 @@ class _WithoutCompiler(TorchFunctionMode):
 
 
 def shapes_only(make: Callable[[], T]) -> T:
-    """Make a net on the meta device, where its weights have shapes and no numbers.
+    """Create a net on the meta device, where its weights have shapes but no values.
 
-    What the net computes from its settings, such as a window, may be on the CPU.
+    Buffers that the net computes from its settings, such as a window, may be on the CPU.
 
     Args:
-        make: Makes it. Called a second time if the first attempt fails.
+        make: Creates the net. Called a second time if the first attempt fails.
 
     Example:
         >>> net = shapes_only(lambda: torch.nn.Linear(10**6, 10**6))
@@ -46,6 +46,6 @@ def shapes_only(make: Callable[[], T]) -> T:
         with torch.device("meta"), _WithoutCompiler():
             return make()
     except RuntimeError:
-        # A buffer that is computed from others, of which only some are on the CPU.
+        # A buffer is computed from others, of which only some are on the CPU.
         with torch.device("meta"):
             return make()

@@ -40,7 +40,7 @@ def channels_to_complex(channels: Tensor) -> Tensor:
 
 
 class CroppedSTFT(CenteredSTFT):
-    """A transform without its highest bins, with a number of frames that a U-Net can halve.
+    """A transform without its highest bins, whose number of frames a U-Net can halve repeatedly.
 
     Args:
         num_fft: Length of the Fourier transform in samples.

@@ -10,7 +10,7 @@ __all__ = ["TFCTDFConfig"]
 
 
 class TFCTDFConfig(ModelConfig):
-    """Settings of all TFC-TDF nets, which halve a transform without its highest bins several times."""
+    """Settings of all TFC-TDF nets, which repeatedly halve a spectrogram without its highest bins."""
 
     num_channels: int = Field(default=2, ge=1, le=8, description="Number of audio channels.")
     sample_length: float = Field(

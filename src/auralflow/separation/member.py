@@ -16,7 +16,7 @@ from auralflow.nets.door import SeparationModel
 from auralflow.separation.channels import ChannelLayout
 from auralflow.separation.engine import ChunkEngine
 from auralflow.separation.pipeline import average
-from auralflow.separation.statistics import HeardSoFar, Level, Levels
+from auralflow.separation.statistics import LevelSoFar, Level, Levels
 from auralflow.transforms import overlap_add
 
 __all__ = ["Member"]
@@ -103,17 +103,17 @@ class Member:
             for part in self._overlapped(standard, channels, self.engine):
                 yield part * level.deviation + level.mean
         else:
-            heard, chunking = HeardSoFar(), self.engine.chunking
+            so_far, chunking = LevelSoFar(), self.engine.chunking
             position = chunking.length - chunking.step
 
             def separate(chunks: Tensor) -> Tensor:
                 nonlocal position
                 position += chunking.step * len(chunks) // ChannelLayout(channels, own).num_groups
-                now = heard.level(position)
+                now = so_far.level(position)
                 return self.engine((chunks - now.mean) / now.deviation) * now.deviation + now.mean
 
             own = self.config.num_channels
-            yield from self._overlapped(heard.listen(blocks), channels, separate)
+            yield from self._overlapped(so_far.recorded(blocks), channels, separate)
 
     def _overlapped(
         self, blocks: Iterable[Audio], channels: int, process: Callable[[Tensor], Tensor]

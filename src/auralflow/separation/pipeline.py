@@ -38,7 +38,7 @@ def prefetch(items: Iterable[Item], depth: int = 2) -> Iterator[Item]:
                 waiting.append(executor.submit(next, iterator, _END))
                 yield item
         finally:
-            # The caller may have stopped early: do not start what is still waiting.
+            # The caller may have stopped early: do not compute the remaining items.
             for future in waiting:
                 future.cancel()
     if isinstance(iterator, _Closable):

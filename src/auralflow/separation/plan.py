@@ -90,7 +90,7 @@ class Plan:
 
 
 def calibrate(separator: Separator, channels: int = 2, seconds: float = 0.0) -> float:
-    """Measure how many seconds of audio are separated per second, with a short excerpt of noise.
+    """Measure how many seconds of audio are separated per second, on a short stretch of noise.
 
     Args:
         separator: The separator.

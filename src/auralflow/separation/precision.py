@@ -53,7 +53,7 @@ def _choice(traits: Traits, settings: EngineConfig, device: torch.device) -> tup
         return "float32", "the exported graph is in float32"
     error = traits.bfloat16_error
     if error is None:
-        return "float32", "what this net loses in bfloat16 is not known"
+        return "float32", "the error of this net in bfloat16 is unknown"
     if error > LARGEST_ERROR:
         return "float32", f"bfloat16 changes this net's estimates by {error:g} dB, above {LARGEST_ERROR:g} dB"
     speedup = bfloat16_speedup(device)

@@ -116,7 +116,7 @@ def _songs_in(folder: Path, parent: Path) -> Iterator[Song]:
         # A folder may be readable although its entries are not accessible.
         files = [entry for entry in entries if entry.is_file() and is_audio(entry)]
     except OSError as error:
-        # Report an inaccessible folder, but go on with the others.
+        # Report an inaccessible folder, but continue with the others.
         fault = AudioError(f"cannot read the folder '{folder}'", found=f"'{error.strerror}'")
         yield Song(folder, parent / folder.name, fault)
         return

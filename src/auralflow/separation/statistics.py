@@ -14,7 +14,7 @@ import numpy as np
 from auralflow.audio import Audio, resample_stream
 from auralflow.separation.pipeline import take
 
-__all__ = ["HeardSoFar", "Level", "Levels", "measure"]
+__all__ = ["LevelSoFar", "Level", "Levels", "measure"]
 
 LEAST_DEVIATION = 1e-8
 """Added to the standard deviation, as in Demucs, to avoid dividing silence by zero."""
@@ -93,14 +93,14 @@ def measure(blocks: Iterable[Audio], sample_rate: int, channels: int, rates: Ite
     return {rate: each.level for rate, each in sums.items()}
 
 
-class HeardSoFar:
+class LevelSoFar:
     """Level of a stream up to a given position, independent of how it is divided into blocks."""
 
     def __init__(self) -> None:
         self.sums = _Sums()
         self.waiting: deque[Audio] = deque()
 
-    def listen(self, blocks: Iterable[Audio]) -> Iterator[Audio]:
+    def recorded(self, blocks: Iterable[Audio]) -> Iterator[Audio]:
         """Pass on blocks ``[K, n]``, and remember their mono mixture."""
         for block in blocks:
             self.waiting.append(block.mean(axis=0))

@@ -1,4 +1,4 @@
-"""Separates streams of any sample rate, number of channels and length, in constant memory.
+"""Separates streams of any sample rate, number of channels and length in constant memory.
 
 Shape letters: ``S`` source, ``K`` channel of the audio, ``N`` sample.
 """

@@ -85,7 +85,7 @@ def kind_of(path: Path) -> Kind:
             return kind
     raise ModelError(
         f"cannot import '{path}'",
-        found=_stranger(path, head),
+        found=_description(path, head),
         expected="PyTorch, safetensors, ONNX or TensorFlow weights, or an archive of them",
     )
 
@@ -99,7 +99,7 @@ def _is_pytorch_zip(path: Path) -> bool:
     return is_zip(path) and is_pytorch_zip(names_in_zip(path))
 
 
-def _stranger(path: Path, head: bytes) -> str:
+def _description(path: Path, head: bytes) -> str:
     if not head:
         return "an empty file"
     if head.startswith(b"PK"):

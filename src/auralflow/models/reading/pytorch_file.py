@@ -178,7 +178,7 @@ def _description(holder: Mapping[Any, Any]) -> tuple[str, tuple[Any, ...], dict[
 def _refusal(path: Path, error: BaseException) -> ModelError:
     named = set(re.findall(r"GLOBAL ([\w.]+)", str(error)))
     if is_zip(path):
-        # Everything that the file asks for, not just the first; found without executing anything.
+        # All names in the file, not just the first one; found without executing anything.
         with contextlib.suppress(*FAULTS):
             named |= set(torch.serialization.get_unsafe_globals_in_checkpoint(str(path)))
         named = {name for name in named if not safe_globals([name])}

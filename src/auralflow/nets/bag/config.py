@@ -34,7 +34,7 @@ class MemberConfig(Settings):
     def _check_weights(cls, weights: dict[str, float]) -> dict[str, float]:
         for target, weight in weights.items():
             if weight < 0:
-                raise ValueError(f"has {weight:g} for {target}: a weight must not be negative")
+                raise ValueError(f"the weight for {target} is {weight:g}, but weights must not be negative")
         return weights
 
     @model_validator(mode="after")

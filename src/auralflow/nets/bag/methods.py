@@ -21,8 +21,7 @@ def combine(estimates: Tensor, weights: Tensor, method: str) -> Tensor:
     - ``median``: the weighted median of each sample; the midpoint between two estimates if half of the weight
       is on either side.
     - ``mean_magnitude`` and ``median_magnitude``: mean or median of the magnitudes :math:`|y_m|` for each
-    bin,
-      with the phase of :math:`\bar y`.
+      bin, with the phase of :math:`\bar y`.
     - ``min_magnitude`` and ``max_magnitude``: the estimate with the smallest or largest magnitude for each
       bin, regardless of the weights.
 

@@ -16,7 +16,7 @@ __all__ = ["READER"]
 
 
 class BagReader:
-    """Reads bags: members of any other family, by name, and their weights for each source."""
+    """Reads bags, which name their members, of any other family, and give each a weight for each source."""
 
     def recognizes(self, checkpoint: Checkpoint) -> bool:
         """Whether the settings list several members."""

@@ -16,9 +16,9 @@ from torch.nn import functional as F
 __all__ = ["Decoder", "Encoder", "LayerShape", "ResidualBranch"]
 
 ROWS_AT_ONCE = 64
-"""Frequency rows that a residual branch reads at once, so that its features fit into a CPU's cache."""
+"""Frequency rows that a residual branch processes at once, so that its features fit into a CPU's cache."""
 LSTM_SPAN = 200
-"""Number of frames that the LSTM reads at once; half of them overlap the next span."""
+"""Number of frames in a span that the LSTM processes; half of them overlap the next span."""
 
 
 class LayerScale(nn.Module):
@@ -66,7 +66,7 @@ class Recurrence(nn.Module):
 
 
 class LocalAttention(nn.Module):
-    """Attention that decays with distance, at rates each query chooses; in and out ``[B, C, T]``."""
+    """Attention that decays with distance, at rates that depend on the query; in and out ``[B, C, T]``."""
 
     def __init__(self, channels: int, heads: int = 4, num_decays: int = 4) -> None:
         super().__init__()

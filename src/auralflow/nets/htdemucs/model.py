@@ -42,7 +42,7 @@ class DemucsModel(SeparationModel):
         self.config = config
         self.traits = Traits(standardized=config.standardized, bfloat16_error=-47, cpu_batch=1)
         self.transform = STFT(NUM_FFT, NUM_FFT, NUM_FFT // 4)
-        # A transformer only knows positions within its training chunks: always use that length.
+        # A transformer has only seen positions within its training chunks: always use that length.
         self.filled = isinstance(config, HTDemucsConfig)
         self.net: HybridDemucs | TimeDemucs = (
             TimeDemucs(config) if isinstance(config, DemucsConfig) else HybridDemucs(config)
@@ -57,8 +57,8 @@ class DemucsModel(SeparationModel):
     def chunking(self, *, length: int | None = None, overlap: float | None = None) -> Chunking:
         """How to divide a song into chunks: with a triangular window.
 
-        A transformer gets the last chunk centred in padding. In the time domain, a chunk is extended by as
-        much context as the layers need for a valid length.
+        With a transformer, the last chunk is centred in padding. In the time domain, a chunk is extended by
+        as much context as the layers need for a valid length.
         """
         chosen = self.config.chunk_samples if length is None else length
         shared = self.config.overlap if overlap is None else overlap

@@ -22,7 +22,7 @@ NORM_GROUPS = 4
 CROSSINGS = 24
 """Number of zero crossings of the sinc filter on either side."""
 ROLLOFF = 0.945
-"""Cut-off of the filter, relative to the lower of both Nyquist frequencies."""
+"""Cut-off of the filter, relative to the lower of the two Nyquist frequencies."""
 WEIGHT_DEVIATION = 0.1
 """Approximate standard deviation of the initial weights of convolutions."""
 
@@ -226,7 +226,7 @@ class TimeDemucs(nn.Module):
 
 @torch.no_grad()
 def _rescale(net: nn.Module) -> None:
-    """Scale the weights of convolutions towards one deviation: deep nets without norms learn faster."""
+    """Scale the weights of convolutions towards `WEIGHT_DEVIATION`: deep nets without norms learn faster."""
     for module in net.modules():
         if isinstance(module, nn.Conv1d | nn.ConvTranspose1d) and module.weight.device.type != "meta":
             scale = (module.weight.std() / WEIGHT_DEVIATION).sqrt()

@@ -54,7 +54,7 @@ class OpenUnmixConfig(ModelConfig):
         default=1,
         ge=0,
         le=600,
-        description="Seconds of context before and after such a chunk that the nets also read.",
+        description="Seconds of context before and after such a chunk that the nets also process.",
     )
     wiener: int = Field(
         default=1,

@@ -22,7 +22,7 @@ __all__ = ["BandTransformer"]
 
 ROTARY_BASE = 10000.0
 VECTORS_AT_ONCE = 2048
-"""Vectors that a transformer reads at once on a CPU, so that what it computes of them fits into the cache."""
+"""Vectors that a transformer processes at once on a CPU, so that intermediate results fit into the cache."""
 
 
 class RMSNorm(nn.Module):
@@ -41,7 +41,7 @@ class RMSNorm(nn.Module):
         return normed if self.gain is None else normed * (self.gain * self.scale)
 
     def fold_into(self, *layers: nn.Linear) -> None:
-        """Fold the gains into the layers that read the output, and remove them here."""
+        """Fold the gains into the layers that use the output, and remove them here."""
         if self.gain is not None:
             for layer in layers:
                 layer.weight.data *= self.gain * self.scale
@@ -163,7 +163,7 @@ class BandDecoder(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Map ``[B, T, K, D]`` to ``[B, T, sum of widths]``."""
-        # Contiguous per band, as the matrix products read them.
+        # Contiguous per band, as the matrix products need them.
         vectors = features.movedim(-2, 0).contiguous()
         numbers = [band(vector) for band, vector in zip(self.bands, vectors, strict=True)]
         return torch.cat(numbers, dim=-1)

@@ -46,7 +46,8 @@ DESCRIBED = {
     "time_transformer_depth": "time_depth",
     "freq_transformer_depth": "freq_depth",
 }
-"""Keys of a settings file that the weights also show; if they differ, the file belongs to another model."""
+"""Keys of a settings file whose values also follow from the weights, with our names for them. If the values
+differ, the file belongs to another model."""
 
 
 class RoformerReader:
@@ -55,7 +56,7 @@ class RoformerReader:
     parameters = frozenset({"n_fft", "hop_length"})
 
     def recognizes(self, checkpoint: Checkpoint) -> bool:
-        """Whether the single file contains a RoFormer of the kind that the community trains."""
+        """Whether the only file contains a RoFormer of the kind that the community trains."""
         if len(checkpoint.parts) != 1:
             return False
         names = checkpoint.parts[0].tensors
@@ -102,7 +103,7 @@ class RoformerReader:
         )
         values["num_fft"] = num_fft
         values["window_size"] = training.whole("model", "stft_win_length", num_fft)
-        # Default of the package since 2025-09, and of other programs at all times.
+        # The default of the package since 2025-09, and of other programs from the start.
         values["zero_dc"] = bool(model.get("zero_dc", True))
         values["summed_blocks"] = bool(model.get("skip_connection", False))
         values["targets"] = targets or training.targets
@@ -134,7 +135,7 @@ def _check_described(training: TrainingFile, shapes: dict[str, Any]) -> None:
 
 
 def _num_fft(shapes: dict[str, Any]) -> int:
-    """The transform whose bins the bands of BS-RoFormer share out; those of Mel-Band RoFormer overlap."""
+    """Length of the transform: BS-RoFormer's bands divide its bins, Mel-Band RoFormer's bands overlap."""
     return max(64, 2 * (sum(shapes["band_sizes"]) - 1)) if shapes["is_split"] else 2048
 
 

@@ -18,7 +18,7 @@ __all__ = ["EvenSTFT", "SCNetModel"]
 
 
 class EvenSTFT(CenteredSTFT):
-    """A transform without a window, scaled to keep energy, with an even number of frames.
+    """A transform without a window, scaled to preserve energy, with an even number of frames.
 
     The nets apply a Fourier transform over time to their features, which requires an even length.
 

@@ -22,15 +22,15 @@ RULES: Rules = (
 )
 FIRST = "encoder.0.SDlayer.convs.0.weight"
 BAND_SHARES = {(64, 6): (0.225, 0.372, 0.403), (64, 8): (0.23, 0.37, 0.40), (32, 6): (0.175, 0.392, 0.433)}
-"""Band shares of the published models by channels of the first stage and number of dual-path layers;
-they do not show in any tensor's shape."""
+"""Band shares of the published models by channels of the first stage and number of dual-path layers; no
+tensor's shape depends on them."""
 
 
 class SCNetReader:
     """Reads published checkpoints of SCNet."""
 
     def recognizes(self, checkpoint: Checkpoint) -> bool:
-        """Whether the single file contains an SCNet; the variant with masks is not supported."""
+        """Whether the only file contains an SCNet; the variant with masks is not supported."""
         if len(checkpoint.parts) != 1:
             return False
         names = checkpoint.parts[0].tensors
@@ -40,7 +40,8 @@ class SCNetReader:
         """Convert a checkpoint to settings and weights.
 
         Raises:
-            ModelError: If the band shares follow from neither the settings file nor the shapes.
+            ModelError: If the targets are unknown, or the band shares, which follow from the settings file or
+                are those of a published model.
         """
         part = checkpoint.only
         training = TrainingFile.of(checkpoint)

@@ -73,7 +73,7 @@ class SpleeterReader:
         settings = {
             "targets": targets,
             "num_channels": instruments[0]["down.0.weight"].shape[1],
-            # As in the published models; the weights do not show it.
+            # As in the published models; it does not follow from the weights.
             "activation": "leaky_relu" if count == 2 else "elu",
             "mask_act_fn": "softmax" if count == 5 else "sigmoid",
         }

@@ -78,8 +78,9 @@ class MaskNets(nn.Module):
 class SpleeterModel(SeparationModel):
     """Spleeter as a `SeparationModel`.
 
-    Its output for a chunk is that of the original for a song of this length. The copy from `for_inference`
-    takes chunks as defined by `chunking`, which together give the original's output for the entire song.
+    Its output for a chunk is that of the original Spleeter for a song of this length. The copy from
+    `for_inference` takes chunks as defined by `chunking`, which together give the original's output for the
+    entire song.
 
     Args:
         config: Settings of the model.

@@ -42,7 +42,7 @@ class PixelShuffleUp(nn.Sequential):
 
     Along one side, output ``2i`` reads the inputs ``i - 1`` and ``i`` with the taps 3 and 1 of the kernel,
     and output ``2i + 1`` the inputs ``i - 1``, ``i`` and ``i + 1`` with the taps 4, 2 and 0. So the four
-    outputs of a square are four channels of one convolution of 3 x 3.
+    outputs of a square are four channels of a single 3x3 convolution.
     Source: W. Shi et al., "Is the deconvolution layer the same as a convolutional layer?", arXiv:1609.07009.
 
     Args:
@@ -57,7 +57,7 @@ class PixelShuffleUp(nn.Sequential):
 
     def __init__(self, up: TransposedUp) -> None:
         convolution = nn.Conv2d(up.in_channels, 4 * up.out_channels, 3, padding=1)
-        taps = F.pad(up.weight.detach(), (0, 1, 0, 1))  # the tap 5 is zero
+        taps = F.pad(up.weight.detach(), (0, 1, 0, 1))  # tap 5 is zero
         order = torch.tensor([[3, 1, 5], [4, 2, 0]], device=taps.device)
         # [in, out, row, row tap, column, column tap] to [out, row, column, in, row tap, column tap]
         kernel = taps[:, :, order][..., order].permute(1, 2, 4, 0, 3, 5).flatten(0, 2)
@@ -71,7 +71,7 @@ class PixelShuffleUp(nn.Sequential):
 class InstrumentNet(nn.Module):
     """Estimates the magnitude of one instrument in each bin; `SpleeterModel` turns them into masks.
 
-    Six convolutions of 5 x 5 with stride 2 down, six transposed ones up, skip connections from the
+    Six 5x5 convolutions with stride 2 down, six transposed ones up, skip connections from the
     convolutions' outputs before normalisation, and a dilated convolution over the full map. Padding is
     TensorFlow's "SAME": one row before and two after. Sources: A. Jansson et al., "Singing Voice Separation
     with Deep U-Net Convolutional Networks", ISMIR 2017; R. Hennequin et al., "Spleeter: a fast and efficient

@@ -15,11 +15,11 @@ __all__ = ["FrameGrid"]
 
 
 class FrameGrid(nn.Module):
-    """Short-time Fourier transform with a Hann window and four frames on every sample.
+    """Short-time Fourier transform with a Hann window and four frames over every sample.
 
-    A whole signal gets one frame of zeros in front, and zeros behind it up to the end of the last frame that
-    begins within it. A piece of a longer signal is read as it is, frame by frame while they lie within it:
-    the inverse transforms of neighbouring pieces then add up to that of the whole.
+    A complete signal is padded with one frame of zeros in front, and with zeros up to the end of the last
+    frame that begins within it. A piece of a longer signal is not padded in front, and at most to the end of
+    its last frame: the inverse transforms of neighbouring pieces then add up to that of the complete signal.
     Source: the functions ``_build_stft_feature`` and ``_inverse_stft`` of Spleeter.
 
     Args:
@@ -28,7 +28,7 @@ class FrameGrid(nn.Module):
 
     Shape:
         - Input: ``[..., N]``
-        - Output: ``[..., F, T]`` complex; ``T = ceil((N + num_fft) / hop_length)`` for a whole signal
+        - Output: ``[..., F, T]`` complex; ``T = ceil((N + num_fft) / hop_length)`` for a complete signal
 
     Example:
         >>> grid = FrameGrid(512)

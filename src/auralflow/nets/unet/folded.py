@@ -63,7 +63,7 @@ class FoldedNetSimple(nn.Module):
         self.num_channels = config.num_channels
         self.num_bins = config.num_bins
         width = [2 * config.num_hidden_channels * 2**level for level in range(NUM_LEVELS + 1)]
-        # The highest bin is one more than a power of two and contains next to nothing.
+        # Leave out the highest bin, which contains next to nothing, so that all bands have the same size.
         self.used_bins = max((config.num_bins - config.num_bins % BANDS) // BANDS, SMALLEST_SIDE) * BANDS
         bins = [self.used_bins // BANDS // 2**level for level in range(NUM_LEVELS + 1)]
         folded = config.num_channels * BANDS
@@ -187,7 +187,7 @@ class FoldedNetVAE(FoldedNetLSTM):
 
 
 def create_folded_net(config: SpectrogramNetConfig) -> FoldedNetSimple:
-    """Build the net that ``config.net`` names, with fresh weights."""
+    """Build the net that ``config.net`` names, with random weights."""
     if isinstance(config, RecurrentNetConfig):
         return (FoldedNetVAE if config.net == "SpectrogramNetVAE" else FoldedNetLSTM)(config)
     return FoldedNetSimple(config)

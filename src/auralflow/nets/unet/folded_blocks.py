@@ -43,7 +43,7 @@ def _added(fresh: Tensor, other: Tensor) -> Tensor:
 class DenseOverFrequency(nn.Module):
     """Two dense layers over frequency, shared by all frames and channels, with a residual connection.
 
-    Every bin sees all others at once, whereas a 3x3 convolution only sees its neighbours.
+    Every bin depends on all others at once, but in a 3x3 convolution only on its neighbours.
     Source: W. Choi et al., "Investigating U-Nets with Various Intermediate Blocks for Spectrogram-based
     Singing Voice Separation", ISMIR 2020 (time-distributed fully connected layers).
 

@@ -58,8 +58,8 @@ class MaskNet(nn.Module):
         width = [config.num_hidden_channels * 2**level for level in range(NUM_LEVELS + 1)]
         block = {"self_normalizing": self.self_normalizing}
 
-        # Magnitudes span five orders; the square root and a running mean and variance bring them close to
-        # the unit scale that the convolutions expect, whatever the level of the music.
+        # Magnitudes span five orders of magnitude; the square root, a running mean and variance bring them to
+        # about the unit scale that the convolutions expect, whatever the level of the music.
         self.standardize = nn.BatchNorm2d(config.num_channels)
         self.input_affine = BinAffine(config.num_bins) if config.normalize_input else nn.Identity()
         self.down = nn.ModuleList(

@@ -56,7 +56,7 @@ def warm_start(model: "SpectrogramMaskModel", source: "SpectrogramMaskModel") ->
             expected=f"{model.config.num_hidden_channels}",
             advice="Give both models the same num_hidden_channels.",
         )
-    _check_makes(model.config, source.config)
+    _check_versions(model.config, source.config)
     net, given = model.net, source.state_dict()
     if isinstance(net, SpectrogramNetVAE) and not isinstance(source.net, SpectrogramNetVAE):
         given = as_self_normalizing(source).state_dict()
@@ -82,7 +82,7 @@ def warm_start(model: "SpectrogramMaskModel", source: "SpectrogramMaskModel") ->
     return WarmStart(1 - untrained / sum(tensor.numel() for tensor in own.values()), tuple(fresh))
 
 
-def _check_makes(config: SpectrogramNetConfig, source: SpectrogramNetConfig) -> None:
+def _check_versions(config: SpectrogramNetConfig, source: SpectrogramNetConfig) -> None:
     if config.net_version != source.net_version:
         raise ModelError(
             "cannot start from the weights of a net of a different version",

@@ -14,7 +14,7 @@ from typing import Any
 
 from auralflow.errors import NotFoundError, UsageError
 
-__all__ = ["ENTRY_POINTS", "entry_points", "load_stranger"]
+__all__ = ["ENTRY_POINTS", "entry_points", "load_external"]
 
 ENTRY_POINTS = "auralflow.nets"
 """Entry point group in which a package registers its families: ``name = "module:object"``."""
@@ -25,7 +25,7 @@ def entry_points() -> dict[str, str]:
     return {point.name: point.value for point in metadata.entry_points(group=ENTRY_POINTS)}
 
 
-def load_stranger(name: str, *, trust_code: bool | str) -> Any:
+def load_external(name: str, *, trust_code: bool | str) -> Any:
     """Load a family that is not built in.
 
     Args:
