@@ -16,7 +16,7 @@ from auralflow.nets.door import SeparationModel
 from auralflow.separation.channels import ChannelLayout
 from auralflow.separation.engine import ChunkEngine
 from auralflow.separation.pipeline import average
-from auralflow.separation.statistics import LevelSoFar, Level, Levels
+from auralflow.separation.statistics import Level, Levels, LevelSoFar
 from auralflow.transforms import overlap_add
 
 __all__ = ["Member"]

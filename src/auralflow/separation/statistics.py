@@ -14,7 +14,7 @@ import numpy as np
 from auralflow.audio import Audio, resample_stream
 from auralflow.separation.pipeline import take
 
-__all__ = ["LevelSoFar", "Level", "Levels", "measure"]
+__all__ = ["Level", "LevelSoFar", "Levels", "measure"]
 
 LEAST_DEVIATION = 1e-8
 """Added to the standard deviation, as in Demucs, to avoid dividing silence by zero."""

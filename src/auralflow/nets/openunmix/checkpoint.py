@@ -22,7 +22,7 @@ _OWN = re.compile(r"(input|output)_(mean|scale)|(fc|bn)[123]\..+|lstm\..+")
 
 
 class OpenUnmixReader:
-    """Reads published weights of Open-Unmix, see `auralflow.nets.checkpoint.CheckpointReader`."""
+    """Reads published weights of Open-Unmix; see `auralflow.nets.checkpoint.CheckpointReader`."""
 
     def recognizes(self, checkpoint: Checkpoint) -> bool:
         """Whether every file contains the net of one target."""

@@ -37,7 +37,7 @@ UNUSED = 5
 
 
 class SpleeterReader:
-    """Reads published weights of Spleeter, see `auralflow.nets.checkpoint.CheckpointReader`."""
+    """Reads published weights of Spleeter; see `auralflow.nets.checkpoint.CheckpointReader`."""
 
     def recognizes(self, checkpoint: Checkpoint) -> bool:
         """Whether this is a Spleeter checkpoint, of TensorFlow or the PyTorch port."""

@@ -135,7 +135,7 @@ class SpleeterModel(SeparationModel):
         return Chunking(length=inner, step=max(1, round(inner * (1 - shared))), context=edge)
 
     def for_inference(self) -> Self:
-        """A faster copy that cannot be trained and takes chunks of a song, see `chunking`."""
+        """A faster copy that cannot be trained and takes chunks of a song; see `chunking`."""
         fast = copy.deepcopy(self).eval().requires_grad_(False)
         for instrument in fast.net.instruments:
             assert isinstance(instrument, InstrumentNet)
