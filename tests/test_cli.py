@@ -431,6 +431,61 @@ def test_help_and_version_load_no_torch_and_answer_at_once():
         assert word in result.stdout
 
 
+def test_paths_are_checked_before_pytorch_loads(tmp_path, model_folder, dataset):
+    model = model_folder(weights=False)
+    wrong = [
+        f"config SpectrogramNetSimple --vocals --save {model}",
+        "data check nowhere",
+        "data prepare nowhere cache",
+        "data import nowhere dataset",
+        f"ensemble {model} nowhere",
+        f"ensemble {model} {model} --fit nowhere",
+        f"ensemble {model} {model} --save {model}",
+        f"ensemble {model} {model} --weights nonsense",
+        f"train nowhere {dataset}",
+        f"train {model} nowhere",
+        f"train {model} {dataset} --init nowhere",
+        f"evaluate nowhere {dataset}",
+        f"evaluate {model} nowhere",
+        "export nowhere net.onnx",
+        "app --model nowhere",
+    ]
+    code = (
+        "import sys, auralflow.cli\n"
+        f"for line in {wrong!r}:\n"
+        "    assert auralflow.cli.main(line.split()) == 2, line\n"
+        "    assert 'torch' not in sys.modules, line\n"
+        "assert auralflow.cli.main('config SpectrogramNetSimple --vocals --save made'.split()) == 0\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.count("error: ") == len(wrong)
+    assert (tmp_path / "made" / "model.json").is_file()
+
+
+def test_commands_say_what_they_do_while_they_load(capsys, tmp_path, trained, dataset):
+    commands = {
+        ("data", "check", dataset): ["starting"],
+        ("synth", tmp_path / "songs", "--tracks", 1, "--seconds", 1, "--sample-rate", RATE): ["starting"],
+        ("config", "SpectrogramNetSimple", "--vocals", "--save", tmp_path / "new", "--display"): [
+            "counting the parameters"
+        ],
+        ("ensemble", trained, trained, "--save", tmp_path / "both", "--fit", dataset): [
+            "starting",
+            "reading the models",
+            "starting",
+            "writing the ensemble",
+        ],
+    }
+    for number, (command, stages) in enumerate(commands.items()):
+        log = tmp_path / f"{number}.log"
+        assert run(capsys, *command, "--log-file", log)[0] == 0
+        assert re.findall(r" INFO auralflow: (\w.*)", log.read_text()) == stages
+
+
 def test_the_module_can_be_run():
     result = subprocess.run([sys.executable, "-m", "auralflow", "nonsense"], capture_output=True, check=False)
     assert result.returncode == 2

@@ -18,7 +18,7 @@ from auralflow.config import AugmentConfig, TrainConfig
 from auralflow.datasets import EpochSampler, TrainingChunks, ValidationChunks, train_loader, training_tracks
 from auralflow.datasets.stems import read_stem
 from auralflow.errors import AudioError, DatasetError, NotFoundError
-from auralflow.models.folder import create_model_folder
+from auralflow.models import create_model_folder
 from auralflow.nets.unet import SpectrogramNetConfig
 from auralflow.trainer import Callback, train
 

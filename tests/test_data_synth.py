@@ -12,7 +12,7 @@ from auralflow.synth.players.samples import SampleBank
 
 def test_several_processes_make_the_same_songs_as_one(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr("auralflow.machine.usable_workers", lambda wanted: asked.append(wanted) or wanted)
+    monkeypatch.setattr("auralflow.cores.usable_workers", lambda wanted: asked.append(wanted) or wanted)
     options = ["--tracks", "4", "--seconds", "1", "--sample-rate", str(RATE), "--seed", "3"]
     for number in ("1", "2"):
         assert main(["synth", str(tmp_path / number), *options, "--num-workers", number]) == 0

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from auralflow.audio import write_audio
 from auralflow.config import SOURCES, AugmentConfig, TrainConfig
+from auralflow.cores import usable_workers
 from auralflow.datasets import (
     EpochSampler,
     TrainingChunks,
@@ -20,7 +21,6 @@ from auralflow.datasets import (
     training_tracks,
 )
 from auralflow.errors import AudioError, DatasetError, NotFoundError
-from auralflow.machine import usable_workers
 
 
 def level(audio):

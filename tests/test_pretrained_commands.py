@@ -15,8 +15,9 @@ from auralflow.audio import write_audio
 from auralflow.cli import main
 from auralflow.errors import ModelError, NotFoundError, UsageError
 from auralflow.models import Access, ModelCard, installed_registry, load
-from auralflow.models.folder import load_weights, read_model_config, read_weights
-from auralflow.models.loading import is_pretrained, save_pretrained
+from auralflow.models.folder import load_weights, read_weights
+from auralflow.models.loading import save_pretrained
+from auralflow.models.lookup import is_pretrained, read_model_config
 from auralflow.nets.unet.model import SpectrogramMaskModel
 from auralflow.storage import write_json
 

@@ -12,7 +12,7 @@ from auralflow.audio import read_audio, write_audio
 from auralflow.cli import main
 from auralflow.errors import NotFoundError
 from auralflow.models import create_model, create_model_folder, save_weights
-from auralflow.models.loading import DEFAULT_MODEL, is_model
+from auralflow.models.lookup import DEFAULT_MODEL, is_model
 
 PACKAGES = (
     "audio", "datasets", "evaluation", "models", "separation", "synth", "trainer", "visualizer",

@@ -337,7 +337,7 @@ def test_only_broken_files_write_nothing(tmp_path, capsys):
 
 
 def test_songs_of_files_are_the_same_from_any_number_of_processes(tmp_path, monkeypatch):
-    monkeypatch.setattr("auralflow.machine.usable_workers", lambda wanted: wanted)
+    monkeypatch.setattr("auralflow.cores.usable_workers", lambda wanted: wanted)
     for seed in range(4):
         save_song(tmp_path / "midi" / f"{seed}.mid", seed=seed)
     options = ["--tracks", "4", "--seconds", "1", "--sample-rate", "8000", "--midi", str(tmp_path / "midi")]

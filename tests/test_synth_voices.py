@@ -187,7 +187,7 @@ def test_songs_are_sung_by_the_recordings_and_repeat_with_their_seed(tmp_path, s
 
 
 def test_voices_of_the_command_line_give_the_same_songs_from_two_processes(tmp_path, sentence, monkeypatch):
-    monkeypatch.setattr("auralflow.machine.usable_workers", lambda wanted: wanted)
+    monkeypatch.setattr("auralflow.cores.usable_workers", lambda wanted: wanted)
     save(tmp_path / "v" / "a.wav", sentence)
     options = ["--tracks", "2", "--seconds", "2", "--sample-rate", "8000", "--voices", str(tmp_path / "v")]
     for number in ("1", "2"):

@@ -23,14 +23,8 @@ from recipe_validation import make_validation, score_validation
 
 from auralflow.config import Settings, TrainConfig, parse_settings, read_settings
 from auralflow.errors import AuralflowError, UsageError
-from auralflow.models import DataPart
-from auralflow.models.folder import (
-    WEIGHTS_FILE,
-    create_model_folder,
-    read_model_config,
-    read_weights,
-    save_weights,
-)
+from auralflow.models import DataPart, create_model_folder, read_model_config
+from auralflow.models.folder import WEIGHTS_FILE, read_weights, save_weights
 from auralflow.nets.families import settings_of_net
 from auralflow.nets.unet import NETS, SpectrogramNetConfig
 from auralflow.storage import write_json

@@ -39,7 +39,8 @@ from auralflow.models import (
     TrainingRecord,
     save_weights,
 )
-from auralflow.models.folder import WEIGHTS_FILE, count_parameters, read_model_config, read_weights
+from auralflow.models.folder import WEIGHTS_FILE, count_parameters, read_weights
+from auralflow.models.lookup import read_model_config
 from auralflow.storage import write_json
 
 CARDS = Path("src/auralflow/models/pretrained")

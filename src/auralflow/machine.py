@@ -1,12 +1,10 @@
-"""The machine: its devices, its cores, and the threads that compute on them."""
+"""The machine: its devices, and the threads that compute on them."""
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 
 import torch
 
@@ -15,18 +13,12 @@ from auralflow.errors import UsageError
 __all__ = [
     "bfloat16_speedup",
     "check_device",
-    "core_quota",
     "has_bfloat16_units",
     "shared_cores",
-    "usable_cores",
-    "usable_workers",
 ]
 
 LEAST_SPEEDUP = 0.25
 """Below it in small products, large products would take long."""
-
-QUOTA_FILE = Path("/sys/fs/cgroup/cpu.max")
-"""Where Linux says how many cores a container may use."""
 
 
 def check_device(name: str = "auto") -> torch.device:
@@ -119,39 +111,6 @@ def _fastest(work: Callable[[], object], device: torch.device) -> float:
             torch.cuda.synchronize(device)
         seconds.append(time.perf_counter() - started)
     return min(seconds[1:])
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on.
-
-    Example:
-        >>> usable_cores() >= 1
-        True
-    """
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def core_quota(path: Path = QUOTA_FILE) -> float:
-    """Cores' worth of time that a container may use, infinite without a limit.
-
-    Args:
-        path: The file of its control group.
-    """
-    try:
-        quota, period = path.read_text().split()[:2]
-        return float("inf") if quota == "max" else int(quota) / int(period)
-    except (OSError, ValueError, ZeroDivisionError):
-        return float("inf")
-
-
-def usable_workers(wanted: int) -> int:
-    """Number of worker processes: as many as wanted, but no more than there are cores.
-
-    Example:
-        >>> usable_workers(0)
-        0
-    """
-    return min(wanted, usable_cores())
 
 
 @contextmanager

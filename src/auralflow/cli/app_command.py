@@ -21,10 +21,14 @@ def app(
     auralflow app
     auralflow app --model my_model other_model --port 8080
     """
+    from auralflow.cli.pretrained import open_model
+    from auralflow.models.lookup import check_model
+
+    for model in options.model:
+        check_model(model)
     with stage("starting"):
         from auralflow.app import serve
         from auralflow.app.page import require_gradio
-        from auralflow.cli.pretrained import open_model
 
         require_gradio()
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, get_args
 from cyclopts import App, Group, Parameter
 from pydantic import create_model
 
-from auralflow.cli.console import note, result_line, show_settings
+from auralflow.cli.console import note, result_line, show_settings, stage
 from auralflow.cli.help import OPTIONS, add_command
 from auralflow.cli.parameters import Flatten, switch
 from auralflow.config import SOURCES, ModelConfig, Settings, option_name, parse_settings
@@ -166,14 +166,19 @@ def _configure(
     chosen = {**net.presets, "family": family.name, "net": net.name, "targets": targets, **values}
     settings = parse_settings(net.settings, chosen)
 
-    from auralflow.models.folder import MODEL_FILE, count_parameters, create_model_folder
+    from auralflow.models.card import MODEL_FILE
+    from auralflow.models.writing import create_model_folder
 
     previous = create_model_folder(save, settings, force=force)
     if previous:
         note(f"the earlier model was moved to {previous}")
     if display:
+        with stage("counting the parameters"):
+            from auralflow.models.folder import count_parameters
+
+            parameters = count_parameters(settings)
         shown = settings.model_dump(mode="json")
-        show_settings(str(save / MODEL_FILE), shown | {"parameters": f"{count_parameters(settings):,}"})
+        show_settings(str(save / MODEL_FILE), shown | {"parameters": f"{parameters:,}"})
     result_line(f"wrote {save / MODEL_FILE}", copyable=True)
 
 

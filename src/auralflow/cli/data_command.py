@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App
 from rich.table import Table
 
-from auralflow.cli.console import decibels, error_line, file_progress, note, result_line, results
+from auralflow.cli.console import decibels, error_line, file_progress, note, result_line, results, stage
 from auralflow.cli.help import DATA, OPTIONS, add_command
 from auralflow.cli.parameters import Flatten
 from auralflow.cli.plain import one_line
@@ -40,8 +40,12 @@ def check(
     --------
     auralflow data check dataset --save report.json
     """
-    from auralflow.datasets.check import check_dataset
-    from auralflow.storage import write_json
+    from auralflow.datasets.tracks import check_dataset_exists
+
+    check_dataset_exists(dataset)
+    with stage("starting"):
+        from auralflow.datasets.check import check_dataset
+        from auralflow.storage import write_json
 
     with file_progress() as progress:
         task = progress.add_task("tracks", total=None)
@@ -110,7 +114,8 @@ def prepare(
     auralflow data prepare dataset cache --variants 1
     auralflow train my_model cache
     """
-    from auralflow.datasets.prepare import prepare as prepare_cache
+    with stage("starting"):
+        from auralflow.datasets.prepare import prepare as prepare_cache
 
     with file_progress() as progress:
         task = progress.add_task("tracks", total=None)
@@ -156,7 +161,8 @@ def import_(
     auralflow data import MUSDB18 dataset
     auralflow data import MedleyDB dataset --mapping medleydb.yaml
     """
-    from auralflow.datasets.importers import import_dataset
+    with stage("starting"):
+        from auralflow.datasets.importers import import_dataset
 
     with file_progress() as progress:
         task = progress.add_task("tracks", total=None)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from auralflow.cli.console import file_progress, note, result_line, results
+from auralflow.cli.console import file_progress, note, result_line, results, stage
 from auralflow.cli.parameters import Flatten, switch
 from auralflow.config import EnsembleOptions
 from auralflow.errors import UsageError
@@ -42,17 +42,25 @@ def ensemble(
     auralflow ensemble model_a model_b --fit dataset  # fit the weights
     """
     from auralflow.cli.pretrained import download_progress, note_hidden_name
+    from auralflow.datasets.tracks import check_dataset_exists
     from auralflow.models.ensemble_weights import parse_weights
-    from auralflow.models.ensembles import draft_ensemble
+    from auralflow.models.lookup import check_model
     from auralflow.models.writing import check_free
 
+    weights = parse_weights(options.weights)
     check_free(options.save, None, force=force)
     for model in models:
+        check_model(model)
         note_hidden_name(model)
-    with download_progress("members") as on_progress:
+    if options.fit:
+        check_dataset_exists(options.fit)
+    with stage("starting"):
+        from auralflow.models.ensembles import draft_ensemble
+
+    with stage("reading the models") as hide, download_progress("members", hide) as on_progress:
         draft = draft_ensemble(
             models,
-            weights=parse_weights(options.weights),
+            weights=weights,
             method=options.method,
             targets=options.targets,
             on_progress=on_progress,
@@ -61,7 +69,8 @@ def ensemble(
         if draft.method != "mean":
             raise UsageError("--fit needs --method mean", found=f"--method {draft.method}")
         draft = _fitted(draft, options.fit, options)
-    previous = draft.write(options.save, link=link, force=force)
+    with stage("writing the ensemble"):
+        previous = draft.write(options.save, link=link, force=force)
     if previous:
         note(f"the earlier model was moved to {previous}")
     _show(draft)
@@ -70,10 +79,11 @@ def ensemble(
 
 def _fitted(draft: "Draft", dataset: Path, options: EnsembleOptions) -> "Draft":
     """Fit the weights that minimise the error, and print a line for each target."""
-    from auralflow.evaluation import refitted
+    with stage("starting"):
+        from auralflow.evaluation import refitted
 
     with file_progress() as progress:
-        task = progress.add_task("", total=1.0)
+        task = progress.add_task("loading the models", total=1.0)
         draft, found = refitted(
             draft,
             dataset,

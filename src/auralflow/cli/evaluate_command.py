@@ -50,7 +50,12 @@ def evaluate(
             expected="auralflow evaluate MODEL ... DATASET, or auralflow evaluate DATASET --estimates FOLDER",
         )
     *models, dataset = paths
+    from auralflow.datasets.tracks import check_dataset_exists
+    from auralflow.models.lookup import check_model
 
+    for model in models:
+        check_model(model)
+    check_dataset_exists(dataset)
     with stage("starting"):
         from auralflow.cli.score_tables import show_comparison
         from auralflow.evaluation import Comparison, compare, read_museval
@@ -60,7 +65,7 @@ def evaluate(
     systems, scored = _systems(models, options, family or trust_code)
     fitted = _fitted(systems, models, dataset, options) if options.fit_weights else {}
     with file_progress() as progress:
-        task = progress.add_task("", total=1.0)
+        task = progress.add_task("reading the dataset", total=1.0)
         comparison = compare(
             systems,
             dataset,
@@ -157,7 +162,7 @@ def _refitted(
     with download_progress(system.name) as on_bytes:
         draft = draft_ensemble([path], on_progress=on_bytes)
     with file_progress() as progress:
-        task = progress.add_task("", total=1.0)
+        task = progress.add_task("loading the models", total=1.0)
         draft, found = refitted(
             draft,
             dataset,

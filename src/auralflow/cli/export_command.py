@@ -22,8 +22,11 @@ def export(model: str, file: Path, /, *, family: FamilyName = None, trust_code: 
     --------
     auralflow export my_model my_model.onnx
     """
+    from auralflow.cli.pretrained import open_model
+    from auralflow.models.lookup import check_model
+
+    check_model(model)
     with stage("starting"):
-        from auralflow.cli.pretrained import open_model
         from auralflow.models.export import export_onnx
 
     loaded = open_model(model, trust_code=family or trust_code)

@@ -130,7 +130,7 @@ def _with_instrumental(options: SeparateConfig) -> SeparateConfig:
 def _model_and_songs(paths: tuple[Path, ...], *, is_listed: bool = False) -> tuple[str, tuple[Path, ...]]:
     """Split the arguments into the model, if the first one is a model, and the songs."""
     from auralflow.cli.pretrained import note_hidden_name
-    from auralflow.models.loading import DEFAULT_MODEL, is_model
+    from auralflow.models.lookup import DEFAULT_MODEL, is_model
 
     if paths and is_model(paths[0]):
         model, songs = str(paths[0]), paths[1:]

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from auralflow.cli.console import error_line, file_progress, note, result_line
+from auralflow.cli.console import error_line, file_progress, note, result_line, stage
 from auralflow.cli.parameters import Flatten
 from auralflow.config import SynthConfig
 from auralflow.errors import ExitCode
@@ -31,8 +31,9 @@ def synth(
     --------
     auralflow synth songs --tracks 6 --seconds 20
     """
-    from auralflow.machine import usable_workers
-    from auralflow.synth import write_dataset
+    with stage("starting"):
+        from auralflow.cores import usable_workers
+        from auralflow.synth import write_dataset
 
     with file_progress() as progress:
         task = progress.add_task("songs", total=options.tracks)

@@ -53,14 +53,14 @@ def train(  # noqa: PLR0913 - the options of a command are its arguments
     auralflow train my_model dataset --init trained   # start from its weights
     torchrun --nproc_per_node 2 -m auralflow train my_model dataset
     """
+    trusted = family or trust_code
+    _check_paths(model, dataset, init, trusted)
     with stage("starting"):
         from auralflow.cli.training import ProgressCallback
         from auralflow.trainer import train as run_training
         from auralflow.trainer.run import TRAINER_FILE, explain_no_effect, prepare_folder
 
-        _refuse_name(model)
     settings = _settings(model, options, resume=resume, trained=init is not None)
-    trusted = family or trust_code
     if init:
         _find_start(init, trusted)
     # Only one of several processes writes.
@@ -126,8 +126,9 @@ def _show_best(history: "list[EpochRecord]", model: Path) -> None:
     )
 
 
-def _refuse_name(model: Path) -> None:
-    from auralflow.models.loading import is_pretrained
+def _check_paths(model: Path, dataset: Path, init: str | None, trusted: bool | str) -> None:
+    from auralflow.datasets.tracks import check_dataset_exists
+    from auralflow.models.lookup import check_model, is_pretrained, read_model_config
 
     if is_pretrained(model):
         raise UsageError(
@@ -136,6 +137,10 @@ def _refuse_name(model: Path) -> None:
             advice=f"Run: auralflow download {model} --save my_model, then train my_model with --force "
             f"--init {model}.",
         )
+    read_model_config(model, trust_code=trusted)
+    check_dataset_exists(dataset)
+    if init:
+        check_model(init)
 
 
 def _find_start(model: str, trust_code: bool | str) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from auralflow.audio import is_audio
 from auralflow.config import SOURCES, CheckConfig, ModelConfig
+from auralflow.cores import usable_workers
 from auralflow.datasets.cache import is_cache, read_manifest
 from auralflow.datasets.chunks import ValidationChunks
 from auralflow.datasets.facts import FACTS_FILE, read_facts, silent_stems
@@ -26,7 +27,6 @@ from auralflow.datasets.tracks import (
     stem_files,
 )
 from auralflow.errors import AuralflowError, DatasetError, SettingsError, UsageError
-from auralflow.machine import usable_workers
 
 __all__ = ["DatasetReport", "Finding", "check_dataset"]
 

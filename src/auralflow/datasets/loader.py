@@ -8,10 +8,10 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from auralflow.config import TrainConfig
+from auralflow.cores import usable_workers
 from auralflow.datasets.chunks import Chunk, ValidationChunks
 from auralflow.datasets.remix import TrainingChunks
 from auralflow.errors import AuralflowError
-from auralflow.machine import usable_workers
 
 __all__ = ["ChunkLoader", "EpochSampler", "train_loader", "valid_loader"]
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from auralflow.config import PrepareConfig
+from auralflow.cores import usable_workers
 from auralflow.datasets.cache import MANIFEST_FILE, TRACK_FILE, Manifest, Recipe, is_cache, read_manifest
 from auralflow.datasets.prepare_track import Outcome, prepare_track
 from auralflow.datasets.tracks import SPLITS, Split, find_tracks, list_folder, stem_files
 from auralflow.errors import AuralflowError, DatasetError, UsageError
-from auralflow.machine import usable_workers
 from auralflow.storage import remove_dead_folders, write_json
 
 __all__ = ["PrepareReport", "prepare"]

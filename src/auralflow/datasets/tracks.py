@@ -27,6 +27,7 @@ __all__ = [
     "SPLITS",
     "Split",
     "Track",
+    "check_dataset_exists",
     "find_mixture",
     "find_tracks",
     "index_split",
@@ -244,6 +245,21 @@ def split_of(name: str) -> Split | None:
     return SPLIT_NAMES.get(name.lower())
 
 
+def check_dataset_exists(dataset: Path) -> None:
+    """Check that there is a dataset, before anything slow is imported.
+
+    Args:
+        dataset: The dataset folder, or a cache prepared from one.
+
+    Raises:
+        NotFoundError: If it is no folder.
+    """
+    if not dataset.is_dir():
+        raise NotFoundError(
+            f"no dataset '{dataset}'", expected="a folder with train/, valid/ and test/ in it"
+        )
+
+
 def find_tracks(dataset: Path, split: Split) -> list[Path]:
     """List the folders of one part of a dataset, sorted by path; none if it has no such part.
 
@@ -255,10 +271,7 @@ def find_tracks(dataset: Path, split: Split) -> list[Path]:
         NotFoundError: If ``dataset`` is no folder.
         DatasetError: If a folder may not be read.
     """
-    if not dataset.is_dir():
-        raise NotFoundError(
-            f"no dataset '{dataset}'", expected="a folder with train/, valid/ and test/ in it"
-        )
+    check_dataset_exists(dataset)
     parts = [e.path for e in list_folder(dataset) if e.is_dir() and split_of(e.name) == split]
     return [Path(entry.path) for part in parts for entry in list_folder(Path(part)) if entry.is_dir()]
 

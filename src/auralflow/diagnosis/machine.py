@@ -8,6 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from auralflow.cores import QUOTA_FILE, core_quota, usable_cores
 from auralflow.diagnosis.checks import Check
 from auralflow.storage import atomic_path, cache_folder
 
@@ -28,8 +29,6 @@ def check_threads(quota_file: Path | None = None) -> list[Check]:
     """
     # The other checks of this module should not wait for PyTorch.
     import torch  # noqa: PLC0415
-
-    from auralflow.machine import QUOTA_FILE, core_quota, usable_cores  # noqa: PLC0415
 
     usable = min(float(usable_cores()), core_quota(quota_file or QUOTA_FILE))
     found = f"{os.cpu_count()} in the machine, {usable:g} for this process"

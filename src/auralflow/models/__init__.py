@@ -22,15 +22,17 @@ from auralflow.models.card import (
     TrainingRecord,
 )
 from auralflow.models.catalogue import named_models
+from auralflow.models.lookup import read_model_config
 from auralflow.models.public_card import PublicCard
 from auralflow.models.registry import SHIPPED_WEIGHTS, Registry, installed_registry
 from auralflow.models.weights import Access, Place, fetch_weights, find_weights
+from auralflow.models.writing import create_model_folder
 from auralflow.nets.families import create_model
 
 if TYPE_CHECKING:
     from auralflow.models.ensembles import draft_ensemble
     from auralflow.models.export import export_onnx
-    from auralflow.models.folder import create_model_folder, load_weights, read_model_config, save_weights
+    from auralflow.models.folder import load_weights, save_weights
     from auralflow.models.importing import import_model
     from auralflow.models.loading import load, save_pretrained
 
@@ -64,13 +66,11 @@ __all__ = [
 ]
 
 _LATER = {
-    "create_model_folder": "auralflow.models.folder",
     "draft_ensemble": "auralflow.models.ensembles",
     "import_model": "auralflow.models.importing",
     "export_onnx": "auralflow.models.export",
     "load": "auralflow.models.loading",
     "load_weights": "auralflow.models.folder",
-    "read_model_config": "auralflow.models.folder",
     "save_pretrained": "auralflow.models.loading",
     "save_weights": "auralflow.models.folder",
 }

@@ -15,7 +15,8 @@ from auralflow.models.card import CARD_FILE, WEIGHTS_FILE, ModelCard
 from auralflow.models.catalogue import licence_of
 from auralflow.models.ensemble_weights import WeightRows, WeightTable
 from auralflow.models.folder import check_weights, read_weights, save_weights
-from auralflow.models.loading import OnProgress, find_model, is_pretrained
+from auralflow.models.loading import OnProgress, find_model
+from auralflow.models.lookup import is_pretrained
 from auralflow.models.origin import EnsembleCard, Licence, MemberOrigin, OriginCard
 from auralflow.models.registry import Registry, installed_registry
 from auralflow.models.weights import Access

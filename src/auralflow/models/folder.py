@@ -1,7 +1,6 @@
-"""Model folders: ``model.json`` and ``model.safetensors``, never a pickle."""
+"""The weights in a model folder: ``model.safetensors``, never a pickle."""
 
-import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
@@ -12,13 +11,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from auralflow.config import FORMAT_VERSION, ModelConfig, read_settings
-from auralflow.errors import ModelError, NotFoundError, SettingsError, UsageError
+from auralflow.config import ModelConfig
+from auralflow.errors import ModelError, NotFoundError
 from auralflow.models.card import MODEL_FILE, WEIGHTS_FILE
 from auralflow.nets.door import SeparationModel
-from auralflow.nets.families import create_model, parse_model_config
+from auralflow.nets.families import create_model
 from auralflow.nets.shapes import shapes_only
-from auralflow.storage import atomic_path, write_json
+from auralflow.storage import atomic_path
 
 __all__ = [
     "MODEL_FILE",
@@ -26,122 +25,10 @@ __all__ = [
     "check_weights",
     "count_parameters",
     "count_weights",
-    "create_model_folder",
     "load_weights",
-    "read_model_config",
     "read_weights",
     "save_weights",
-    "set_aside",
 ]
-
-TRAINED_FILES = (WEIGHTS_FILE, "trainer.json", "summary.json", "card.json", "checkpoint", "runs")
-
-
-def create_model_folder(folder: str | Path, config: ModelConfig, *, force: bool = False) -> Path | None:
-    """Write ``model.json`` to a new model folder.
-
-    Args:
-        folder: The folder, created if missing. Other files in it are left alone.
-        config: Settings of the model.
-        force: Replace a model in the folder, moving its files to ``previous-<time>/``. Default: False.
-
-    Returns:
-        The folder that the earlier model was moved to, None if there was none.
-
-    Raises:
-        UsageError: If the folder already contains a model and ``force`` is off.
-
-    Example:
-        >>> import tempfile
-        >>> from auralflow.nets.unet import SpectrogramNetConfig
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> create_model_folder(folder, SpectrogramNetConfig(targets=("bass",)))
-        >>> read_model_config(folder).targets
-        ('bass',)
-    """
-    folder = Path(folder)
-    existing = [folder / name for name in (MODEL_FILE, *TRAINED_FILES) if (folder / name).exists()]
-    previous = None
-    if existing:
-        if not force:
-            raise UsageError(
-                f"'{folder}' already contains a model ({', '.join(path.name for path in existing)})",
-                advice="Choose another folder with --save, or move the model aside with --force.",
-            )
-        previous = set_aside(folder, (MODEL_FILE, *TRAINED_FILES))
-    write_json(folder / MODEL_FILE, config.model_dump(mode="json"))
-    return previous
-
-
-def set_aside(folder: Path, names: Iterable[str]) -> Path:
-    """Move files of a model folder to a new folder ``previous-<time>`` in it.
-
-    Args:
-        folder: The model folder.
-        names: Files and folders in it; missing ones are skipped.
-
-    Returns:
-        The new folder.
-    """
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    previous, number = folder / f"previous-{stamp}", 1
-    while previous.exists():
-        number += 1
-        previous = folder / f"previous-{stamp}-{number}"
-    previous.mkdir()
-    for name in names:
-        if (folder / name).exists():
-            (folder / name).rename(previous / name)
-    return previous
-
-
-def read_model_config(folder: str | Path, *, trust_code: bool | str = False) -> ModelConfig:
-    """Read the settings of a model folder.
-
-    Args:
-        folder: A folder with a ``model.json``.
-        trust_code: Name of a family of nets from another package whose code may run, or True for any family.
-            Default: False.
-
-    Returns:
-        The settings.
-
-    Raises:
-        UsageError: If the model needs code from another package that is not trusted.
-        NotFoundError: If the folder or its ``model.json`` does not exist.
-        ModelError: If ``model.json`` is invalid or has a newer format.
-    """
-    folder = Path(folder)
-    path = folder / MODEL_FILE
-    if not folder.is_dir():
-        raise NotFoundError(
-            f"no model '{folder}'",
-            expected="a model folder",
-            advice="Create one with: auralflow config",
-        )
-    if not path.is_file():
-        raise NotFoundError(
-            f"'{folder}' is not a model folder: it has no {MODEL_FILE}",
-            advice="Create one with: auralflow config",
-        )
-    try:
-        return _parse_model_config(path, trust_code)
-    except SettingsError as error:
-        # Not a usage error: the request was fine, but the folder is not.
-        raise ModelError(str(error)) from None
-
-
-def _parse_model_config(path: Path, trust_code: bool | str) -> ModelConfig:
-    values = read_settings(path)
-    version = values.get("format_version")
-    if version != FORMAT_VERSION:
-        raise SettingsError(
-            f"cannot use '{path}'",
-            found=f"format version {version!r}",
-            expected=str(FORMAT_VERSION),
-            advice="It is invalid or was written by another version of auralflow.",
-        )
-    return parse_model_config(values, source=str(path), trust_code=trust_code)
 
 
 def save_weights(model: SeparationModel | dict[str, Tensor], path: str | Path) -> None:

@@ -7,38 +7,21 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from auralflow.config import LinkedWeights, ModelConfig, parse_settings, read_settings
-from auralflow.config.base import suggestion
 from auralflow.errors import ModelError, NotFoundError
 from auralflow.models.budget import limited_to_weights
-from auralflow.models.card import CARD_FILE, MODEL_FILE, ModelCard
-from auralflow.models.folder import (
-    WEIGHTS_FILE,
-    load_weights,
-    read_model_config,
-    read_weights,
-    save_weights,
-)
+from auralflow.models.card import CARD_FILE, ModelCard
+from auralflow.models.folder import WEIGHTS_FILE, load_weights, read_weights, save_weights
+from auralflow.models.lookup import check_model, is_pretrained, read_model_config
 from auralflow.models.origin import OriginCard
 from auralflow.models.public_models import fetch_public
 from auralflow.models.registry import Registry, installed_registry
 from auralflow.models.weights import Access, fetch_weights
 from auralflow.models.writing import ModelParts, check_free, write_model
 from auralflow.nets.door import SeparationModel
-from auralflow.nets.families import all_nets, create_model
+from auralflow.nets.families import create_model
 from auralflow.storage import file_hash
 
-__all__ = [
-    "DEFAULT_MODEL",
-    "ModelFiles",
-    "find_model",
-    "is_model",
-    "is_pretrained",
-    "load",
-    "save_pretrained",
-]
-
-DEFAULT_MODEL = "SpectrogramNetSimple"
-"""The default model for separation, whose weights are part of the package."""
+__all__ = ["ModelFiles", "find_model", "load", "save_pretrained"]
 
 OnProgress = Callable[[int, int], None]
 
@@ -55,31 +38,6 @@ class ModelFiles(NamedTuple):
     config: ModelConfig
     weights: Path
     linked: Mapping[str, Path] = MappingProxyType({})
-
-
-def is_pretrained(model: str | Path, registry: Registry | None = None) -> bool:
-    """Whether a string is the name of a pretrained model. An existing path takes precedence over a name.
-
-    Args:
-        model: A model folder or a name.
-        registry: The pretrained models. Default: the installed ones.
-    """
-    names = (registry or installed_registry()).all_names
-    return str(model) in (*names, *(net.name for _, net in all_nets())) and not Path(model).exists()
-
-
-def is_model(word: str | Path, registry: Registry | None = None) -> bool:
-    """Whether an argument is a model rather than a song: a folder with a ``model.json``, or a name.
-
-    Args:
-        word: The argument. An existing path takes precedence over a name.
-        registry: The pretrained models. Default: the installed ones.
-
-    Example:
-        >>> is_model("SpectrogramNetSimple"), is_model("song.mp3")
-        (True, False)
-    """
-    return (Path(word) / MODEL_FILE).is_file() or is_pretrained(word, registry)
 
 
 def find_model(
@@ -125,13 +83,8 @@ def _find(
     """Settings and weights of a model, without following links."""
     registry = registry or installed_registry()
     if not is_pretrained(model, registry):
+        check_model(model, registry)
         folder = Path(model)
-        if not folder.exists():
-            raise NotFoundError(
-                f"no model '{model}'{suggestion(str(model), registry.all_names)}",
-                expected="a model folder, or a name listed by auralflow models",
-                advice="Create one with: auralflow config",
-            )
         return ModelFiles(read_model_config(folder, trust_code=trust_code), folder / WEIGHTS_FILE)
     access = access or Access.from_environment()
     public = registry.public_card(str(model))

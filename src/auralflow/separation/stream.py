@@ -17,7 +17,8 @@ from auralflow.audio import Audio, resample_stream
 from auralflow.config import EngineConfig, EngineKeywords, parse_settings, show_settings
 from auralflow.errors import CancelledError, UsageError
 from auralflow.machine import check_device
-from auralflow.models.loading import DEFAULT_MODEL, load
+from auralflow.models.loading import load
+from auralflow.models.lookup import DEFAULT_MODEL
 from auralflow.nets.door import SeparationModel
 from auralflow.separation.blending import Blend
 from auralflow.separation.engine import resolved_window

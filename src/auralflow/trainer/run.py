@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from auralflow.config import TrainConfig, option_name
+from auralflow.cores import usable_workers
 from auralflow.datasets import (
     EpochSampler,
     Track,
@@ -21,9 +22,10 @@ from auralflow.datasets import (
 from auralflow.datasets.draws import VOICE
 from auralflow.errors import AudioError, DatasetError, NotFoundError, UsageError
 from auralflow.losses import Criterion
-from auralflow.machine import check_device, usable_workers
+from auralflow.machine import check_device
 from auralflow.models import CARD_FILE, create_model, load, read_model_config
-from auralflow.models.folder import WEIGHTS_FILE, set_aside
+from auralflow.models.folder import WEIGHTS_FILE
+from auralflow.models.writing import set_aside
 from auralflow.nets.door import SeparationModel
 from auralflow.storage import remove_leftovers, write_json
 from auralflow.trainer.callbacks import Callback
