@@ -16,7 +16,8 @@ from auralflow.cli import main
 from auralflow.config import PrepareConfig
 from auralflow.datasets.check import check_dataset
 from auralflow.datasets.prepare import prepare
-from auralflow.errors import NotFoundError, UsageError
+from auralflow.datasets.splits import training_tracks
+from auralflow.errors import DatasetError, NotFoundError, UsageError
 
 
 def found(report, severity=None):
@@ -219,6 +220,41 @@ def test_a_folder_without_training_tracks_is_an_error(tmp_path):
     (tmp_path / "songs").mkdir()
     report = check_dataset(tmp_path)
     assert one(report, "no training track").severity == "error"
+
+
+@pytest.mark.parametrize(
+    ("given", "advice"),
+    [
+        ("train", "This is one split of a dataset: give the folder that contains it, '{above}'."),
+        (
+            "train/Song 1",
+            "This is a track: move it into a folder train, and give the folder that contains train.",
+        ),
+        ("music", "This is a folder of tracks: move them into a folder train in it."),
+    ],
+)
+def test_a_split_a_track_or_tracks_in_place_of_a_dataset_say_what_to_do(dataset, capsys, given, advice):
+    if given == "music":
+        (dataset / "train").rename(dataset / "music")
+    folder = dataset / given
+    text = one(check_dataset(folder), "no training track").text
+    assert "expected train/<track>/vocals.wav" in text
+    assert text.endswith(advice.format(above=dataset))
+    for use in (training_tracks, lambda folder: prepare(folder, dataset / "cache")):
+        with pytest.raises(DatasetError) as refused:
+            use(folder)
+        assert str(refused.value).endswith(advice.format(above=dataset))
+    assert main(["data", "check", str(folder)]) == 1
+    out = capsys.readouterr().out
+    assert out.startswith(f"error: '{folder}' has no training track: found ")
+    assert len(out.splitlines()) == 2
+
+
+def test_a_split_given_as_the_current_folder_names_the_one_above(dataset, monkeypatch):
+    monkeypatch.chdir(dataset / "train")
+    assert f"contains it, '{dataset}'." in one(check_dataset(Path()), "no training track").text
+    monkeypatch.chdir(dataset)
+    assert f"contains it, '{dataset}'." in one(check_dataset(Path("train")), "no training track").text
 
 
 def test_stems_that_no_mixture_explains_cannot_be_trained(tmp_path):

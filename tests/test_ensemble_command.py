@@ -436,7 +436,7 @@ def test_only_what_is_asked_for_is_fitted_and_the_report_has_it(constants, capsy
         (["low", "data"], "--fit-weights needs an ensemble: found low"),
         (["median", "data"], "there are no weights to fit: found an ensemble with the method median"),
         (["both", "nowhere"], "nowhere"),
-        (["both", "scored"], "no tracks in valid/"),
+        (["both", "scored"], "has no tracks in valid/"),
         (["data", "--estimates", "data"], "--fit-weights needs an ensemble"),
     ],
 )

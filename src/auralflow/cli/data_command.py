@@ -62,6 +62,27 @@ def check(
 
 
 def _show_check(report: "DatasetReport") -> None:
+    if report.tracks:
+        results.print(_split_table(report))
+    residuals = [track.residual for tracks in report.tracks.values() for track in tracks]
+    known = [residual for residual in residuals if residual is not None]
+    if known:
+        level = f"{decibels(max(known))} dB relative to the mixture"
+        results.print(f"mixtures differ from the sums of their stems by at most {level}")
+    for finding in report.findings:
+        colour = "red" if finding.severity == "error" else "yellow"
+        results.print(f"{finding.severity}:", style=colour, end=" ")
+        # What concerns the whole dataset names it.
+        result_line(finding.text if finding.place == "." else f"{finding.place}: {finding.text}")
+    errors = sum(finding.severity == "error" for finding in report.findings)
+    warnings = len(report.findings) - errors
+    counts = f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}"
+    results.print(counts, end="; ")
+    can = f"possible targets: {', '.join(report.targets)}" if report.can_train else "training would fail"
+    result_line(can)
+
+
+def _split_table(report: "DatasetReport") -> Table:
     table = Table(title=one_line(str(report.dataset)), title_justify="left")
     for heading in ("split", "tracks", "minutes", "Hz", "channels", "formats"):
         table.add_column(heading)
@@ -74,21 +95,7 @@ def _show_check(report: "DatasetReport") -> None:
             *("\n".join(map(str, facts[name])) for name in ("sample_rates", "channels", "formats")),
             end_section=True,
         )
-    results.print(table)
-    residuals = [track.residual for tracks in report.tracks.values() for track in tracks]
-    known = [residual for residual in residuals if residual is not None]
-    if known:
-        results.print(f"mixture - sum of stems: at most {decibels(max(known))} dB relative to the mixture")
-    for finding in report.findings:
-        colour = "red" if finding.severity == "error" else "yellow"
-        results.print(f"{finding.severity}:", style=colour, end=" ")
-        result_line(f"{finding.place}: {finding.text}")
-    errors = sum(finding.severity == "error" for finding in report.findings)
-    warnings = len(report.findings) - errors
-    counts = f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}"
-    results.print(counts, end="; ")
-    can = f"possible targets: {', '.join(report.targets)}" if report.can_train else "training would fail"
-    result_line(can)
+    return table
 
 
 def prepare(

@@ -53,6 +53,7 @@ def ensemble(
         check_model(model)
         note_hidden_name(model)
     if options.fit:
+        _check_method(options.method)
         check_dataset_exists(options.fit)
     with stage("starting"):
         from auralflow.models.ensembles import draft_ensemble
@@ -66,8 +67,8 @@ def ensemble(
             on_progress=on_progress,
         )
     if options.fit:
-        if draft.method != "mean":
-            raise UsageError("--fit needs --method mean", found=f"--method {draft.method}")
+        # A rebuilt ensemble has a method of its own.
+        _check_method(draft.method)
         draft = _fitted(draft, options.fit, options)
     with stage("writing the ensemble"):
         previous = draft.write(options.save, link=link, force=force)
@@ -75,6 +76,11 @@ def ensemble(
         note(f"the earlier model was moved to {previous}")
     _show(draft)
     result_line(f"wrote {options.save}: {draft.method} of {len(draft.parts)} models", copyable=True)
+
+
+def _check_method(method: str | None) -> None:
+    if method not in (None, "mean"):
+        raise UsageError("--fit needs --method mean", found=f"--method {method}")
 
 
 def _fitted(draft: "Draft", dataset: Path, options: EnsembleOptions) -> "Draft":

@@ -190,7 +190,11 @@ def _severity(split: Split) -> Literal["error", "warning"]:
 
 def _look_around(dataset: Path) -> Iterator[Finding]:
     parts: dict[Split, list[str]] = defaultdict(list)
-    for entry in list_folder(dataset):
+    entries = list_folder(dataset)
+    if not any(entry.is_dir() and split_of(entry.name) for entry in entries):
+        # No dataset at all: one error says so, see `no_tracks`.
+        return
+    for entry in entries:
         split = split_of(entry.name)
         if split is None and entry.is_dir():
             advice = "; rename it to valid" if entry.name.lower().startswith("val") else ""
@@ -201,7 +205,7 @@ def _look_around(dataset: Path) -> Iterator[Finding]:
             yield Finding("warning", entry.name, "audio outside of a track's folder: it is not used")
     for split, names in parts.items():
         if len(names) > 1:
-            yield Finding("warning", split, f"taken from {' and '.join(names)} together")
+            yield Finding("warning", split, f"consists of the folders {' and '.join(names)}")
 
 
 def _judge(track: TrackReport, split: Split, settings: CheckConfig) -> Iterator[Finding]:
@@ -230,13 +234,13 @@ def _incomplete(track: TrackReport, place: str, severity: Literal["error", "warn
     missing = [source for source in SOURCES if source not in track.stems.keys() | silent]
     has_sources = bool((track.stems.keys() | silent) & set(SOURCES))
     if track.stems and missing and has_sources and silent and MIXTURE not in track.stems:
-        text = f"no mixture, and no {', '.join(missing)}: of those nothing is known"
+        text = f"no mixture, and no {', '.join(missing)}: whether they are silent is unknown"
         yield Finding(severity, place, text)
     elif track.stems and missing and has_sources and not silent:
         yield Finding("warning", place, f"no {', '.join(missing)}: unknown, not silent")
     if track.facts.notes and not silent:
         keys = ", ".join(repr(key) for key in track.facts.notes)
-        yield Finding("warning", f"{place}/{FACTS_FILE}", f"states nothing by 'silent', only {keys}")
+        yield Finding("warning", f"{place}/{FACTS_FILE}", f"has no 'silent', only {keys}")
 
 
 def _oddities(part: StemReport, settings: CheckConfig) -> Iterator[str]:
@@ -282,7 +286,7 @@ def _find_copies(report: DatasetReport) -> Iterator[Finding]:
     for copies in places.values():
         if len({split for split, _ in copies}) > 1:
             first, *others = (place for _, place in copies)
-            yield Finding("warning", first, f"the same audio as {', '.join(others)}: scores will flatter")
+            yield Finding("warning", first, f"the same audio as {', '.join(others)}: scores will be too high")
 
 
 def _trainable(report: DatasetReport) -> tuple[tuple[str, ...], list[Finding]]:

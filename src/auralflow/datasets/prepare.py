@@ -14,6 +14,7 @@ from pathlib import Path
 from auralflow.config import PrepareConfig
 from auralflow.cores import usable_workers
 from auralflow.datasets.cache import MANIFEST_FILE, TRACK_FILE, Manifest, Recipe, is_cache, read_manifest
+from auralflow.datasets.layout import no_tracks
 from auralflow.datasets.prepare_track import Outcome, prepare_track
 from auralflow.datasets.tracks import SPLITS, Split, find_tracks, list_folder, stem_files
 from auralflow.errors import AuralflowError, DatasetError, UsageError
@@ -108,11 +109,7 @@ def _folders(dataset: Path) -> dict[Split, list[str]]:
         for split in SPLITS
     }
     if not any(tracks.values()):
-        raise DatasetError(
-            f"'{dataset}' has no tracks",
-            found=", ".join(entry.name for entry in list_folder(dataset)[:8]) or "an empty folder",
-            expected="train/<track>/vocals.wav and so on",
-        )
+        raise no_tracks(dataset, f"'{dataset}' has no tracks")
     return tracks
 
 

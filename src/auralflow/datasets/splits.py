@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from auralflow.datasets.cache import cached_tracks, is_cache
-from auralflow.datasets.tracks import Track, index_split, list_folder
+from auralflow.datasets.layout import no_tracks
+from auralflow.datasets.tracks import Track, index_split
 from auralflow.errors import DatasetError
 
 __all__ = ["training_tracks"]
@@ -33,12 +34,7 @@ def training_tracks(dataset: str | Path) -> tuple[list[Track], list[Track]]:
     index = cached_tracks if is_cache(dataset) else index_split
     train, valid = index(dataset, "train"), index(dataset, "valid")
     if not train:
-        inside = [entry.name for entry in list_folder(dataset)]
-        raise DatasetError(
-            f"'{dataset}' has no training track",
-            found=", ".join(inside[:8]) or "an empty folder",
-            expected="train/<track>/vocals.wav and so on",
-        )
+        raise no_tracks(dataset, f"'{dataset}' has no training track")
     if valid:
         return train, valid
     if len(train) == 1:

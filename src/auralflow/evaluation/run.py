@@ -15,6 +15,7 @@ import torch
 
 from auralflow.datasets import Split, Track, index_split, sources_of
 from auralflow.datasets.cache import is_cache
+from auralflow.datasets.layout import no_tracks
 from auralflow.errors import AuralflowError, DatasetError, UnexpectedError, UsageError
 from auralflow.evaluation.results import Comparison
 from auralflow.evaluation.scores import ACCOMPANIMENT, RESIDUAL, Report, TrackScores
@@ -110,9 +111,11 @@ class Plan:
                     f"'{dataset}' is a prepared cache, which is only for training",
                     expected="the dataset it was prepared from",
                 )
+            if not found:
+                raise no_tracks(dataset, f"'{dataset}' has no tracks in {subset}/", split=subset)
             raise DatasetError(
                 f"no track of '{dataset}' can be scored",
-                found=f"{len(found)} tracks in {subset}/" if found else f"no tracks in {subset}/",
+                found=f"{len(found)} tracks in {subset}/",
                 expected="tracks with the targets' stems and a mixture, or all stems",
             )
         return cls(tracks, sources, skipped)
