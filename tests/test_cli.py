@@ -350,12 +350,30 @@ def test_training_twice_needs_resume_or_force(capsys, dataset, trained):
     assert " 3/3 " in err
     assert " 2/3 " not in err
     assert "4/3" not in err
+    assert "is finished" not in err
     # What was not typed again comes from the run before.
     assert json.loads((trained / "trainer.json").read_text())["batch_size"] == 2
     code, _, err = run(capsys, "train", trained, dataset, *TINY_TRAIN, "--force", "--silent")
     assert code == 0
     assert "moved to" in err
     assert "saved" not in err
+
+
+def test_resuming_a_finished_training_run_says_what_would_continue_it(capsys, dataset, model_folder):
+    never_better = ["--stop-patience", 1, "--min-delta", 1e9, "--max-plateaus", 1]
+    for number, (options, reason) in enumerate(
+        [
+            ([], "after 2 epochs; raise --max-epochs to"),
+            (never_better, "after 1 plateau; raise --max-plateaus to"),
+        ]
+    ):
+        tiny = [*TINY_TRAIN[:5], 9 if options else 2, *TINY_TRAIN[6:]]
+        command = ["train", model_folder(name=str(number), weights=False), dataset, *tiny, *options]
+        assert "is finished" not in run(capsys, *command)[2]
+        code, out, err = run(capsys, *command, "--resume")
+        assert code == 0
+        assert f"note: this training run is finished, {reason} continue, or start over with --force" in err
+        assert "best: epoch" in out
 
 
 def test_display_and_silent(capsys, tmp_path, dataset, model_folder):

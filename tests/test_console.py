@@ -1,7 +1,9 @@
 """What a terminal gets to see: names are text, one message is one line, and no sequence is obeyed."""
 
+import ast
 import io
 import json
+import logging
 import os
 import re
 from pathlib import Path
@@ -25,6 +27,7 @@ SEQUENCES = "e\x1b[31mX\x1b]0;pwned\x07\x9b2J\u202e.wav"
 LINES = "one\ntwo\rthree\tfour.wav"
 BYTES = os.fsdecode(b"caf\xe9.wav")
 NAMES = [BRACKETS, SEQUENCES, LINES, BYTES]
+LOGS = ("logger.info", "logger.warning", "logger.error", "warnings.warn")
 UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\ud800-\udfff]")
 
 
@@ -182,3 +185,22 @@ def test_a_path_is_not_broken_on_a_terminal_so_that_it_can_be_copied(monkeypatch
     path = "separated audio/a song with a long name/and a long stem.wav"
     console.result_line(path, copyable=True)
     assert stream.getvalue() == path + "\n"
+
+
+def test_what_the_library_logs_names_fields_which_the_command_line_translates(capsys, tmp_path):
+    console.set_messages(log_file=tmp_path / "log")
+    logging.getLogger("auralflow.trainer").warning("`batch_size` is %d", 0)
+    console.note("`max_leak`: no effect")
+    printed = capsys.readouterr().err
+    console.set_messages()
+    for text in (printed, (tmp_path / "log").read_text()):
+        assert "--batch-size is 0" in text
+        assert "--max-leak: no effect" in text
+    for path in (Path(auralflow.__file__).parent).rglob("*.py"):
+        if "cli" in path.parts:
+            continue
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(call, ast.Call) or ast.unparse(call.func) not in LOGS:
+                continue
+            texts = [part.value for part in ast.walk(call) if isinstance(part, ast.Constant)]
+            assert not re.search(r"(?<!\w)--[a-z]", " ".join(map(str, texts))), f"{path}:{call.lineno}"

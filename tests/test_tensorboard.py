@@ -135,7 +135,7 @@ def test_logging_changes_no_weight(dataset, model_folder):
 
 def test_views_without_tensorboard_are_explained(model_folder):
     lines = explain_no_effect(model_folder(), TrainConfig(num_workers=0, view_spec=True, play_residual=True))
-    assert lines == ["--play-residual, --view-spec: no effect without --tensorboard"]
+    assert lines == ["`play_residual`, `view_spec`: no effect without `tensorboard`"]
 
 
 def test_a_summary_and_its_picture_need_no_tensorboard(dataset, model_folder):

@@ -446,13 +446,21 @@ def test_settings_without_effect_are_explained(model_folder, monkeypatch):
     settings = TrainConfig(use_amp=True, scale_grad=True, pin_memory=True, num_workers=999)
     lines = explain_no_effect(model_folder(), settings, resume=True)
     assert [line.split()[0].rstrip(":") for line in lines] == [
-        "--num-workers",
-        "--use-amp",
-        "--scale-grad",
-        "--pin-memory",
-        "--resume",
+        "`num_workers`",
+        "`use_amp`",
+        "`scale_grad`",
+        "`pin_memory`",
+        "`resume`",
     ]
+    assert not any("--" in line for line in lines)
     assert explain_no_effect(model_folder(name="other"), TrainConfig(num_workers=0)) == []
+
+
+def test_a_default_that_the_machine_cannot_use_is_nothing_to_explain(model_folder, monkeypatch):
+    monkeypatch.setattr("auralflow.trainer.run.usable_workers", lambda wanted: min(wanted, 2))
+    assert explain_no_effect(model_folder(), TrainConfig()) == []
+    lines = explain_no_effect(model_folder(name="other"), TrainConfig(num_workers=4))
+    assert lines == ["`num_workers` 4: using 2, one for each core"]
 
 
 @pytest.mark.parametrize(

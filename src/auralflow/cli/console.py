@@ -81,7 +81,7 @@ class ConsoleHandler(logging.Handler):
         """Print a record: warnings like any other message, details with their time and module."""
         if record.name == MESSAGES.name:
             return
-        text = one_line(record.getMessage())
+        text = one_line(with_options(record.getMessage()))
         if record.levelno >= logging.WARNING:
             (progress_console if _can_move() else stderr).say(f"{record.levelname.lower()}: {text}")
         else:
@@ -109,7 +109,7 @@ class LogFile(logging.FileHandler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record, with its message on one line."""
         record = copy.copy(record)
-        record.msg, record.args = one_line(record.getMessage()), None
+        record.msg, record.args = one_line(with_options(record.getMessage())), None
         super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
@@ -173,6 +173,7 @@ def _beside_a_bar() -> PlainConsole:
 
 def note(text: str) -> None:
     """Print a note on one line."""
+    text = with_options(text)
     MESSAGES.info("note: %s", text)
     progress_console.say(f"note: {one_line(text)}")
 
@@ -196,7 +197,7 @@ def stage(text: str) -> Iterator[Callable[[], None]]:
 
 
 def with_options(text: str) -> str:
-    """Replace the fields that an error message names by the options they are on the command line.
+    """Replace the fields that a message of the library names by the options they are on the command line.
 
     Example:
         >>> print(with_options("`batch_size` is 0"))

@@ -12,7 +12,7 @@ from auralflow.config.training import DEFAULT_RATE, TRAINED_RATE
 from auralflow.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from auralflow.trainer import EpochRecord
+    from auralflow.trainer import EpochRecord, Trainer
 
 __all__ = ["train"]
 
@@ -91,8 +91,21 @@ def train(  # noqa: PLR0913 - the options of a command are its arguments
     if trainer.was_stopped and not trainer.is_finished:
         note(f"stopped in epoch {trainer.state.epoch + 1}; continue with --resume")
         return ExitCode.INTERRUPTED
+    if trainer.is_finished and progress.first_epoch == trainer.state.epoch:
+        note(_what_would_continue(trainer))
     _show_best(trainer.state.history, model)
     return ExitCode.DONE
+
+
+def _what_would_continue(trainer: "Trainer") -> str:
+    """Explain why a resumed training run had nothing left to do."""
+    state = trainer.state
+    if state.epoch >= trainer.settings.max_epochs:
+        count, what, option = state.epoch, "epoch", "--max-epochs"
+    else:
+        count, what, option = state.plateaus, "plateau", "--max-plateaus"
+    done = f"this training run is finished, after {count} {what}{'s' * (count != 1)}"
+    return f"{done}; raise {option} to continue, or start over with --force"
 
 
 def _settings(model: Path, options: TrainConfig, *, resume: bool, trained: bool) -> TrainConfig:

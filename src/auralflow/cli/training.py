@@ -35,6 +35,9 @@ class ProgressCallback(Callback):
     Args:
         max_epochs: Total number of epochs.
         silent: Do not report checkpoints.
+
+    Attributes:
+        first_epoch: Epochs that were done when training started or resumed.
     """
 
     def __init__(self, max_epochs: int, *, silent: bool) -> None:
@@ -48,6 +51,7 @@ class ProgressCallback(Callback):
         self.reported: set[Path] = set()
         self.saved: list[Path] = []
         self.skipped = 0
+        self.first_epoch = 0
 
     def __enter__(self) -> Self:
         self.task = self.progress.add_task("reading the dataset", total=None, loss="", speed="")
@@ -62,7 +66,7 @@ class ProgressCallback(Callback):
         if self.progress.tasks:
             self.progress.remove_task(self.task)
         self.task = self.progress.add_task("", total=num_batches, loss="", speed="")
-        self.skipped = state.skipped
+        self.skipped, self.first_epoch = state.skipped, state.epoch
         self._begin_epoch(state)
 
     def _begin_epoch(self, state: TrainingState) -> None:

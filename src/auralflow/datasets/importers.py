@@ -159,7 +159,9 @@ def _write_stems(track: ImportTrack, folder: Path, subtype: str) -> list[str]:
             peak = _write(folder / f"{stem}.wav", blocks, rate, channels, subtype)
         if peak > 1 and subtype != "FLOAT":
             over = 20 * math.log10(peak)
-            notes.append(f"{track.name}: {stem} was clipped by {over:.1f} dB; --sample-type float keeps it")
+            notes.append(
+                f"{track.name}: {stem} was clipped by {over:.1f} dB; `sample_type` float would keep it"
+            )
     return notes
 
 

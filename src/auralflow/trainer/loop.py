@@ -317,7 +317,7 @@ class Trainer:
         limit = history[0].valid_loss
         if record.valid_loss > limit and all(past.valid_loss <= limit for past in history):
             logger.warning(
-                "the validation loss is worse than at the start (%.4g, now %.4g): try a lower --lr",
+                "the validation loss is worse than at the start (%.4g, now %.4g): try a lower `lr`",
                 limit,
                 record.valid_loss,
             )

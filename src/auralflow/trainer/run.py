@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from auralflow.config import TrainConfig, option_name
+from auralflow.config import TrainConfig
 from auralflow.cores import usable_workers
 from auralflow.datasets import (
     EpochSampler,
@@ -134,24 +134,26 @@ def explain_no_effect(folder: Path, settings: TrainConfig, *, resume: bool = Fal
         resume: Whether to continue an earlier training run.
 
     Returns:
-        One line per setting.
+        One line per setting, which names it as a field.
     """
     workers = usable_workers(settings.num_workers)
     cuda = torch.cuda.is_available()
-    views = [option_name(name) for name in VIEWS if getattr(settings, name)]
+    views = [f"`{name}`" for name in VIEWS if getattr(settings, name)]
+    default = TrainConfig.model_fields["num_workers"].default
     reasons = {
-        f"--num-workers {settings.num_workers}: using {workers}, as this machine has {workers} cores": (
-            workers < settings.num_workers
+        f"`num_workers` {settings.num_workers}: using {workers}, one for each core": (
+            # Nobody asked for the default, which is meant for any machine.
+            workers < settings.num_workers != default
         ),
-        "--use-amp: no effect on this processor, which computes in 32 bits": (
+        "`use_amp`: no effect on this processor, which computes in 32 bits": (
             settings.use_amp and precision_of(settings, check_device(settings.device)) == "no"
         ),
-        "--scale-grad: no effect without CUDA and --use-amp": settings.scale_grad
+        "`scale_grad`: no effect without CUDA and `use_amp`": settings.scale_grad
         and not (cuda and settings.use_amp),
-        "--pin-memory: no effect without CUDA": settings.pin_memory and not cuda,
-        "--persistent-workers: no effect without workers": settings.persistent_workers and not workers,
-        f"{', '.join(views)}: no effect without --tensorboard": bool(views) and not settings.tensorboard,
-        "--resume: no checkpoint found, training starts from the beginning": (
+        "`pin_memory`: no effect without CUDA": settings.pin_memory and not cuda,
+        "`persistent_workers`: no effect without workers": settings.persistent_workers and not workers,
+        f"{', '.join(views)}: no effect without `tensorboard`": bool(views) and not settings.tensorboard,
+        "`resume`: no checkpoint found, training starts from the beginning": (
             resume and not has_checkpoint(folder)
         ),
     }
@@ -229,11 +231,11 @@ def train(  # noqa: PLR0913 - each is a choice of its own
     if resume:
         trainer.load_checkpoint()
     if settings.remix == 1 and not settings.over_mixture and any(track.silent for track in train_tracks):
-        logger.warning("tracks with silent stems are not used: that takes --over-mixture, or --remix below 1")
+        logger.warning("tracks with silent stems are not used: that takes `over_mixture`, or `remix` below 1")
     train_chunks = TrainingChunks(train_tracks, config, settings, seed=settings.seed)
     valid_chunks = ValidationChunks(valid_tracks, config, max_chunks=settings.valid_samples)
     if settings.max_leak is not None and not any(VOICE in track.silent for track in valid_tracks):
-        logger.warning("--max-leak: no validation track is marked as having silent %s", VOICE)
+        logger.warning("`max_leak`: no validation track is marked as having silent %s", VOICE)
     if train_chunks.are_partial or valid_chunks.are_partial:
         trainer.criterion.check_partial()
     trainer.callbacks.append(RunSummary(folder))
