@@ -51,6 +51,12 @@ ids = pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(word
 
 
 @ids
+def test_save_has_the_same_short_form_everywhere(words):
+    page = help_page(words)
+    assert ("--save -o" in page) == ("--save " in page.partition("Examples:")[0])
+
+
+@ids
 def test_help_fits_into_80_columns(words):
     page = help_page(words)
     assert max(map(len, page.splitlines())) <= WIDTH

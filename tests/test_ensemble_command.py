@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shlex
 import shutil
 
@@ -310,7 +311,9 @@ def test_the_command_writes_the_fitted_weights_and_says_what_they_gain(models, c
     assert run("a", "b", "--save", "ab", "--fit", "data") == 0
     printed = capsys.readouterr().out
     assert "vocals: " in printed
-    assert "dB less error than with 0.5,0.5, on 1 track\n" in printed
+    assert re.search(
+        r"vocals: weights \S+ and \S+ instead of 0\.5 and 0\.5: \S+ dB less error on 1 track\n", printed
+    )
     fitted = {f.target: f.weights for f in fit_weights(Separator(load("ab")), "data")}
     for index, target in enumerate(("vocals", "drums")):
         np.testing.assert_allclose(
@@ -378,7 +381,8 @@ def test_an_evaluation_fits_the_weights_and_scores_what_they_gain(constants, cap
         found = report["fitted_weights"]["both"][target]
         np.testing.assert_allclose(found["weights"], weights, atol=1e-4)
         assert found["before"] == [0.5, 0.5]
-        assert f"{target}: {weights[0]:.3g},{weights[1]:.3g}, {found['gain_db']:.2f} dB less error" in printed
+        assert f"{target}: weights {weights[0]:.3g} and {weights[1]:.3g} instead of " in printed
+        assert f": {found['gain_db']:.2f} dB less error on " in printed
     # On songs of the same kind the gain is the same.
     before, after = (report["systems"][name]["tracks"][0]["scores"] for name in ("both", "both, fitted"))
     for target in expected:
@@ -420,6 +424,8 @@ def test_only_what_is_asked_for_is_fitted_and_the_report_has_it(constants, capsy
     assert "both, drums: " in printed.out
     assert "vocals" not in printed.out
     assert "fitted on the same songs that are scored" in printed.err
+    assert printed.out.rstrip().endswith("wrote report/report.html")
+    assert "note: open report.html in a browser" in printed.err
     for name in ("report.html", "report.md"):
         assert "both, drums: " in (constants / "report" / name).read_text()
     # A member that counts nothing for a target stays out of it.

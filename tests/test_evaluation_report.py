@@ -214,7 +214,8 @@ def test_evaluate_compares_models_and_stems_and_scores_of_others(songs, model, t
             audio = np.ones((1, 2 * RATE), np.float32) * 0.01
             write_audio(tmp_path / "theirs" / name / f"{stem}.wav", audio, RATE)
     assert main(["evaluate", str(model), str(second), str(songs), "--jobs", "2", "--details"]) == 0
-    shown = capsys.readouterr().out
+    shown, said = capsys.readouterr()
+    assert "note: for a page with plots and players, add --save report" in said
     assert "Difference: SI-SDR" in shown
     assert "won " in shown
     scored = tmp_path / "scored"

@@ -175,6 +175,17 @@ def test_training_curves_show_losses_targets_and_learning_rate():
     assert figure.axes[-1].get_xlabel() == "epoch"
 
 
+@pytest.mark.parametrize(
+    "rates", [(1e-3, 1e-3, 1e-3), (1e-3, 1.0000001e-3, 1e-3), (1e-3, 1e-4, 1e-5), (2.0,)]
+)
+def test_the_learning_rate_is_drawn_from_zero(rates):
+    axes = training_curves([{"train_loss": 1.0, "lr": rate} for rate in rates]).axes[-1]
+    assert axes.get_ylabel() == "learning rate"
+    bottom, top = axes.get_ylim()
+    assert bottom == 0
+    assert 1.05 * max(rates) < top < 1.5 * max(rates)
+
+
 def test_training_curves_of_one_epoch_and_of_losses_alone():
     assert len(training_curves([{"train_loss": 1.0}]).axes) == 1
     with pytest.raises(UsageError, match="no epoch"):
@@ -277,7 +288,8 @@ def test_a_model_folder_is_drawn_as_its_training(songs):
     (songs / "summary.json").write_text(
         '{"epochs": [{"epoch": 1, "train_loss": 1.0, "valid_loss": 1.0}]}', encoding="utf-8"
     )
-    assert [path.name.split(".")[1] for path in plot_files([songs], save=songs)] == ["training"]
+    assert list(plot_files([songs])) == [songs / f"{songs.name}.training.png"]
+    assert list(plot_files([songs], save=songs / "p")) == [songs / "p" / f"{songs.name}.training.png"]
     assert read_history(songs)[0]["epoch"] == 1
 
 
@@ -289,7 +301,7 @@ def test_missing_files_and_empty_parts_are_refused_by_name(songs):
 
 
 def test_plot_takes_its_options_from_the_command_line(songs, capsys):
-    options = ["--kind", "waveform", "--save", str(songs / "p"), "--picture", "svg", "--duration", "0.5"]
+    options = ["--kind", "waveform", "-o", str(songs / "p"), "--picture", "svg", "--duration", "0.5"]
     assert main(["plot", str(songs / "vocals.wav"), str(songs / "mixture.wav"), *options]) == 0
     assert capsys.readouterr().out.count("wrote ") == 2
     assert sorted(path.name for path in (songs / "p").iterdir()) == [

@@ -8,7 +8,7 @@ from cyclopts import App, Group, Parameter
 from pydantic import create_model
 
 from auralflow.cli.console import note, result_line, show_settings, stage
-from auralflow.cli.help import OPTIONS, add_command
+from auralflow.cli.help import OPTIONS, SHORT_SAVE, add_command
 from auralflow.cli.parameters import Flatten, switch
 from auralflow.config import SOURCES, ModelConfig, Settings, option_name, parse_settings
 from auralflow.config.base import split_words
@@ -70,7 +70,7 @@ def with_family(tokens: tuple[str, ...]) -> tuple[str, ...]:
 def _command(family: Family, net: Net) -> Callable[..., None]:
     def command(  # noqa: PLR0913 - the options of a command are its arguments
         *,
-        save: Annotated[Path, Parameter(help="Folder of the model.")] = Path("my_model"),
+        save: Annotated[Path, Parameter(help="Folder of the model.", alias=SHORT_SAVE)] = Path("my_model"),
         display: Annotated[bool, switch("Show the settings and the number of parameters.")] = False,
         force: Annotated[
             bool,

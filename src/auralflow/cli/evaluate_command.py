@@ -86,6 +86,8 @@ def evaluate(
         stderr.print(f"failed: {one_line(name)}: {one_line(error)}")
     if options.save:
         _save(comparison, systems, models, dataset, options)
+    else:
+        note("for a page with plots and players, add --save report")
     return ExitCode.FAILED if comparison.failed else ExitCode.DONE
 
 
@@ -142,7 +144,7 @@ def _fitted(
         for each in found:
             result_line(f"{system.name}, {each.sentence}" if len(pairs) > 1 else each.sentence)
         words = ["auralflow", "ensemble", str(path)]
-        words += [f"--weights={each.target}={as_typed(each.weights, 4)}" for each in found]
+        words += [f"--weights={each.target}={as_typed(each.weights)}" for each in found]
         result_line("to keep them:")
         result_line(f"{shlex.join([*words, '--save'])} FOLDER", copyable=True)
         systems.insert(systems.index(system) + 1, again)
@@ -210,5 +212,7 @@ def _save(
         for system in systems
         for example in make_examples(system, by_name[system.name], dataset, subset=options.subset)
     ]
-    for path in save_report(comparison, options.save, subset=options.subset, examples=examples):
+    page, *others = save_report(comparison, options.save, subset=options.subset, examples=examples)
+    for path in (*others, page):
         result_line(f"wrote {path}", copyable=True)
+    note("open report.html in a browser to hear and see the examples")

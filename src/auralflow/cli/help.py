@@ -12,7 +12,7 @@ from pydantic import create_model
 
 from auralflow.config import AugmentConfig, LossConfig, ScoreConfig, Settings, TrainConfig
 
-__all__ = ["DATA", "MODELS", "OPTIONS", "PROGRAM", "SETTING_GROUPS", "SONGS", "add_command"]
+__all__ = ["DATA", "MODELS", "OPTIONS", "PROGRAM", "SETTING_GROUPS", "SHORT_SAVE", "SONGS", "add_command"]
 
 SONGS = Group("Songs", sort_key=1)
 MODELS = Group("Models", sort_key=2)
@@ -60,6 +60,9 @@ SETTING_GROUPS: Mapping[str, Mapping[str, str]] = {
     },
 }
 """Groups of options by settings class; the options are listed by field name."""
+
+SHORT_SAVE = "-o"
+"""The short form of ``--save`` in every command."""
 
 SECTION = re.compile(r"\n\n(\w+)\n-+\n")
 
@@ -154,6 +157,8 @@ def _grouped(kind: type[Settings]) -> type[Settings]:
         extra = field.json_schema_extra
         if isinstance(extra, dict) and isinstance(own := extra.get("parameter"), dict):
             look |= own
+        if name == "save":
+            look["alias"] = SHORT_SAVE
         if title := titles.get(name):
             look["group"] = Group(title, sort_key=10 + order.index(title))
         if field.default is False or field.default == ():

@@ -16,7 +16,10 @@ class PlotConfig(Settings):
     kind: Literal["waveform", "spectrogram", "mel", "mask", "difference", "training"] = Field(
         default="spectrogram", description="What to plot; mask and difference need two files."
     )
-    save: Path | None = Field(default=None, description="Folder for the plots. Default: beside each file.")
+    save: Path | None = Field(
+        default=None,
+        description="Folder for the plots. Default: beside each audio file, or in the model's folder.",
+    )
     picture: Literal["png", "svg", "pdf"] = Field(default="png", description="File format of the plots.")
     num_fft: int = Field(
         default=2048, ge=16, le=65536, description="Length of the Fourier transform in samples."

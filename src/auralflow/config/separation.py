@@ -226,11 +226,7 @@ class StemConfig(Settings):
 class SeparateConfig(StemConfig, EngineConfig):
     """Settings of `auralflow separate`."""
 
-    save: Path = Field(
-        default=Path(),
-        description="Write to separated_audio/ in this folder.",
-        json_schema_extra={"parameter": {"alias": "-o"}},
-    )
+    save: Path = Field(default=Path(), description="Write to separated_audio/ in this folder.")
     from_file: str | None = Field(
         default=None,
         description="Also separate the songs listed in this file, one per line or separated by NUL; - reads "

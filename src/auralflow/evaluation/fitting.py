@@ -53,18 +53,24 @@ class FittedWeights:
 
         Example:
             >>> FittedWeights("bass", (0.75, 0.25), (0.5, 0.5), 1.25, 3).sentence
-            'bass: 0.75,0.25, 1.25 dB less error than with 0.5,0.5, on 3 tracks'
+            'bass: weights 0.75 and 0.25 instead of 0.5 and 0.5: 1.25 dB less error on 3 tracks'
         """
         plural = "s" * (self.num_tracks != 1)
         return (
-            f"{self.target}: {as_typed(self.weights)}, {self.gain_db:.2f} dB less error than with "
-            f"{as_typed(self.before)}, on {self.num_tracks} track{plural}"
+            f"{self.target}: weights {_listed(self.weights)} instead of {_listed(self.before)}: "
+            f"{self.gain_db:.2f} dB less error on {self.num_tracks} track{plural}"
         )
 
 
-def as_typed(weights: Sequence[float], digits: int = 3) -> str:
+def _listed(weights: Sequence[float]) -> str:
+    """Format weights for reading: "0.5, 0.25 and 0.25"."""
+    *others, last = (f"{weight:.3g}" for weight in weights)
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def as_typed(weights: Sequence[float]) -> str:
     """Format weights for ``--weights``."""
-    return ",".join(f"{weight:.{digits}g}" for weight in weights)
+    return ",".join(f"{weight:.4g}" for weight in weights)
 
 
 def best_weights(errors: Matrix) -> Matrix:

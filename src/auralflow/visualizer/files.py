@@ -41,7 +41,8 @@ def plot_files(
     Args:
         paths: Audio files, model folders, summaries of trainings, or names that ``look_up`` knows.
         kind: What to plot.
-        save: Folder for the plots. Default: beside each file; for a name, the current folder.
+        save: Folder for the plots. Default: beside each file; in a model's folder; for a name, the current
+            folder.
         picture: Their format.
         num_fft: Length of the transform.
         start: Where to begin in the audio, in seconds.
@@ -67,7 +68,7 @@ def plot_files(
     taken: set[Path] = set()
     for job in jobs:
         first = job[0]
-        folder = save or first.parent
+        folder = save or (first if first.is_dir() else first.parent)
         there = job if first.exists() else (_named(first, look_up),)
         drawn, figure = _draw(there, kind, num_fft, start, duration)
         target = _free(folder / f"{first.stem}.{drawn}.{picture}", taken)

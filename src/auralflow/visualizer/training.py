@@ -15,6 +15,7 @@ from auralflow.visualizer.canvas import COLORS, dress, new_figure, set_title
 __all__ = ["read_history", "training_curves"]
 
 HISTORY_FILE = "summary.json"
+RATE = "learning rate"
 
 
 def read_history(path: str | Path) -> list[dict[str, Any]]:
@@ -73,11 +74,14 @@ def training_curves(history: Sequence[Mapping[str, Any]], *, title: str = "") ->
         curves = {target: [record.get(target) for record in improvement] for target in targets}
         panels.append(("SI-SDR improvement / dB", curves))
     if any(record.get("lr") is not None for record in history):
-        panels.append(("learning rate", {"learning rate": [record.get("lr") for record in history]}))
+        panels.append((RATE, {RATE: [record.get("lr") for record in history]}))
     figure = new_figure(7, 0.6 + 2.0 * len(panels))
     rows = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     for axes, (label, lines) in zip(rows, panels, strict=True):
         _draw_curves(axes, epochs, lines, label)
+        if label == RATE:
+            # A constant rate would fill the axes with its rounding errors.
+            axes.set_ylim(bottom=0, top=1.1 * max(axes.get_ylim()))
     best = _best_epoch(epochs, loss_curves["validation"])
     if best is not None:
         rows[0].axvline(best, color="0.6", linewidth=0.8, linestyle=":", label=f"best: epoch {best}")
