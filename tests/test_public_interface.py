@@ -19,8 +19,8 @@ PACKAGES = (
 )  # fmt: skip
 
 
-def functions():
-    for package in PACKAGES:
+def functions(packages=PACKAGES):
+    for package in packages:
         module = importlib.import_module(f"auralflow.{package}")
         for name in module.__all__:
             found = getattr(module, name)
@@ -34,6 +34,13 @@ def test_a_public_function_that_takes_a_path_takes_text(name, function):
         annotation = str(parameter.annotation)
         if "Path" in annotation:
             assert "str" in annotation, f"{name}({parameter.name}: {annotation})"
+
+
+@pytest.mark.parametrize(("name", "function"), list(functions((*PACKAGES, "app", "diagnosis"))))
+def test_a_signature_shows_defaults_that_a_reader_understands(name, function):
+    for parameter in inspect.signature(function).parameters.values():
+        shown = repr(parameter.default)
+        assert parameter.default is parameter.empty or (" at 0x" not in shown and len(shown) < 100), shown
 
 
 @pytest.fixture

@@ -37,11 +37,11 @@ LEFTOVER = re.compile(rf"\.[0-9a-f]{{12}}{re.escape(PART_SUFFIX)}")
 LOCK_SUFFIX = ".lock"
 
 
-def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
+def cache_folder(environment: Mapping[str, str] | None = None) -> Path:
     """The cache folder: ``$AURALFLOW_HOME``, or a folder in the user's cache directory.
 
     Args:
-        environment: The environment variables.
+        environment: The environment variables. Default: those of this process.
 
     Example:
         >>> cache_folder({"AURALFLOW_HOME": "/srv/cache"}).as_posix()
@@ -49,7 +49,7 @@ def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
     """
     from platformdirs import user_cache_path  # noqa: PLC0415 - most commands need no cache and start sooner
 
-    home = environment.get("AURALFLOW_HOME", "")
+    home = (os.environ if environment is None else environment).get("AURALFLOW_HOME", "")
     return Path(home).expanduser() if home else user_cache_path("auralflow", appauthor=False)
 
 

@@ -33,7 +33,7 @@ _ICON = files("auralflow.app") / "static" / "icon.svg"
 def serve(
     settings: AppConfig,
     *,
-    open_model: Callable[[str], SeparationModel] = load,
+    open_model: Callable[[str], SeparationModel] | None = None,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve the page until the process is asked to stop (Ctrl-C, SIGTERM).
@@ -51,7 +51,7 @@ def serve(
     require_gradio()
     check_device(settings.device)
     port = _free_port(settings)
-    models = {name: open_model(name) for name in dict.fromkeys(settings.model)}
+    models = {name: (open_model or load)(name) for name in dict.fromkeys(settings.model)}
     with (
         _end_on_signals() as end,
         Workspace(60 * settings.keep, settings.folder) as workspace,

@@ -46,12 +46,12 @@ def check_threads(quota_file: Path | None = None) -> list[Check]:
     return [Check("machine", "cores", "ok", found + load), check]
 
 
-def check_folders(save: Path, environment: Mapping[str, str] = os.environ) -> list[Check]:
+def check_folders(save: Path, environment: Mapping[str, str] | None = None) -> list[Check]:
     """Check the folders that auralflow writes to: results, temporary files, downloaded models.
 
     Args:
         save: The folder for results.
-        environment: The environment variables.
+        environment: The environment variables. Default: those of this process.
 
     Returns:
         A check per folder: whether a file can be written, renamed and locked there, and the free space.

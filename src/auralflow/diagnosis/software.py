@@ -15,12 +15,12 @@ OLDEST_PYTHON = (3, 11)
 NOT_FOR_USERS = ("dev", "docs", "parity")
 
 
-def check_packages(installed: Callable[[str], str] = metadata.version) -> list[Check]:
+def check_packages(installed: Callable[[str], str] | None = None) -> list[Check]:
     """Compare installed versions with auralflow's requirements.
 
     Args:
         installed: Returns the version of an installed distribution by name, or raises
-            ``PackageNotFoundError``.
+            ``PackageNotFoundError``. Default: ``importlib.metadata.version``.
 
     Returns:
         A check for Python, one for auralflow, one for each dependency and one for each extra.
@@ -29,6 +29,7 @@ def check_packages(installed: Callable[[str], str] = metadata.version) -> list[C
         >>> [check.state for check in check_packages() if check.name == "torch"]
         ['ok']
     """
+    installed = installed or metadata.version
     found = f"{platform.python_version()} on {platform.platform()}"
     checks = [Check("software", "Python", "ok", found)]
     if sys.version_info < OLDEST_PYTHON:

@@ -128,7 +128,7 @@ def compare(  # noqa: PLR0913 - each is a choice of its own
     subset: Split = "test",
     targets: Sequence[str] = (),
     bounds: bool = True,
-    extras: Extras = Extras(),  # noqa: B008 - frozen
+    extras: Extras | None = None,
     jobs: int = 1,
     folder: str | Path | None = None,
     device: torch.device | None = None,
@@ -175,7 +175,7 @@ def compare(  # noqa: PLR0913 - each is a choice of its own
         raise UsageError(
             "two systems have the same name", found=", ".join(names), expected="a different name for each"
         )
-    work = _Work(plan, wanted, extras, folder, place)
+    work = _Work(plan, wanted, extras or Extras(), folder, place)
     # Track by track, so that a track's files are still in the disk cache for the next system.
     tasks = [(system, track) for track in plan.tracks for system in everyone if work.has_any(system, track)]
     found = _run(work, tasks, jobs, on_progress)

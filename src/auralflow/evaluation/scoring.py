@@ -66,7 +66,7 @@ def score_track(
     sources: Sequence[str],
     targets: Sequence[str],
     *,
-    extras: Extras = Extras(),  # noqa: B008 - never changed
+    extras: Extras | None = None,
     device: torch.device | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> TrackScores:
@@ -89,7 +89,7 @@ def score_track(
         AudioError: If a file cannot be read.
         DatasetError: If stems and mixture do not match.
     """
-    place = device or torch.device("cpu")
+    place, extras = device or torch.device("cpu"), extras or Extras()
     rows = _Rows.of(system, track, targets)
     window = max(1, round(FRAME_SECONDS * track.sample_rate))
     sums, floors = RatioSums(window), RatioSums(window)
