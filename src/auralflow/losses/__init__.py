@@ -1,18 +1,22 @@
-"""What training minimises: criteria on tensors.
+"""The losses to minimise in training, as criteria on tensors.
 
-A loss is a pure function, and a criterion is that function with its settings chosen. The type of a
-criterion says which tensors it needs: ``MagnitudeCriterion`` a mask and magnitudes,
-``SpectrogramCriterion`` complex spectrograms, ``MixtureCriterion`` the mixture's too, ``AudioCriterion``
-samples. Shapes: mask and target magnitude ``[B, S, C, F, T]``, mixture magnitude ``[B, C, F, T]``, audio
-``[B, S, C, N]``. In formulas M is the mask, X the mixture magnitude and Y the target magnitude; an *item*
-is one source of one batch entry.
+A loss is a pure function; a criterion is that function with its settings. The class of a criterion determines
+which tensors it needs:
 
-Of a chunk whose targets are not all known, the known ones are scored one by one and the others by their
-sum: every criterion takes ``known`` ``[B, S]``, and the rows of unknown targets hold their sum, see
-`join_unknown`.
+- ``MagnitudeCriterion``: a mask and magnitudes
+- ``SpectrogramCriterion``: complex spectrograms of the targets
+- ``MixtureCriterion``: that of the mixture as well
+- ``AudioCriterion``: samples
 
-``reduction`` is ``"mean"`` or ``"sum"``; the sum runs over everything that the mean averages. Every value and
-every gradient is finite on silence.
+Shapes: mask and target magnitude ``[B, S, C, F, T]``, mixture magnitude ``[B, C, F, T]``, audio
+``[B, S, C, N]``. In formulas M is the mask, X the mixture magnitude and Y the target magnitude; an *item* is
+one source of one batch entry.
+
+If only some targets of a chunk are known, these are scored individually and the others by their sum: every
+criterion takes ``known`` ``[B, S]``, and the rows of unknown targets contain their sum (see `join_unknown`).
+
+``reduction`` is ``"mean"`` or ``"sum"``; the sum is over everything that the mean averages. All values and
+gradients are finite for silence.
 """
 
 from auralflow.losses.base import (

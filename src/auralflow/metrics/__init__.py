@@ -1,17 +1,17 @@
-"""How close an estimate is to its reference, in decibels.
+"""Metrics: how close an estimate is to its reference, mostly in decibels.
 
-Every metric is a pure function of two tensors of one shape, the estimate first. It works over the last
-dimension (time), keeps all others, runs on the device of its inputs, computes in float64 and returns float64.
+Every metric is a pure function of two tensors of the same shape, the estimate first. It is computed over the
+last dimension (time), in float64, on the device of its inputs; all other dimensions remain.
 
-*Silence.* A ratio to silence is undefined: where the reference is silent the score is NaN, without an
-exception or a warning. The scale-invariant metrics are NaN for a silent estimate too, because it has no scale
-to fit. Average with ``torch.nanmean`` and report how many scores were left out.
+*Silence.* A ratio to silence is undefined: if the reference is silent, the score is NaN, without an exception
+or a warning. The scale-invariant metrics are also NaN for a silent estimate, which has no scale to fit.
+Average with ``torch.nanmean``, and report how many scores were left out.
 
-*Channels.* A metric over ``(..., time)`` scores each channel on its own. To score a stereo pair as one
-signal, with one scale, give it ``pool_channels(audio)``. ``sdr``, ``framewise_sdr`` and ``bss_eval`` pool by
-themselves.
+*Channels.* A metric over ``(..., time)`` scores each channel separately. To score a stereo pair as one
+signal, with one scale, pass ``pool_channels(audio)``. ``sdr``, ``framewise_sdr`` and ``bss_eval`` pool the
+channels themselves.
 
-*Streams.* `RatioSums` gives the same scores for audio that arrives block by block.
+*Streams.* `RatioSums` computes the same scores block by block.
 
 Example:
     >>> import torch

@@ -221,8 +221,9 @@ class Separator:
             device if ``source`` is a tensor.
 
         Raises:
-            AudioError: If a file cannot be read.
-            UsageError: If the shape of the samples is not ``[K, N]``.
+            NotFoundError: If the file does not exist.
+            AudioError: If it cannot be read, or samples are not finite.
+            UsageError: If the shape of the samples is not ``[K, N]``, or their sample rate is invalid.
             CancelledError: If ``should_stop`` returned True.
 
         Example:
@@ -285,8 +286,9 @@ class Separator:
             Stems ``[K, N]`` by name, in the order of `targets`.
 
         Raises:
-            AudioError: If a file cannot be read.
-            UsageError: If the shape of the samples is not ``[K, N]``.
+            NotFoundError: If the file does not exist.
+            AudioError: If it cannot be read, or samples are not finite.
+            UsageError: If the shape of the samples is not ``[K, N]``, or their sample rate is invalid.
             CancelledError: If ``should_stop`` returned True.
 
         Example:

@@ -1,7 +1,7 @@
-"""Between audio and spectrograms, and from chunks back to a whole signal.
+"""Transforms between audio and spectrograms, and from chunks back to an entire signal.
 
-Every transform comes twice: as a module, which carries its window or filters as buffers and so follows
-``.to(device)``, and as a function of the same name in lower case.
+Every transform exists both as a module, whose window or filters are buffers that ``.to(device)`` moves, and
+as a function of the same name in lower case.
 
 Shape letters: ``B`` batch, ``S`` source, ``C`` channel, ``F`` frequency bin, ``T`` frame, ``N`` sample,
 ``M`` mel band.

@@ -40,8 +40,7 @@ class SCNetReader:
         """Convert a checkpoint to settings and weights.
 
         Raises:
-            ModelError: If the targets are unknown, or the band shares, which follow from the settings file or
-                are those of a published model.
+            ModelError: If the targets or the widths of the bands are unknown; a settings file states both.
         """
         part = checkpoint.only
         training = TrainingFile.of(checkpoint)
