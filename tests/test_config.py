@@ -2,6 +2,8 @@
 
 import ast
 import json
+import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +16,7 @@ from auralflow.config import (
     AppConfig,
     EvaluateConfig,
     SeparateConfig,
+    Settings,
     StemConfig,
     TrainConfig,
     parse_settings,
@@ -108,9 +111,9 @@ def test_unknown_key_without_a_likeness_lists_what_is_known():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"num_channels": 99}, "num_channels is 99: must be less than or equal to 8"),
+        ({"num_channels": 99}, "num_channels is 99: must be at most 8"),
         ({"dropout_p": 1}, "dropout_p is 1: must be less than 1"),
-        ({"sample_rate": "many"}, "sample_rate is many: must be a valid integer"),
+        ({"sample_rate": "many"}, "sample_rate is many: must be a whole number"),
         ({"mask_act_fn": "sigmoyd"}, "must be 'sigmoid'"),
         ({"num_fft": 1023, "window_size": 512, "hop_length": 256}, "num_fft is 1023: .*multiple of 2"),
         ({"window_size": 2048}, r"`window_size` is 2048: at most `num_fft` \(1024\)"),
@@ -169,6 +172,49 @@ def test_unknown_net_is_refused_with_a_suggestion():
 @pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:1", "mps"])
 def test_devices_are_accepted(device):
     assert SeparateConfig(device=device).device == device
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "value", "complaint"),
+    [
+        (TrainConfig, "lr", "abc", "must be a number"),
+        (TrainConfig, "lr", [], "must be a number"),
+        (TrainConfig, "lr", math.nan, "must be a finite number"),
+        (TrainConfig, "batch_size", "abc", "must be a whole number"),
+        (TrainConfig, "batch_size", 1.5, "must be a whole number"),
+        (TrainConfig, "batch_size", None, "must be a whole number"),
+        (TrainConfig, "batch_size", 0, "must be at least 1"),
+        (TrainConfig, "batch_size", "9" * 5000, "must be a smaller number"),
+        (TrainConfig, "use_amp", "maybe", "must be true or false"),
+        (TrainConfig, "use_amp", [], "must be true or false"),
+        (TrainConfig, "device", 5, "must be text"),
+        (SeparateConfig, "save", 5, "must be a path"),
+        (SeparateConfig, "targets", 5, "must be a list"),
+        (AppConfig, "host", "", "must not be empty"),
+        (AppConfig, "model", (), "must have at least 1"),
+    ],
+)
+def test_values_of_a_wrong_type_are_refused_in_plain_words(kind, field, value, complaint):
+    with pytest.raises(SettingsError) as refused:
+        parse_settings(kind, {field: value})
+    shown = str(value)[:200] or "''"
+    assert str(refused.value) == f"{field} is {shown}: {complaint}"
+
+
+def test_every_constraint_of_every_setting_is_complained_of_in_our_words():
+    for name in config.__all__:
+        kind = getattr(config, name)
+        if not (isinstance(kind, type) and issubclass(kind, Settings)):
+            continue
+        for field in kind.model_fields:
+            for value in (None, "\n", "", 1.5, -1e99, 1e99, [], {}, True, [1], "9" * 5000):
+                try:
+                    parse_settings(kind, {field: value})
+                except SettingsError as error:
+                    text = str(error)
+                    assert not re.search(
+                        "[Ii]nput|[Ss]tring|parse|valid |integer|boolean|[Tt]uple|<", text
+                    ), text
 
 
 def test_unknown_device_is_refused_with_the_choices():

@@ -189,12 +189,26 @@ def test_samples_of_another_shape_or_kind_are_refused(separator):
     for wrong in (noise()[0], noise().T, (noise() * 1000).astype(np.int16)):
         with pytest.raises(UsageError, match="cannot separate these samples"):
             separator.separate(wrong, RATE)
-    with pytest.raises(UsageError, match=r"A mono signal is samples\[None\]"):
-        separator.separate(noise()[0], RATE)
+    for wrong, advice in (
+        (noise()[0], "Add an axis to a mono signal: samples[None]."),
+        (noise().T, "Swap the axes: samples.T."),
+        (noise()[None], "Remove the batch axis: samples[0]."),
+        (
+            np.stack([noise()] * 3),
+            "Separate the signals of a batch one at a time: samples[0], samples[1] and so on.",
+        ),
+        (np.zeros((0, 9), np.float32), "expected [channels, samples] with 1 to 64 channels"),
+    ):
+        with pytest.raises(UsageError) as refused:
+            separator.separate(wrong, RATE)
+        assert str(refused.value).endswith(advice)
+        assert f"found shape {list(wrong.shape)}, expected [channels, samples]" in str(refused.value)
     with pytest.raises(UsageError, match="found bytes, expected a path, an array or tensor"):
         separator.separate(b"RIFF", RATE)
-    with pytest.raises(AudioError, match="NaN"):
-        separator.separate(noise() * np.nan, RATE)
+    broken = noise()
+    broken[1, [5, 7]] = np.nan, np.inf
+    with pytest.raises(AudioError, match=rf"NaN or infinity in 2 of {broken.size}, first at \[1, 5\]"):
+        separator.separate(broken, RATE)
 
 
 def test_empty_signal_gives_empty_targets(separator):

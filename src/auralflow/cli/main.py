@@ -186,6 +186,11 @@ def _usage_error(error: CycloptsError | ValidationError) -> UsageError:
     # If a command is suggested, the list of all the others only distracts.
     text = re.sub(r"(Did you mean .*?\?) Available commands: .*", r"\1", " ".join(str(error).split()))
     text = re.sub(r"Unused Tokens: \[(.*)\]\.", r"Unexpected argument: \1.", text)
+    text = re.sub(
+        r'Invalid value for (\S+): unable to convert "(.*)" into bool',
+        r"\1 is \2: must be true or false",
+        text,
+    )
     chain = getattr(error, "command_chain", None) or ()
     advice = ""
     if isinstance(error, UnknownOptionError) and chain and error.token is not None:

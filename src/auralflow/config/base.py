@@ -98,14 +98,40 @@ def settings_error(
     if not field:
         # A validator over several settings already names them.
         return SettingsError(prefix + first["msg"].removeprefix("Value error, "))
-    return SettingsError(f"{prefix}{name(field)} is {str(first['input'])[:200]}: {_complaint(first)}")
+    if first["type"] == "missing":
+        return SettingsError(f"{prefix}{name(field)} is missing")
+    value = str(first["input"])[:200] or "''"
+    return SettingsError(f"{prefix}{name(field)} is {value}: {_complaint(first)}")
+
+
+_COMPLAINTS = {
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_parsing_size": "must be a smaller number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "string_type": "must be text",
+    "tuple_type": "must be a list",
+    "list_type": "must be a list",
+    "dict_type": "must be an object with keys",
+    "path_type": "must be a path",
+    "string_pattern_mismatch": "must be auto, cpu, cuda, cuda:N or mps",
+    "string_too_short": "must not be empty",
+    "too_short": "must have at least {min_length}",
+    "too_long": "must have at most {max_length}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+}
+"""Our words for pydantic's types of errors, where its own are too technical."""
 
 
 def _complaint(detail: ErrorDetails) -> str:
-    message = detail["msg"].removeprefix("Value error, ")
-    if detail["type"] == "string_pattern_mismatch":
-        return "must be auto, cpu, cuda, cuda:N or mps"
-    return message.replace("Input should be", "must be").replace("Field required", "is missing")
+    if detail["type"] in _COMPLAINTS:
+        return _COMPLAINTS[detail["type"]].format(**detail.get("ctx", {}))
+    return detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
 
 
 def parse_settings(kind: type[AnySettings], values: Mapping[str, Any], *, source: str = "") -> AnySettings:

@@ -14,7 +14,7 @@ __all__ = ["AugmentConfig", "ChangeConfig", "CheckConfig", "ImportConfig", "Prep
 class SynthConfig(Settings):
     """Settings of `auralflow synth`."""
 
-    tracks: int = Field(default=10, ge=1, description="Number of songs.")
+    tracks: int = Field(default=10, ge=1, le=1_000_000, description="Number of songs.")
     seed: int = Field(default=0, ge=0, description="Seed of the songs.")
     seconds: float = Field(default=30, gt=0, le=3600, description="Length of a song in seconds.")
     sample_rate: int = Field(default=44100, ge=8000, le=192000, description="Sample rate in hertz.")

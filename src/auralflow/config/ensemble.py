@@ -56,5 +56,7 @@ class EnsembleOptions(Settings):
     @field_validator("method", mode="before")
     @classmethod
     def _take_other_names(cls, value: Any) -> Any:
-        word = value.replace("-", "_") if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        word = value.replace("-", "_")
         return METHOD_ALIASES.get(word, value)

@@ -39,4 +39,5 @@ _LATER = {
 }
 """Modules of the names that need torch."""
 
-__getattr__, __dir__ = load_later(__name__, _LATER, __all__)
+if not TYPE_CHECKING:  # see `load_later`
+    __getattr__, __dir__ = load_later(__name__, _LATER, __all__)

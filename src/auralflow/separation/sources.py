@@ -11,9 +11,9 @@ from typing import BinaryIO
 import numpy as np
 from torch import Tensor
 
-from auralflow.audio import Audio, check_finite, probe, stream_audio
+from auralflow.audio import Audio, probe, stream_audio
 from auralflow.audio.checks import RATES
-from auralflow.errors import UsageError
+from auralflow.errors import AudioError, UsageError
 
 __all__ = ["OpenSource", "Source", "checked_rate", "open_source"]
 
@@ -110,15 +110,35 @@ def _open_samples(samples: Audio, sample_rate: int) -> OpenSource:
         raise UsageError(
             "cannot separate these samples",
             found=f"shape {list(samples.shape)}",
-            expected="[channels, samples]",
-            advice="A mono signal is samples[None]."
-            if samples.ndim == 1
-            else "Transpose [samples, channels], and give one signal at a time.",
+            expected="[channels, samples] with 1 to 64 channels",
+            advice=_advice(samples.shape),
         )
     if samples.dtype.kind != "f":
         raise UsageError(
             "cannot separate these samples", found=str(samples.dtype), expected="floats from -1 to 1"
         )
-    check_finite(samples, Path("samples"))
+    is_bad = ~np.isfinite(samples)
+    if is_bad.any():
+        first = [int(index) for index in np.unravel_index(int(is_bad.argmax()), samples.shape)]
+        raise AudioError(
+            "cannot separate these samples",
+            found=f"NaN or infinity in {np.count_nonzero(is_bad)} of {samples.size}, first at {first}",
+            expected="finite numbers",
+            advice="Find out where they come from, or replace them: numpy.nan_to_num(samples).",
+        )
     floats = samples.astype(np.float32, copy=False)
     return OpenSource(lambda: [floats], sample_rate, samples.shape[0], samples.shape[1])
+
+
+def _advice(shape: tuple[int, ...]) -> str:
+    """How to get from samples of another shape to ``[channels, samples]``."""
+    match shape:
+        case (_,):
+            return "Add an axis to a mono signal: samples[None]."
+        case (rows, columns) if rows > 64 >= columns >= 1:
+            return "Swap the axes: samples.T."
+        case (1, _, _):
+            return "Remove the batch axis: samples[0]."
+        case (_, _, _):
+            return "Separate the signals of a batch one at a time: samples[0], samples[1] and so on."
+    return ""
