@@ -40,13 +40,17 @@ def test_importing_the_package_loads_nothing_heavy():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-LAZY = ["auralflow", "auralflow.audio", "auralflow.metrics", "auralflow.models", "auralflow.nets"]
+ROOT = Path(auralflow.__path__[0])
+LAZY = [
+    ".".join(("auralflow", *path.parent.relative_to(ROOT).parts))
+    for path in sorted(ROOT.rglob("__init__.py"))
+    if "__getattr__" in path.read_text()
+]
 """Packages that import names on demand."""
 
 
-def test_the_lazy_packages_are_those_listed():
-    found = [name for name in ["auralflow", *MODULES] if "__getattr__" in vars(importlib.import_module(name))]
-    assert found == LAZY
+def test_the_lazy_packages_are_found():
+    assert {"auralflow", "auralflow.models"} <= set(LAZY)
 
 
 @pytest.mark.parametrize("name", LAZY)
