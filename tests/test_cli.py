@@ -451,6 +451,16 @@ def test_help_and_version_load_no_torch_and_answer_at_once():
         assert word in result.stdout
 
 
+def test_the_options_of_all_nets_are_only_collected_for_config():
+    code = (
+        "import sys, auralflow.cli\n"
+        "assert auralflow.cli.main(['train', 'nowhere', 'nowhere']) == 2\n"
+        "assert 'auralflow.cli.config_command' not in sys.modules\n"
+        "assert auralflow.cli.main(['config', '--help']) == 0\n"
+    )
+    subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+
+
 def test_paths_are_checked_before_pytorch_loads(tmp_path, model_folder, dataset):
     model = model_folder(weights=False)
     wrong = [

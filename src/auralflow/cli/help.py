@@ -89,7 +89,7 @@ def add_command(
         **place,
         # Rewrap paragraphs to the width of the terminal rather than that of the source.
         help="\n\n".join(" ".join(paragraph.split()) for paragraph in about.split("\n\n")),
-        sort_key=len(app.resolved_commands()),
+        sort_key=len(list(app)),
         usage=_usage(program, function),
         help_epilogue=f"Examples:\n\n{textwrap.indent(examples, '  ')}" if examples else None,
     )

@@ -74,7 +74,7 @@ app.command(
     "auralflow.cli.config_command:config",
     name="config",
     help="Configure a new model: write model.json to its folder.",
-    sort_key=len(app.resolved_commands()),
+    sort_key=len(list(app)),
     group=MODELS,
 )
 add_command(app, train, group=MODELS)
