@@ -54,12 +54,15 @@ class FittedWeights:
         Example:
             >>> FittedWeights("bass", (0.75, 0.25), (0.5, 0.5), 1.25, 3).sentence
             'bass: weights 0.75 and 0.25 instead of 0.5 and 0.5: 1.25 dB less error on 3 tracks'
+            >>> FittedWeights("bass", (0.5, 0.5), (0.5, 0.5), 0.0, 3).sentence
+            'bass: weights 0.5 and 0.5, unchanged, are the best on 3 tracks'
         """
-        plural = "s" * (self.num_tracks != 1)
-        return (
-            f"{self.target}: weights {_listed(self.weights)} instead of {_listed(self.before)}: "
-            f"{self.gain_db:.2f} dB less error on {self.num_tracks} track{plural}"
-        )
+        tracks = f"{self.num_tracks} track{'s' * (self.num_tracks != 1)}"
+        found, before = _listed(self.weights), _listed(self.before)
+        if found == before:
+            return f"{self.target}: weights {found}, unchanged, are the best on {tracks}"
+        gain = f"{self.gain_db:.2f} dB less error on {tracks}"
+        return f"{self.target}: weights {found} instead of {before}: {gain}"
 
 
 def _listed(weights: Sequence[float]) -> str:
