@@ -475,7 +475,7 @@ def test_the_time_left_follows_from_the_share():
 
 def test_without_gradio_the_command_says_what_to_install(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "gradio", None)
-    assert main(["app", "--model", "anything"]) == 2
+    assert main(["app"]) == 2
     assert 'Gradio is not installed. Run: pip install "auralflow[app]"' in capsys.readouterr().err
 
 
@@ -485,11 +485,12 @@ def test_a_model_that_does_not_exist_ends_the_command(capsys):
     assert "no/such/model" in capsys.readouterr().err
 
 
-def test_a_port_that_is_taken_is_reported_before_anything_is_loaded(capsys):
+def test_a_port_that_is_taken_is_reported_before_anything_is_loaded(tmp_path, capsys):
     pytest.importorskip("gradio", reason="needs the extra app")
+    (tmp_path / "model.json").write_text("damaged, which loading would find")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        assert main(["app", "--model", "no/such/model", "--port", port]) == 2
+        assert main(["app", "--model", str(tmp_path), "--port", port]) == 2
     error = capsys.readouterr().err
     assert f"cannot listen on 127.0.0.1:{port}" in error
     assert "Choose another --port" in error

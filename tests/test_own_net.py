@@ -113,6 +113,7 @@ def test_no_code_runs_because_a_model_folder_says_so(band_nets, tmp_path, capsys
         ["export", "my_band", "my_band.onnx"],
     )
     (tmp_path / "song.wav").write_bytes(b"")
+    (tmp_path / "dataset/train").mkdir(parents=True)
     for command in commands:
         capsys.readouterr()
         assert main(command) == 2

@@ -166,7 +166,7 @@ def test_a_restricted_download_estimates_the_same(shelf, tmp_path, targets):
 def test_targets_under_a_softmax_cannot_be_taken_apart(tmp_path, shelf):
     other = Shelf(tmp_path / "softmax", mask_act_fn="softmax")
     other.ship()
-    with pytest.raises(UsageError, match=r"depend on each other.*auralflow separate --targets"):
+    with pytest.raises(UsageError, match=r"are estimated together.*auralflow separate --targets"):
         save_pretrained(NAME, tmp_path / "mine", targets=("vocals",), registry=other.registry)
     assert not (tmp_path / "mine").exists()
     save_pretrained(NAME, tmp_path / "mine", targets=FOUR, registry=other.registry)
