@@ -3,6 +3,7 @@
 import io
 import itertools
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -209,6 +210,70 @@ def test_samples_of_another_shape_or_kind_are_refused(separator):
     broken[1, [5, 7]] = np.nan, np.inf
     with pytest.raises(AudioError, match=rf"NaN or infinity in 2 of {broken.size}, first at \[1, 5\]"):
         separator.separate(broken, RATE)
+
+
+@pytest.mark.parametrize("dtype", ["int16", "int32"])
+def test_integer_samples_are_told_how_to_become_floats_of_full_scale(separator, dtype):
+    lowest = np.iinfo(dtype).min
+    with pytest.raises(UsageError, match=rf"found {dtype}, expected floats from -1 to 1") as refused:
+        separator.separate(np.full((2, 9), lowest, dtype), RATE)
+    advice = str(refused.value).rpartition(": ")[2].removesuffix(".")
+    assert (eval(advice, {"samples": np.full(1, lowest, dtype)}) == -1).all()
+    assert advice in str(
+        refused_by(lambda: small_model().separate(torch.zeros(1, 2, 9).to(getattr(torch, dtype))))
+    )
+
+
+def refused_by(call):
+    with pytest.raises(UsageError) as refused:
+        call()
+    return refused.value
+
+
+def test_model_refuses_what_is_no_tensor_of_float32():
+    model = small_model()
+    assert "found ndarray, expected a tensor" in str(refused_by(lambda: model.separate(noise()[None])))
+    doubled = torch.zeros(1, 2, 9, dtype=torch.float64)
+    assert str(refused_by(lambda: model.separate(doubled))).endswith("Convert it: audio.float().")
+
+
+@pytest.mark.parametrize("method", ["stream", "stream_apart", "measure"])
+@pytest.mark.parametrize(
+    ("block", "channels", "error", "words"),
+    [
+        (noise(2), 1, UsageError, "expected [1, samples]. Say how many channels there are: channels=2."),
+        (noise(1), 2, UsageError, "expected [2, samples]. Say how many channels there are: channels=1."),
+        (noise(2).T, 2, UsageError, "expected [2, samples]. Swap the axes: samples.T."),
+        (noise(1)[0], 1, UsageError, "Add an axis to a mono signal: samples[None]."),
+        (np.zeros((2, 9), np.int16), 2, UsageError, "Divide by full scale: samples / 32768."),
+        (torch.zeros(2, 9), 2, UsageError, "found a block of type Tensor, expected a NumPy array"),
+        (np.array([[0, 0], [0, np.nan]]), 2, AudioError, "NaN or infinity in 1 of 4, first at [1, 1]"),
+        (np.array([[0, 1e300]]), 1, AudioError, "NaN or infinity in 1 of 2, first at [0, 1]"),
+    ],
+)
+def test_blocks_are_checked_like_whole_signals(method, block, channels, error, words):
+    standardized = small_model()
+    standardized.traits = replace(standardized.traits, standardized=True)
+    engine = Separator(standardized)
+    good = np.zeros((channels, 100), np.float32)
+    with pytest.raises(error) as refused:
+        list(getattr(engine, method)([good, block], RATE, channels))
+    assert words in str(refused.value)
+
+
+def test_errors_of_file_objects_name_what_the_caller_gave(separator, tmp_path):
+    with pytest.raises(AudioError, match=r"^cannot read the file object: found "):
+        separator.separate(io.BytesIO(b"abc"))
+    path = tmp_path / "song.wav"
+    path.write_bytes(b"abc")
+    with path.open("rb") as file, pytest.raises(AudioError) as refused:
+        separator.separate(file)
+    assert str(refused.value).startswith(f"cannot read '{path}': ")
+    broken = noise()
+    broken[0, 5] = np.nan
+    bad = write_song(tmp_path / "bad.wav", broken, subtype="FLOAT")
+    with pytest.raises(AudioError, match=r"^the file object cannot be used: found 1 samples"):
+        separator.separate(io.BytesIO(bad.read_bytes()))
 
 
 def test_empty_signal_gives_empty_targets(separator):

@@ -210,6 +210,17 @@ class WarmStart(NamedTuple):
     fresh: tuple[str, ...]
 
 
+def scaling_advice(kind: str) -> str:
+    """How to get from samples of an integer type to floats from -1 to 1.
+
+    Example:
+        >>> scaling_advice("int16")
+        'Divide by full scale: samples / 32768.'
+    """
+    full_scale = {"int16": "32768", "int32": "2**31"}.get(kind)
+    return f"Divide by full scale: samples / {full_scale}." if full_scale else ""
+
+
 class SeparationModel(nn.Module):
     """Base class of separators: audio of a mixture in, an estimate of its targets out.
 
@@ -378,8 +389,23 @@ class SeparationModel(nn.Module):
             Estimates ``[B, S, C, N]`` on the model's device.
 
         Raises:
-            UsageError: If ``audio`` has another shape.
+            UsageError: If ``audio`` is not a float32 tensor of this shape.
         """
+        if not isinstance(audio, Tensor):
+            raise UsageError(
+                "cannot separate this",
+                found=type(audio).__name__,
+                expected="a tensor",
+                advice="Use torch.from_numpy for an array, or auralflow.Separator, which takes both.",
+            )
+        if audio.dtype != torch.float32:
+            kind = str(audio.dtype).removeprefix("torch.")
+            raise UsageError(
+                "cannot separate this tensor",
+                found=kind,
+                expected="float32 from -1 to 1",
+                advice="Convert it: audio.float()." if audio.is_floating_point() else scaling_advice(kind),
+            )
         if audio.ndim != 3 or audio.shape[1] != self.config.num_channels:
             raise UsageError(
                 "cannot separate this tensor",

@@ -25,7 +25,7 @@ from auralflow.separation.engine import resolved_window
 from auralflow.separation.member import Member
 from auralflow.separation.pipeline import take
 from auralflow.separation.precision import resolved_precision, samples_depend_on
-from auralflow.separation.sources import Source, checked_rate, open_source
+from auralflow.separation.sources import Source, checked_rate, finite_blocks, open_source
 from auralflow.separation.statistics import Levels, measure
 from auralflow.separation.two_stems import pair_of
 
@@ -223,7 +223,7 @@ class Separator:
         Raises:
             NotFoundError: If the file does not exist.
             AudioError: If it cannot be read, or samples are not finite.
-            UsageError: If the shape of the samples is not ``[K, N]``, or their sample rate is invalid.
+            UsageError: If samples are not floats ``[K, N]``, or their sample rate is invalid.
             CancelledError: If ``should_stop`` returned True.
 
         Example:
@@ -288,7 +288,7 @@ class Separator:
         Raises:
             NotFoundError: If the file does not exist.
             AudioError: If it cannot be read, or samples are not finite.
-            UsageError: If the shape of the samples is not ``[K, N]``, or their sample rate is invalid.
+            UsageError: If samples are not floats ``[K, N]``, or their sample rate is invalid.
             CancelledError: If ``should_stop`` returned True.
 
         Example:
@@ -311,12 +311,16 @@ class Separator:
 
         Returns:
             Levels to pass to `stream`; empty if no net needs them.
+
+        Raises:
+            UsageError: If a block is not an array of floats ``[K, n]``, or the sample rate is invalid.
+            AudioError: If a block is not finite.
         """
         rates = {member.config.sample_rate for member in self.members if member.standardized}
         if not rates:
             return {}
-        same = (block.astype(np.float32, copy=False) for block in blocks)
-        return measure(same, sample_rate, channels, sorted(rates))
+        checked = (floats for _, floats in finite_blocks(blocks, channels))
+        return measure(checked, checked_rate(sample_rate), channels, sorted(rates))
 
     def stream(
         self, blocks: Iterable[Audio], sample_rate: int, channels: int, levels: Levels | None = None
@@ -336,6 +340,10 @@ class Separator:
         Yields:
             Finished blocks of the original and the targets, in total as long as the signal.
 
+        Raises:
+            UsageError: If a block is not an array of floats ``[K, n]``, or the sample rate is invalid.
+            AudioError: If a block is not finite.
+
         Example:
             >>> separator = Separator("SpectrogramNetSimple", targets="vocals")
             >>> blocks = [np.zeros((1, 3000), dtype=np.float32)] * 4
@@ -345,10 +353,11 @@ class Separator:
         waiting: deque[Audio] = deque()
 
         def remember() -> Iterator[Audio]:
-            for block in blocks:
+            for block, floats in finite_blocks(blocks, channels):
                 waiting.append(block)
-                yield block.astype(np.float32, copy=False)
+                yield floats
 
+        sample_rate = checked_rate(sample_rate)
         rate = self.model.config.sample_rate
         inside = resample_stream(remember(), sample_rate, rate, channels)
         num_rows = len(self.run.targets) * channels
@@ -384,10 +393,15 @@ class Separator:
 
         Yields:
             Estimates ``[S, K, n]`` of each of `members`, for the targets of that member.
+
+        Raises:
+            UsageError: If a block is not an array of floats ``[K, n]``, or the sample rate is invalid.
+            AudioError: If a block is not finite.
         """
+        sample_rate = checked_rate(sample_rate)
         rate = self.model.config.sample_rate
-        same = (block.astype(np.float32, copy=False) for block in blocks)
-        inside = resample_stream(same, sample_rate, rate, channels)
+        checked = (floats for _, floats in finite_blocks(blocks, channels))
+        inside = resample_stream(checked, sample_rate, rate, channels)
         rows = [len(member.targets) * channels for member in self.members]
         joined = (np.concatenate(parts) for parts in self.run.apart(inside, channels, levels or {}))
         for flat in resample_stream(joined, rate, sample_rate, sum(rows)):
