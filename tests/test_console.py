@@ -187,6 +187,47 @@ def test_a_path_is_not_broken_on_a_terminal_so_that_it_can_be_copied(monkeypatch
     assert stream.getvalue() == path + "\n"
 
 
+def test_a_sentence_is_wrapped_before_its_path_and_after_its_label(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+    words = "stems " * 11 + "together"
+    path = Path("my_model/with a long name") / "model.safetensors"
+    terminal, pipe = _Terminal(), io.StringIO()
+    for stream in (terminal, pipe):
+        monkeypatch.setattr("sys.stdout", stream)
+        console.result_line(words, label="warning:", style="yellow")
+        console.result_line(words, path=path)
+        console.result_line("best:", path=path)
+    text = re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue())
+    assert [line.rstrip() for line in text.splitlines()] == [
+        "warning: " + "stems " * 10 + "stems",
+        "together",
+        words,
+        str(path),
+        f"best: {path}",
+    ]
+    assert pipe.getvalue().splitlines() == [f"warning: {words}", f"{words} {path}", f"best: {path}"]
+
+
+def test_no_word_of_a_check_is_broken_at_80_columns(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+    for number in range(8):
+        write_track(tmp_path / "train" / ("Tune" + "e" * number), seconds=1, stems=("vocals", "drums"))
+    assert main(["data", "check", str(tmp_path)]) == 1
+    words = set(capsys.readouterr().out.split())
+    terminal = _Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    assert main(["data", "check", str(tmp_path)]) == 1
+    lines = [line for line in terminal.getvalue().splitlines() if "train/" in line or "error" in line]
+    assert len(lines) >= 9
+    for line in lines:
+        assert len(line.rstrip()) <= 80
+        assert set(re.sub(r"\x1b\[[0-9;]*m", "", line).split()) <= words
+
+
 def test_what_the_library_logs_names_fields_which_the_command_line_translates(capsys, tmp_path):
     console.set_messages(log_file=tmp_path / "log")
     logging.getLogger("auralflow.trainer").warning("`batch_size` is %d", 0)

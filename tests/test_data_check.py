@@ -320,3 +320,78 @@ def test_the_silence_threshold_decides_what_is_silent(dataset, capsys):
     assert "silent" not in capsys.readouterr().out
     main(["data", "check", str(dataset), "--silence-threshold", "-40"])
     assert "drums.wav: silent" in capsys.readouterr().out
+
+
+def test_without_valid_a_complete_track_is_held_out_and_everything_can_be_trained(tmp_path):
+    write_track(tmp_path / "train" / "1 no bass", sources=("vocals", "drums", "other"))
+    karaoke = tmp_path / "train" / "2 karaoke"
+    write_track(karaoke, sources=("mixture",))
+    no_voice = tmp_path / "train" / "3 no voice"
+    write_track(no_voice, sources=("drums", "bass", "other"))
+    for folder in (karaoke, no_voice):
+        (folder / "track.json").write_text('{"silent": ["vocals"]}')
+    write_track(tmp_path / "train" / "4 complete")
+    assert [track.name for track in training_tracks(tmp_path)[1]] == ["4 complete"]
+    report = check_dataset(tmp_path)
+    assert report.targets == SOURCES
+    assert found(report) == ["train/1 no bass: no bass: unknown, not silent"]
+
+
+def test_the_only_track_with_a_stem_is_not_held_out(tmp_path):
+    write_track(tmp_path / "train" / "1 complete")
+    for name in ("2 karaoke", "3 karaoke"):
+        write_track(tmp_path / "train" / name, sources=("mixture",))
+        (tmp_path / "train" / name / "track.json").write_text('{"silent": ["vocals"]}')
+    assert [track.name for track in training_tracks(tmp_path)[1]] == ["2 karaoke"]
+    report = check_dataset(tmp_path)
+    assert report.can_train
+    assert report.targets == SOURCES
+    texts = found(report, "warning")
+    assert (
+        ".: no scores for vocals, drums, bass, other: the validation track '2 karaoke' lacks vocals, drums, "
+        "bass, other; add a track with all stems to valid/"
+    ) in texts
+    assert any("a model of drums, bass, other must have all of vocals, drums" in text for text in texts)
+
+
+def test_a_validation_track_that_lacks_a_stem_costs_scores_not_training(dataset):
+    (dataset / "valid" / "Song 0" / "bass.wav").unlink()
+    report = check_dataset(dataset)
+    assert report.can_train
+    assert report.targets == SOURCES
+    item = one(report, "no scores for bass, other: the validation track 'Song 0' lacks bass;")
+    assert item.severity == "warning"
+
+
+def test_the_folder_above_a_dataset_says_which_to_give(dataset):
+    write_track(dataset.parent / "output" / "song")
+    write_track(dataset.parent / "song")
+    text = one(check_dataset(dataset.parent), "no training track").text
+    assert text.endswith(f"This is the folder above a dataset: give '{dataset}'.")
+
+
+def test_a_statement_about_a_stem_that_there_is_nowhere_is_a_warning(dataset):
+    (dataset / "train" / "Song 0" / "track.json").write_text('{"silent": ["vocal", "piano"]}')
+    report = check_dataset(dataset)
+    item = one(report, "'vocal' is no stem of this dataset (did you mean 'vocals'?)")
+    assert (item.severity, item.place) == ("warning", "train/Song 0/track.json")
+    assert not [text for text in found(report) if "piano" in text]
+
+
+def test_folders_named_like_stems_are_no_tracks(tmp_path):
+    for stem in ("vocals", "drums"):
+        write_track(tmp_path / "train" / stem, sources=("a", "b"))
+    item = one(check_dataset(tmp_path), "named like stems")
+    assert (item.severity, item.place) == ("warning", "train")
+    assert item.text.startswith("drums, vocals: ")
+    assert item.text.endswith("expected train/<track>/drums.wav")
+
+
+def test_mixtures_that_are_the_exact_sums_are_said_to_be(tmp_path, capsys):
+    write_dataset(tmp_path, sources=("vocals", "drums"), seconds=0.5)
+    for folder in [*(tmp_path / "train").iterdir(), *(tmp_path / "valid").iterdir()]:
+        (folder / "drums.wav").rename(folder / "mixture.wav")
+        shutil.copy(folder / "mixture.wav", folder / "vocals.wav")
+        (folder / "track.json").write_text('{"silent": ["drums", "bass", "other"]}')
+    assert main(["data", "check", str(tmp_path)]) == 0
+    assert "mixtures are the sums of their stems\n" in capsys.readouterr().out

@@ -224,9 +224,10 @@ def test_a_voice_without_recordings_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{silent: [vocals]}", r"cannot read '.*track\.json': found Invalid JSON"),
-        ('["vocals"]', r"cannot read '.*track\.json'"),
-        ('{"silent": "vocals"}', r"cannot read '.*track\.json'"),
+        ("{silent: [vocals]}", r"cannot read '.*track\.json': found no JSON: key must be a string"),
+        ('["vocals"]', r'found \["vocals"\], but the file must be an object with keys, expected JSON'),
+        ('{"silent": "vocals"}', "found \"vocals\", but 'silent' must be a list, expected JSON"),
+        ('{"silent": [3]}', r"found 3, but each name in 'silent' must be text, expected JSON"),
         ('{"silent": ["drums"]}', r"track\.json' states that drums is silent: found a sample at -\d+ dBFS"),
         ('{"silent": ["mixture"]}', "states that the mixture is silent"),
     ],
@@ -287,6 +288,20 @@ def test_check_measures_the_residual_with_silent_stems(tmp_path):
     write_track(tmp_path / "valid" / "b")
     (track,) = check_dataset(tmp_path).tracks["train"]
     assert track.residual < -100
+
+
+def test_a_track_is_unused_only_where_no_chunk_takes_anything_of_it(data):
+    write_track(data / "train" / "Quiet", sources=("drums", "bass", "other"))
+    state(data / "train" / "Quiet", silent=["vocals"])
+    tracks = training_tracks(data)[0]
+
+    def unused(**settings):
+        chunks = TrainingChunks(tracks, CONFIG, AugmentConfig(**settings))
+        return [track.name for track in chunks.only_mixed]
+
+    assert unused(remix=1) == ["Tune 0", "Tune 1"]
+    assert unused(remix=0.9) == []
+    assert unused(remix=1, over_mixture=0.5) == []
 
 
 def test_a_cache_keeps_the_statement_and_notices_another(data, tmp_path):

@@ -65,6 +65,14 @@ def test_exported_file_knows_the_settings(tmp_path, capsys):
     assert json.loads(entry.value) == load(folder).config.model_dump(mode="json")
 
 
+def test_a_file_of_another_format_is_refused_before_anything_is_loaded(tmp_path, capsys):
+    folder = small_model_folder(tmp_path / "model")
+    (folder / "model.safetensors").write_bytes(b"broken")
+    assert main(["export", str(folder), str(tmp_path / "net.pt")]) == 2
+    assert "expected an ONNX file: net.onnx" in capsys.readouterr().err
+    assert not (tmp_path / "net.pt").exists()
+
+
 @pytest.mark.parametrize("options", [{}, {"targets": "drums"}, {"chunk": 1.0, "batch_size": 3}])
 def test_backends_agree(options):
     audio = noise(3, 3 * RATE)

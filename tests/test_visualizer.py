@@ -300,6 +300,14 @@ def test_missing_files_and_empty_parts_are_refused_by_name(songs):
         list(plot_files([songs / "vocals.wav"], start=5.0))
 
 
+def test_a_folder_without_a_training_says_what_it_lacks(songs):
+    with pytest.raises(NotFoundError, match=r"cannot plot the folder .* of a trained model"):
+        list(plot_files([songs]))
+    (songs / "model.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(NotFoundError, match=r"has no record of a training: .*summary\.json.* Train it first"):
+        list(plot_files([songs]))
+
+
 def test_plot_takes_its_options_from_the_command_line(songs, capsys):
     options = ["--kind", "waveform", "-o", str(songs / "p"), "--picture", "svg", "--duration", "0.5"]
     assert main(["plot", str(songs / "vocals.wav"), str(songs / "mixture.wav"), *options]) == 0

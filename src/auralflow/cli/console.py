@@ -148,17 +148,25 @@ def is_quiet() -> bool:
     return progress_console.quiet
 
 
-def result_line(text: str, *, copyable: bool = False) -> None:
+def result_line(
+    text: str, *, copyable: bool = False, label: str = "", style: str = "", path: Path | None = None
+) -> None:
     """Print a result on one line.
 
     Args:
         text: The result.
         copyable: Whether it has a path or a command, which can be copied from a terminal only if it is not
             wrapped. Default: False.
+        label: A word before it.
+        style: Style of the label.
+        path: A path after a sentence: only the sentence is wrapped. Default: none.
     """
-    MESSAGES.info(text)
+    MESSAGES.info(" ".join(filter(None, (label, text, str(path or "")))))
     console = _beside_a_bar()
-    (console.print if copyable else console.say)(one_line(text))
+    if copyable:
+        console.print(one_line(text))
+    else:
+        console.say(one_line(text), label=label, style=style, path=one_line(str(path or "")))
 
 
 def json_line(content: Any) -> None:
@@ -320,5 +328,10 @@ def file_progress() -> Progress:
 
 
 def decibels(value: float | None) -> str:
-    """Format a level to a tenth of a decibel, with its sign, or as a dash if there is none."""
-    return "-" if value is None else f"{value:+.1f}"
+    """Format a level to a tenth of a decibel, with its sign, or as a dash if there is none.
+
+    Example:
+        >>> decibels(3.14), decibels(-0.04), decibels(None)
+        ('+3.1', '+0.0', '-')
+    """
+    return "-" if value is None else f"{value:+z.1f}"

@@ -67,19 +67,23 @@ def _show_check(report: "DatasetReport") -> None:
     residuals = [track.residual for tracks in report.tracks.values() for track in tracks]
     known = [residual for residual in residuals if residual is not None]
     if known:
-        level = f"{decibels(max(known))} dB relative to the mixture"
-        results.print(f"mixtures differ from the sums of their stems by at most {level}")
+        from auralflow.datasets.measure import EXACT_DB
+
+        level = max(known)
+        differ = (
+            f"differ from the sums of their stems by at most {decibels(level)} dB relative to the mixture"
+        )
+        result_line(f"mixtures {differ if level > EXACT_DB else 'are the sums of their stems'}")
     for finding in report.findings:
         colour = "red" if finding.severity == "error" else "yellow"
-        results.print(f"{finding.severity}:", style=colour, end=" ")
         # What concerns the whole dataset names it.
-        result_line(finding.text if finding.place == "." else f"{finding.place}: {finding.text}")
+        text = finding.text if finding.place == "." else f"{finding.place}: {finding.text}"
+        result_line(text, label=f"{finding.severity}:", style=colour)
     errors = sum(finding.severity == "error" for finding in report.findings)
     warnings = len(report.findings) - errors
     counts = f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}"
-    results.print(counts, end="; ")
     can = f"possible targets: {', '.join(report.targets)}" if report.can_train else "training would fail"
-    result_line(can)
+    result_line(f"{counts}; {can}")
 
 
 def _split_table(report: "DatasetReport") -> Table:

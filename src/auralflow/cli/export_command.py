@@ -4,6 +4,7 @@ from pathlib import Path
 
 from auralflow.cli.console import result_line, stage
 from auralflow.cli.parameters import FamilyName, TrustCode
+from auralflow.errors import UsageError
 
 __all__ = ["export"]
 
@@ -26,6 +27,10 @@ def export(model: str, file: Path, /, *, family: FamilyName = None, trust_code: 
     from auralflow.models.lookup import check_model
 
     check_model(model)
+    if file.suffix.lower() != ".onnx":
+        raise UsageError(
+            f"cannot export to '{file}'", found="another format", expected=f"an ONNX file: {file.stem}.onnx"
+        )
     with stage("starting"):
         from auralflow.models.export import export_onnx
 

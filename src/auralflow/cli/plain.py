@@ -98,9 +98,25 @@ class PlainConsole(Console):
         except OSError as error:
             self.lose(error.strerror or str(error))
 
-    def say(self, text: str) -> None:
-        """Print a message of one line, which is wrapped between words on a terminal."""
-        self.print(text, **({"soft_wrap": False, "overflow": "fold"} if self.is_terminal else {}))
+    def say(self, text: str, *, label: str = "", style: str = "", path: str = "") -> None:
+        """Print a message of one line, which is wrapped between words on a terminal.
+
+        Args:
+            text: The message.
+            label: A word before it, which counts for the width.
+            style: Style of the label.
+            path: A path after it, which is not wrapped, so that it can be copied: on a terminal it gets a
+                line of its own where it does not fit.
+        """
+        message = Text.assemble((label, style), " " if label else "", text)
+        whole = Text.assemble(message, " ", path) if path else message
+        if not self.is_terminal:
+            self.print(whole)
+        elif path and whole.cell_len > self.width:
+            self.say(text, label=label, style=style)
+            self.print(path)
+        else:
+            self.print(whole, soft_wrap=False, overflow="fold")
 
     def on_broken_pipe(self) -> None:
         """Carry on without output when the reader of a pipe has gone."""

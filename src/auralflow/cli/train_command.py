@@ -134,8 +134,8 @@ def _show_best(history: "list[EpochRecord]", model: Path) -> None:
         note("no epoch improved on the initial weights, which are kept")
     result_line(
         f"best: epoch {best.epoch}, validation loss {best.valid_loss:.4g}, "
-        f"SI-SDR improvement {decibels(best.mean_improvement)} dB: {model / 'model.safetensors'}",
-        copyable=True,
+        f"SI-SDR improvement {decibels(best.mean_improvement)} dB:",
+        path=model / "model.safetensors",
     )
 
 

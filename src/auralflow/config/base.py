@@ -15,6 +15,7 @@ from auralflow.errors import NotFoundError, SettingsError
 __all__ = [
     "DEVICE_PATTERN",
     "Settings",
+    "complaint",
     "option_name",
     "parse_settings",
     "read_settings",
@@ -101,7 +102,7 @@ def settings_error(
     if first["type"] == "missing":
         return SettingsError(f"{prefix}{name(field)} is missing")
     value = str(first["input"])[:200] or "''"
-    return SettingsError(f"{prefix}{name(field)} is {value}: {_complaint(first)}")
+    return SettingsError(f"{prefix}{name(field)} is {value}: {complaint(first)}")
 
 
 _COMPLAINTS = {
@@ -117,6 +118,7 @@ _COMPLAINTS = {
     "tuple_type": "must be a list",
     "list_type": "must be a list",
     "dict_type": "must be an object with keys",
+    "model_type": "must be an object with keys",
     "path_type": "must be a path",
     "string_pattern_mismatch": "must be auto, cpu, cuda, cuda:N or mps",
     "string_too_short": "must not be empty",
@@ -128,7 +130,12 @@ _COMPLAINTS = {
 """Our words for pydantic's types of errors, where its own are too technical."""
 
 
-def _complaint(detail: ErrorDetails) -> str:
+def complaint(detail: ErrorDetails) -> str:
+    """What is wrong with a value, in words for a user: "must be a whole number".
+
+    Args:
+        detail: One of the errors in pydantic's ``ValidationError``.
+    """
     if detail["type"] in _COMPLAINTS:
         return _COMPLAINTS[detail["type"]].format(**detail.get("ctx", {}))
     return detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")

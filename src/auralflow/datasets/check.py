@@ -1,21 +1,19 @@
 """Checking a dataset before training runs into its faults."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from auralflow.audio import is_audio
-from auralflow.config import SOURCES, CheckConfig, ModelConfig
+from auralflow.config import SOURCES, CheckConfig
+from auralflow.config.base import suggestion
 from auralflow.cores import usable_workers
 from auralflow.datasets.cache import is_cache, read_manifest
-from auralflow.datasets.chunks import ValidationChunks
 from auralflow.datasets.facts import FACTS_FILE, read_facts, silent_stems
 from auralflow.datasets.measure import StemReport, TrackReport, measure_track
-from auralflow.datasets.remix import TrainingChunks
-from auralflow.datasets.splits import training_tracks
 from auralflow.datasets.tracks import (
     LENGTH_TOLERANCE,
     MIXTURE,
@@ -25,13 +23,17 @@ from auralflow.datasets.tracks import (
     list_folder,
     split_of,
     stem_files,
+    stem_order,
 )
-from auralflow.errors import AuralflowError, DatasetError, SettingsError, UsageError
+from auralflow.datasets.trainable import find_trainable
+from auralflow.errors import AuralflowError, DatasetError, UsageError
 
 __all__ = ["DatasetReport", "Finding", "check_dataset"]
 
 LARGEST_RESIDUAL_DB = -30.0
 """Residual in dB, relative to the mixture, above which it is not the sum of its stems."""
+USUAL_STEMS = (*SOURCES, MIXTURE, "guitar", "piano")
+"""Names of stems that published models estimate, and the mixture's."""
 SEEKABLE = frozenset({"WAV", "WAVEX", "RF64", "W64", "FLAC", "OGG", "AIFF", "AU", "CAF", "MP3"})
 
 
@@ -77,7 +79,7 @@ class DatasetReport:
                     infos.append(part.info)
         return {
             "tracks": len(tracks),
-            "minutes": {stem: round(minutes[stem], 2) for stem in sorted(minutes, key=_stem_order)},
+            "minutes": {stem: round(minutes[stem], 2) for stem in sorted(minutes, key=stem_order)},
             "sample_rates": sorted({info.sample_rate for info in infos}),
             "channels": sorted({info.channels for info in infos}),
             "formats": sorted({f"{info.format} {info.subtype}" for info in infos}),
@@ -96,11 +98,6 @@ class DatasetReport:
                 for split in SPLITS
             },
         }
-
-
-def _stem_order(stem: str) -> tuple[int, str]:
-    order = (*SOURCES, MIXTURE)
-    return (order.index(stem) if stem in order else len(order), stem)
 
 
 def _track_json(track: TrackReport) -> dict[str, Any]:
@@ -160,8 +157,12 @@ def check_dataset(
             if on_track:
                 on_track(done, len(folders), folder.name)
     report.findings += _find_copies(report)
-    report.targets, problems = _trainable(report)
-    report.findings += problems
+    report.findings += _find_misnamed(report)
+    if report.can_train:
+        found = find_trainable(dataset)
+        report.targets = found.targets
+        report.findings += [Finding("error", ".", found.problem)] if found.problem else []
+        report.findings += [Finding("warning", ".", text) for text in found.warnings]
     report.findings.sort(key=lambda finding: finding.severity)
     return report
 
@@ -289,27 +290,18 @@ def _find_copies(report: DatasetReport) -> Iterator[Finding]:
             yield Finding("warning", first, f"the same audio as {', '.join(others)}: scores will be too high")
 
 
-def _trainable(report: DatasetReport) -> tuple[tuple[str, ...], list[Finding]]:
-    """The stems that can be trained, as training itself decides it."""
-    if not report.can_train:
-        return (), []
-    try:
-        train, valid = training_tracks(report.dataset)
-    except AuralflowError as error:
-        return (), [Finding("error", ".", str(error))]
-    stems = sorted({stem for track in train for stem in track.stems}, key=_stem_order)
-    targets = tuple(stem for stem in stems if _can_train(stem, train, valid))
-    if targets:
-        return targets, []
-    text = "no stem can be trained: it needs tracks with the mixture, or with all other stems"
-    return (), [Finding("error", ".", text)]
-
-
-def _can_train(target: str, train: Iterable[Any], valid: Iterable[Any]) -> bool:
-    try:
-        config = ModelConfig(targets=(target,))
-        TrainingChunks(list(train), config)
-        ValidationChunks(list(valid), config)
-    except (DatasetError, SettingsError, ValueError):
-        return False
-    return True
+def _find_misnamed(report: DatasetReport) -> Iterator[Finding]:
+    """Folders of tracks that are named like stems, and statements about stems that there are nowhere."""
+    files = {stem for tracks in report.tracks.values() for track in tracks for stem in track.stems}
+    known = sorted((files | set(USUAL_STEMS)) - {MIXTURE}, key=stem_order)
+    for split, tracks in report.tracks.items():
+        swapped = [track.folder.name for track in tracks if track.folder.name.lower() in USUAL_STEMS]
+        if swapped:
+            text = f"{', '.join(swapped)}: named like stems, but these folders are taken for tracks"
+            yield Finding("warning", split, f"{text}; expected {split}/<track>/{swapped[0].lower()}.wav")
+        for track in tracks:
+            for stem in track.facts.silent:
+                if stem not in known:
+                    place = f"{split}/{track.folder.name}/{FACTS_FILE}"
+                    text = f"{stem!r} is no stem of this dataset{suggestion(stem, known)}"
+                    yield Finding("warning", place, f"{text}: stated to be silent without effect")

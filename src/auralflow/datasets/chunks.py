@@ -172,6 +172,7 @@ class ValidationChunks(Dataset[Chunk]):
                 found=f"{len(tracks)} tracks with unknown stems",
                 expected=f"the targets {', '.join(config.targets)}, with a mixture or all other stems",
             )
+        self.tracks = whole
         places = [(track, position) for track in whole for position in _grid(track, config)]
         count = min(max_chunks, len(places))
         self.places = [places[i * len(places) // count] for i in range(count)]
@@ -183,6 +184,30 @@ class ValidationChunks(Dataset[Chunk]):
     def are_partial(self) -> bool:
         """Whether there are chunks whose targets are not all known."""
         return any(not track.knows(self.config.targets, self.sources) for track, _ in self.places)
+
+    def without_scores(self) -> str:
+        """Which targets no chunk can score, and why; empty if there are none."""
+        targets = self.config.targets
+        scored = {
+            stem
+            for track in self.tracks
+            for stem in track.certain(targets, self.sources) & track.stems.keys()
+        }
+        unscored = [target for target in targets if target not in scored]
+        if not unscored:
+            return ""
+        lacking = self._lacking(targets) or self._lacking(self.sources)
+        if len(self.tracks) == 1:
+            tracks = f"the validation track '{self.tracks[0].name}' lacks"
+        else:
+            tracks = f"the {len(self.tracks)} validation tracks lack"
+        return (
+            f"no scores for {', '.join(unscored)}: {tracks} {', '.join(lacking)}; add a track with all stems "
+            "to valid/"
+        )
+
+    def _lacking(self, stems: Iterable[str]) -> list[str]:
+        return [stem for stem in stems if any(stem not in track.stems for track in self.tracks)]
 
     def __getitem__(self, index: int) -> Chunk:
         """Read chunk number ``index``."""

@@ -7,6 +7,7 @@
 A stem without a file is unknown, unless it is named here: then it is known, and silent.
 """
 
+import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from auralflow.audio import stream_audio
+from auralflow.config.base import complaint
 from auralflow.errors import DatasetError
 from auralflow.storage import write_json
 
@@ -33,6 +35,8 @@ MIXTURE = "mixture"
 SILENT_PEAK_DB = -60.0
 """Peak in dBFS up to which a file counts as silent, such as one that holds only dither."""
 BLOCK = 1 << 17
+MOST_SHOWN = 60
+"""Characters of a wrong statement that are shown."""
 
 
 class TrackFacts(BaseModel):
@@ -71,11 +75,21 @@ def read_facts(folder: Path) -> TrackFacts:
     except FileNotFoundError:
         return TrackFacts()
     except (OSError, ValidationError) as error:
-        found = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error.strerror)
+        found = _fault(error) if isinstance(error, ValidationError) else str(error.strerror)
         raise DatasetError(
             f"cannot read '{path}'", found=found, expected='JSON such as {"silent": ["vocals"]}'
         ) from None
     return facts.model_copy(update={"silent": tuple(dict.fromkeys(name.lower() for name in facts.silent))})
+
+
+def _fault(error: ValidationError) -> str:
+    first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        return f"no JSON: {first['ctx']['error']}"
+    value = json.dumps(first["input"], ensure_ascii=False)
+    shown = value if len(value) <= MOST_SHOWN else f"{value[:MOST_SHOWN]}..."
+    place = {0: "the file", 1: "'silent'"}.get(len(first["loc"]), "each name in 'silent'")
+    return f"{shown}, but {place} {complaint(first)}"
 
 
 def write_facts(folder: Path, facts: TrackFacts) -> None:

@@ -22,7 +22,7 @@ def no_tracks(dataset: Path, what: str, *, split: Split = "train") -> DatasetErr
 
     Returns:
         The error, which names what the folder contains instead. Its advice is for the usual mistakes: a
-        split, a track, or a folder of tracks in place of a dataset.
+        split, a track, a folder of tracks or the folder above in place of a dataset.
     """
     names = [entry.name for entry in list_folder(dataset)]
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
@@ -37,8 +37,14 @@ def no_tracks(dataset: Path, what: str, *, split: Split = "train") -> DatasetErr
 def _advice(dataset: Path, split: Split) -> str:
     if _has_audio(dataset):
         return f"This is a track: move it into a folder {split}, and give the folder that contains {split}."
-    folders = [Path(entry.path) for entry in list_folder(dataset) if entry.is_dir()]
-    if any(split_of(folder.name) for folder in folders) or not any(map(_has_audio, folders)):
+    folders = _folders(dataset)
+    if any(split_of(folder.name) for folder in folders):
+        return ""
+    datasets = [folder for folder in folders if any(split_of(part.name) for part in _folders(folder))]
+    if datasets:
+        names = " or ".join(f"'{folder}'" for folder in datasets[:SHOWN])
+        return f"This is the folder above {'a dataset' if len(datasets) == 1 else 'datasets'}: give {names}."
+    if not any(map(_has_audio, folders)):
         return ""
     whole = dataset.resolve()
     if split_of(whole.name):
@@ -46,6 +52,10 @@ def _advice(dataset: Path, split: Split) -> str:
         above = dataset.parent if dataset.name == whole.name and dataset.parent.name else whole.parent
         return f"This is one split of a dataset: give the folder that contains it, '{above}'."
     return f"This is a folder of tracks: move them into a folder {split} in it."
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [Path(entry.path) for entry in list_folder(folder) if entry.is_dir()]
 
 
 def _has_audio(folder: Path) -> bool:

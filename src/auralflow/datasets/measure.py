@@ -19,6 +19,8 @@ __all__ = ["StemReport", "TrackReport", "measure_track"]
 
 BLOCK = 1 << 17
 FULL_SCALE = 1 - 2**-14
+EXACT_DB = -150.0
+"""Residual in dB of a mixture that is exactly the sum of its stems."""
 CLIPPED_RUN = 3
 """Consecutive samples at full scale that count as clipping; a single one may be a peak."""
 
@@ -129,7 +131,7 @@ def measure_track(folder: Path, files: Mapping[str, Path], facts: TrackFacts) ->
     for gauge in gauges.values():
         gauge.finish()
     if total and not any(part.error for part in report.stems.values()):
-        report.residual = _decibels(max(difference / total, 1e-15))
+        report.residual = _decibels(max(difference / total, 10 ** (EXACT_DB / 10)))
     return report
 
 

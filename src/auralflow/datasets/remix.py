@@ -96,6 +96,13 @@ class TrainingChunks(Dataset[Chunk]):
         used = self.whole if self.remix < 1 else self.over.recordings if self.over_share and self.over else ()
         return any(not track.knows(self.config.targets, self.sources) for track in used)
 
+    @property
+    def only_mixed(self) -> list[Track]:
+        """Tracks of which nothing is used: they have a mixture but no stems, and every chunk is a remix."""
+        if self.remix < 1 or self.over_share:
+            return []
+        return [track for track in self.whole if not any(name in track.stems for name in self.sources)]
+
     def _check_coding(self) -> None:
         low, high = CODED_RATES
         if self.augment.lossy and not low <= self.config.sample_rate <= high:

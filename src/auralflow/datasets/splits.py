@@ -1,5 +1,7 @@
 """Which tracks a model is trained on and which it is validated on."""
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from auralflow.datasets.cache import cached_tracks, is_cache
@@ -17,7 +19,7 @@ def training_tracks(dataset: str | Path) -> tuple[list[Track], list[Track]]:
     """List the tracks for training and for validation.
 
     Without a validation folder, one training track in seven is held out, but at least one, and always the
-    same.
+    same: of every seven the first that has all stems, or lacks the fewest.
 
     Args:
         dataset: The dataset folder, or a cache that was prepared from one.
@@ -42,6 +44,22 @@ def training_tracks(dataset: str | Path) -> tuple[list[Track], list[Track]]:
             f"'{dataset}' has one training track and no validation track",
             advice="Add a second track, or a folder valid/ with one.",
         )
-    # The first of every seven rather than the last: with fewer than seven tracks one is held out too.
-    held_out = train[::HELD_OUT_EVERY]
+    held_out = _hold_out(train)
     return [track for track in train if track not in held_out], held_out
+
+
+def _hold_out(train: Sequence[Track]) -> list[Track]:
+    stems = {stem for track in train for stem in track.stems}
+    left = Counter(stem for track in train for stem in track.stems)
+    held_out = []
+    # Each of every seven, also of the last ones: with fewer than seven tracks one is held out too.
+    for first in range(0, len(train), HELD_OUT_EVERY):
+        chosen = min(
+            train[first : first + HELD_OUT_EVERY],
+            # Only what is known can be scored, but never the only track with a stem, which could not be
+            # learned without it.
+            key=lambda track: (any(left[stem] == 1 for stem in track.stems), len(stems - track.stems.keys())),
+        )
+        held_out.append(chosen)
+        left.subtract(chosen.stems.keys())
+    return held_out

@@ -36,6 +36,7 @@ __all__ = [
     "sources_of",
     "split_of",
     "stem_files",
+    "stem_order",
 ]
 
 logger = logging.getLogger(__name__)
@@ -147,6 +148,17 @@ def list_folder(folder: Path) -> list[os.DirEntry[str]]:
             expected="a folder that may be read",
             advice="Check its permissions and the disk.",
         ) from error
+
+
+def stem_order(stem: str) -> tuple[int, str]:
+    """Key to sort stems by: those of MUSDB18, the mixture, then others by name.
+
+    Example:
+        >>> sorted(["bass", "flute", "mixture", "vocals"], key=stem_order)
+        ['vocals', 'bass', 'mixture', 'flute']
+    """
+    order = (*SOURCES, MIXTURE)
+    return (order.index(stem) if stem in order else len(order), stem)
 
 
 def find_mixture(folder: Path) -> Path | None:

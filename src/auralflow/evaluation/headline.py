@@ -93,7 +93,7 @@ def _share(report: Report, oracle: Report, targets: Sequence[str]) -> float | No
 
 
 def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.0f} %"
+    return "-" if value is None else f"{100 * value:z.0f} %"
 
 
 def _note(comparison: Comparison, *, has_oracle: bool) -> str:
@@ -181,7 +181,7 @@ def _of_two(first: str, second: str, pair: PairedDifference, unit: str, targets:
         few = f"{tracks} {'is' if found.count == 1 else 'are'} too few to generalise to other songs"
         return f"{first} is ahead of {second} by {lead} ({targets}), better on {score}; {few}."
     low, high = found.mean_interval
-    interval = f"95 % interval {low:+.1f} to {high:+.1f}"
+    interval = f"95 % interval {low:+z.1f} to {high:+z.1f}"
     if low <= 0 <= high:
         return (
             f"{first} and {second} are not significantly different on {tracks}: {first} is ahead by {lead} "
@@ -205,7 +205,7 @@ def _alone(
         doubt = f"{tracks} {'is' if found.count == 1 else 'are'} too few to generalise to other songs"
     else:
         low, high = found.mean_interval
-        doubt = f"95 % interval {low:+.1f} to {high:+.1f} over {tracks}"
+        doubt = f"95 % interval {low:+z.1f} to {high:+z.1f} over {tracks}"
     level = f"{abs(found.mean):.1f} {unit}"
     does = (
         f"is better than the mixture by {level}"
@@ -213,5 +213,5 @@ def _alone(
         else f"is worse than the mixture by {level}"
     )
     if not by_improvement:
-        does = f"reaches {found.mean:+.1f} {unit}"
+        does = f"reaches {found.mean:+z.1f} {unit}"
     return f"{report.name} {does} ({_named(targets)}){way}; {doubt}."

@@ -54,12 +54,12 @@ def decibels(value: float | None, *, signed: bool = True) -> str:
     """Format a level to a tenth of a decibel with its sign, or an unsigned score to two decimals.
 
     Example:
-        >>> decibels(3.14), decibels(None), decibels(0.87, signed=False)
-        ('+3.1', '-', '0.87')
+        >>> decibels(3.14), decibels(-0.04), decibels(None), decibels(0.87, signed=False)
+        ('+3.1', '+0.0', '-', '0.87')
     """
     if value is None:
         return "-"
-    return f"{value:+.1f}" if signed else f"{value:.2f}"
+    return f"{value:+z.1f}" if signed else f"{value:z.2f}"
 
 
 def counted(count: int, thing: str) -> str:

@@ -38,6 +38,8 @@ from auralflow.trainer.tensorboard import LOG_FOLDER, VIEWS, TensorBoardLogger, 
 __all__ = ["TRAINER_FILE", "Preparation", "explain_no_effect", "prepare_folder", "train"]
 
 TRAINER_FILE = "trainer.json"
+MOST_NAMED = 3
+"""Number of tracks that a warning names."""
 logger = logging.getLogger(__name__)
 RUN_FILES = (
     WEIGHTS_FILE,
@@ -230,10 +232,15 @@ def train(  # noqa: PLR0913 - each is a choice of its own
     )
     if resume:
         trainer.load_checkpoint()
-    if settings.remix == 1 and not settings.over_mixture and any(track.silent for track in train_tracks):
-        logger.warning("tracks with silent stems are not used: that takes `over_mixture`, or `remix` below 1")
     train_chunks = TrainingChunks(train_tracks, config, settings, seed=settings.seed)
     valid_chunks = ValidationChunks(valid_tracks, config, max_chunks=settings.valid_samples)
+    if train_chunks.only_mixed:
+        logger.warning(
+            "tracks with a mixture but no stems are not used: %s; that takes `over_mixture`, or `remix` below 1",
+            _named(train_chunks.only_mixed),
+        )
+    if without := valid_chunks.without_scores():
+        logger.warning("%s", without)
     if settings.max_leak is not None and not any(VOICE in track.silent for track in valid_tracks):
         logger.warning("`max_leak`: no validation track is marked as having silent %s", VOICE)
     if train_chunks.are_partial or valid_chunks.are_partial:
@@ -263,6 +270,12 @@ def _start_from(model: SeparationModel, source: SeparationModel, initial: str | 
         # Not an error: changing the net or the targets can be intended, but the user should know.
         share, names = 100 * start.taken, ", ".join(parts)
         logger.warning("%.0f %% of the weights come from %s; untrained: %s", share, initial, names)
+
+
+def _named(tracks: Sequence[Track]) -> str:
+    """The names of tracks, of many only the first."""
+    names = ", ".join(f"'{track.name}'" for track in tracks[:MOST_NAMED])
+    return names + (f" and {len(tracks) - MOST_NAMED} more" if len(tracks) > MOST_NAMED else "")
 
 
 def _choose(tracks: list[Track], count: int, seed: int) -> list[Track]:

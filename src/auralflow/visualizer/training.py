@@ -9,12 +9,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from auralflow.config import read_settings
-from auralflow.errors import UsageError
+from auralflow.errors import NotFoundError, UsageError
 from auralflow.visualizer.canvas import COLORS, dress, new_figure, set_title
 
 __all__ = ["read_history", "training_curves"]
 
 HISTORY_FILE = "summary.json"
+MODEL_FILE = "model.json"
 RATE = "learning rate"
 
 
@@ -28,15 +29,31 @@ def read_history(path: str | Path) -> list[dict[str, Any]]:
         A record for each epoch.
 
     Raises:
-        NotFoundError: If there is no such file.
+        NotFoundError: If there is no such file, or the model is not trained yet.
         UsageError: If it records no epoch.
     """
     path = Path(path)
     file = path / HISTORY_FILE if path.is_dir() else path
+    if path.is_dir() and not file.is_file():
+        raise _no_history(path)
     epochs = read_settings(file).get("epochs")
     if not isinstance(epochs, list) or not epochs or not all("train_loss" in epoch for epoch in epochs):
         raise UsageError(f"'{file}' records no training", expected='"epochs" with a "train_loss" each')
     return epochs
+
+
+def _no_history(folder: Path) -> NotFoundError:
+    if (folder / MODEL_FILE).is_file():
+        return NotFoundError(
+            f"the model '{folder}' has no record of a training",
+            found=f"no {HISTORY_FILE}, which training writes",
+            advice="Train it first: auralflow train.",
+        )
+    return NotFoundError(
+        f"cannot plot the folder '{folder}'",
+        found=f"neither {MODEL_FILE} nor {HISTORY_FILE}",
+        expected="the folder of a trained model, or audio files",
+    )
 
 
 def training_curves(history: Sequence[Mapping[str, Any]], *, title: str = "") -> Figure:
