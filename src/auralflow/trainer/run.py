@@ -234,15 +234,7 @@ def train(  # noqa: PLR0913 - each is a choice of its own
         trainer.load_checkpoint()
     train_chunks = TrainingChunks(train_tracks, config, settings, seed=settings.seed)
     valid_chunks = ValidationChunks(valid_tracks, config, max_chunks=settings.valid_samples)
-    if train_chunks.only_mixed:
-        logger.warning(
-            "tracks with a mixture but no stems are not used: %s; that takes `over_mixture`, or `remix` below 1",
-            _named(train_chunks.only_mixed),
-        )
-    if without := valid_chunks.without_scores():
-        logger.warning("%s", without)
-    if settings.max_leak is not None and not any(VOICE in track.silent for track in valid_tracks):
-        logger.warning("`max_leak`: no validation track is marked as having silent %s", VOICE)
+    _warn_of_gaps(train_chunks, valid_chunks, settings)
     if train_chunks.are_partial or valid_chunks.are_partial:
         trainer.criterion.check_partial()
     trainer.callbacks.append(RunSummary(folder))
@@ -270,6 +262,21 @@ def _start_from(model: SeparationModel, source: SeparationModel, initial: str | 
         # Not an error: changing the net or the targets can be intended, but the user should know.
         share, names = 100 * start.taken, ", ".join(parts)
         logger.warning("%.0f %% of the weights come from %s; untrained: %s", share, initial, names)
+
+
+def _warn_of_gaps(train: TrainingChunks, valid: ValidationChunks, settings: TrainConfig) -> None:
+    """Warn of tracks that are not used, and of what cannot be measured."""
+    if train.only_mixed:
+        names = _named(train.only_mixed)
+        logger.warning(
+            "tracks with a mixture but no stems are not used: %s; that takes `over_mixture`, "
+            "or `remix` below 1",
+            names,
+        )
+    if without := valid.without_scores():
+        logger.warning("%s", without)
+    if settings.max_leak is not None and not any(VOICE in track.silent for track in valid.tracks):
+        logger.warning("`max_leak`: no validation track is marked as having silent %s", VOICE)
 
 
 def _named(tracks: Sequence[Track]) -> str:
