@@ -129,6 +129,19 @@ def test_songs_of_a_list_keep_their_paths_and_one_that_is_missing_fails(
 # --- what failed
 
 
+def test_an_empty_folder_is_an_error_unless_a_job_accepts_it(capsys, model, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty/cover.jpg").write_bytes(b"a picture")
+    command = ("separate", model, tmp_path / "empty", "--save", tmp_path)
+    code, _, err = run(capsys, *command)
+    assert code == 2
+    assert "nothing to separate" in err
+    code, out, err = run(capsys, *command, "--accept-failed", "--json")
+    assert (code, json.loads(out)) == (0, {"songs": [], "failed": 0})
+    assert "nothing to do: no song was found" in err
+    assert run(capsys, "separate", model, tmp_path / "nowhere", "--accept-failed")[0] == 2
+
+
 def test_what_failed_is_listed_and_done_alone(capsys, model, songs, tmp_path):
     command = ("separate", model, songs, "--save", tmp_path)
     listed = tmp_path / "separated_audio/failed.txt"

@@ -101,7 +101,9 @@ class LogFile(logging.FileHandler):
             raise UsageError(
                 f"cannot write the log to '{path}'",
                 found=f"'{error.strerror}'",
-                advice="Choose another --log-file.",
+                advice="Create its folder."
+                if isinstance(error, FileNotFoundError)
+                else "Choose another --log-file.",
             ) from None
         self.setLevel(logging.INFO)
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

@@ -96,7 +96,12 @@ def _run(
         switch("Print what is used and done, and tracebacks of errors.", group=MESSAGES),
     ] = False,
     quiet: Annotated[
-        bool, QUIET, switch("Print only results and errors, no notes or progress.", group=MESSAGES)
+        bool,
+        QUIET,
+        switch(
+            "Print no notes, no progress and no list of finished songs; only errors and requested results, such as tables.",
+            group=MESSAGES,
+        ),
     ] = False,
     log_file: Annotated[Path | None, LOG_FILE] = None,
 ) -> Any:

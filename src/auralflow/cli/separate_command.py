@@ -74,7 +74,8 @@ def separate(
     with stage("looking for songs"):
         songs = _find(options, named)
     if not songs:
-        note("nothing to do: no song " + ("failed" if options.only_failed else "is in this shard"))
+        where = "failed" if options.only_failed else "is in this shard" if options.share else "was found"
+        note(f"nothing to do: no song {where}")
         if json:
             print_json({"songs": [], "failed": 0})
         return ExitCode.DONE
@@ -169,7 +170,8 @@ def _find(options: SeparateConfig, named: "Sequence[Path]") -> "list[Song]":
     from auralflow.separation.songs import OUTPUT_FOLDER
 
     listed = [] if options.from_file is None else paths_in(_list_of(options.from_file))
-    songs = find_songs(named, listed=listed, flat=options.layout == "flat")
+    # A job that runs again and again may find a folder that is still empty.
+    songs = find_songs(named, listed=listed, flat=options.layout == "flat", may_be_none=options.accept_failed)
     if options.share:
         songs = share_of(songs, options.share)
     if options.only_failed:

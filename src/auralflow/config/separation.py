@@ -240,7 +240,9 @@ class SeparateConfig(StemConfig, EngineConfig):
     only_failed: bool = Field(
         default=False, description="Separate only the songs listed in failed.txt in the output folder."
     )
-    accept_failed: bool = Field(default=False, description="Exit with code 0 even if songs failed.")
+    accept_failed: bool = Field(
+        default=False, description="Exit with code 0 even if songs failed, or if there are none."
+    )
     jobs: int = Field(default=1, ge=1, le=256, description="Number of songs to separate in parallel.")
     executor: Literal["local", "ray"] = Field(
         default="local",

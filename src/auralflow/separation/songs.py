@@ -34,7 +34,11 @@ class Song:
 
 
 def find_songs(
-    paths: Sequence[str | Path], *, listed: Sequence[str | Path] = (), flat: bool = False
+    paths: Sequence[str | Path],
+    *,
+    listed: Sequence[str | Path] = (),
+    flat: bool = False,
+    may_be_none: bool = False,
 ) -> list[Song]:
     """Find the audio files in files and folders.
 
@@ -47,12 +51,13 @@ def find_songs(
         listed: Files and folders from a list: their full paths are mirrored in the output, and a missing one
             becomes a song that fails instead of an error.
         flat: Name songs without their folders.
+        may_be_none: Return an empty list, rather than raise an error, if the folders contain no audio.
 
     Returns:
         The songs, with unique names: where two would be the same, the extension is added, then a number.
 
     Raises:
-        NotFoundError: If a path does not exist, or none contains audio.
+        NotFoundError: If a path does not exist, or none contains audio and ``may_be_none`` is False.
 
     Example:
         >>> import tempfile
@@ -76,7 +81,7 @@ def find_songs(
             raise NotFoundError(f"no such file or folder: '{path}'", expected="a song or a folder of songs")
     for path in map(Path, listed):
         songs.extend(_listed(path))
-    if not songs:
+    if not songs and not may_be_none:
         raise NotFoundError(
             "nothing to separate",
             found="no audio files in " + (", ".join(f"'{path}'" for path in paths) or "the list"),
