@@ -324,7 +324,10 @@ def _in_words(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return f"a demand for more than {_MEMORY >> 20} MiB of memory"
     # Some of FFmpeg's errors are an OSError, others a ValueError, but all have this.
-    if said := getattr(error, "strerror", None):
+    said = getattr(error, "strerror", None)
+    if said == "Invalid data found when processing input":
+        return "data that is no audio, or damaged"
+    if said:
         return f"'{said}'"
     return f"{type(error).__name__}: {error}"
 

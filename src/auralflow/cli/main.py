@@ -99,7 +99,7 @@ def _run(
         bool,
         QUIET,
         switch(
-            "Print no notes, no progress and no list of finished songs; only errors and requested results, such as tables.",
+            "Print only errors and requested results, such as tables; no notes, progress or finished songs.",
             group=MESSAGES,
         ),
     ] = False,
