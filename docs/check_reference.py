@@ -10,7 +10,6 @@ from pathlib import Path
 from sphinx.util.inventory import InventoryFile
 
 import auralflow
-import auralflow.synth
 
 
 def documented_names(folder: Path) -> set[str]:
@@ -22,7 +21,7 @@ def documented_names(folder: Path) -> set[str]:
 def public_names() -> set[str]:
     """Full names of everything that the public modules export."""
     modules = [part for name in auralflow.__all__ if inspect.ismodule(part := getattr(auralflow, name))]
-    return {f"{module.__name__}.{name}" for module in (*modules, auralflow.synth) for name in module.__all__}
+    return {f"{module.__name__}.{name}" for module in modules for name in module.__all__}
 
 
 def main() -> int:

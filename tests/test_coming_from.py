@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 from cyclopts import CycloptsError
+from separating import fixed_model, noise, write_song
 
 from auralflow.cli import app
 from auralflow.models import installed_registry
+from auralflow.separation import Separator, separate_file
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -68,3 +70,16 @@ def test_the_readme_is_short_and_opens_with_what_a_stranger_needs():
     assert [word for word in needed if word not in opening] == []
     example = ROOT / "docs" / "static" / "example"
     assert sum(path.stat().st_size for path in example.iterdir()) < 1_000_000
+
+
+@pytest.mark.parametrize("target", ["vocals", "instrumental"])
+def test_models_of_one_stem_write_the_two_files_that_the_page_names(target, tmp_path):
+    section = PAGE.partition("## audio-separator")[2].partition("\n## ")[0]
+    assert section.count("--instrumental` |") == 2
+    model = fixed_model(0.5)
+    model.config = model.config.model_copy(update={"targets": (target,)})
+    song = write_song(tmp_path / "song.wav", noise())
+    separate_file(Separator(model, two_stems="vocals"), song, tmp_path / "stems")
+    written = {path.name for path in (tmp_path / "stems").rglob("*.wav")}
+    assert written == {"original.wav", "vocals.wav", "instrumental.wav"}
+    assert all(f"`{name}`" in section for name in written - {"original.wav"})

@@ -1,6 +1,7 @@
 """Settings: defaults, bounds, one-line errors, spelling."""
 
 import ast
+import inspect
 import json
 import math
 import re
@@ -9,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from auralflow import config
 from auralflow.config import (
@@ -143,9 +144,42 @@ def test_values_out_of_range_give_one_line_that_names_the_setting(values, messag
     ],
 )
 def test_settings_made_in_python_name_fields_rather_than_options(kind, values, message):
-    with pytest.raises(ValidationError) as caught:
+    with pytest.raises(SettingsError) as caught:
         kind(**values)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (TrainConfig, {"criterion": "l3"}),
+        (TrainConfig, {"max_epoch": 3}),
+        (SpectrogramNetConfig, {"targets": "vocals"}),
+        (SpectrogramNetConfig, {"window_size": 2048}),
+    ],
+)
+def test_settings_made_directly_are_refused_in_the_words_of_settings_that_are_parsed(kind, values):
+    with pytest.raises(SettingsError) as parsed:
+        parse_settings(kind, values)
+    with pytest.raises(SettingsError) as made:
+        kind(**values)
+    assert str(made.value) == str(parsed.value)
+    assert made.value.__cause__ is None
+
+
+def test_settings_work_with_pydantic():
+    """Validation and nesting give pydantic's own errors, which name the place."""
+
+    class Pair(BaseModel):
+        left: AppConfig
+        right: AppConfig
+
+    with pytest.raises(ValidationError):
+        AppConfig.model_validate({"port": "no"})
+    with pytest.raises(ValidationError) as caught:
+        Pair.model_validate({"left": {"port": "no"}, "right": {"prot": 1}})
+    assert [error["loc"] for error in caught.value.errors()] == [("left", "port"), ("right", "prot")]
+    assert list(inspect.signature(AppConfig).parameters) == list(AppConfig.model_fields)
 
 
 @pytest.mark.parametrize("spelling", ["si_sdr", "si-sdr"])

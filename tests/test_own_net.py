@@ -94,6 +94,17 @@ def test_the_page_about_a_net_of_your_own_runs(band_nets, tmp_path, capsys):
     assert json.loads((tmp_path / "my_band" / "summary.json").read_text())["epochs"]
 
 
+def test_a_net_without_its_family_is_refused_with_the_option_that_names_it(capsys):
+    def error(net):
+        assert main(["config", net, "--vocals"]) == 2
+        return " ".join(capsys.readouterr().err.split())
+
+    assert error("QuintetMixer").endswith("auralflow config QuintetMixer --family FAMILY")
+    misspelt = error("SCNett")
+    assert 'Did you mean "SCNet"?' in misspelt
+    assert "--family" not in misspelt
+
+
 def test_the_options_of_such_a_net_are_those_of_its_settings(band_nets, capsys):
     assert main(["config", "BandNet", "--help", "--family=band_nets"]) == 0
     help_page = capsys.readouterr().out

@@ -1,18 +1,20 @@
 """The keyword settings of a separator are typed, and are those of its settings class; stems come by name."""
 
+import ast
 import inspect
 import io
 import subprocess
 import sys
 import typing
 from collections import defaultdict
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from separating import RATE, noise, small_model, write_song
 
-from auralflow.config import EngineConfig, EngineKeywords, StemConfig
+from auralflow.config import EngineConfig, EngineKeywords, StemConfig, training
 from auralflow.models import load
 from auralflow.separation import Separator, separate_file, separate_files
 
@@ -26,6 +28,12 @@ stems = auralflow.Separator().separate_stems("song.mp3")
 reveal_type(stems["vocals"])
 auralflow.Seperator("htdemucs")
 auralflow.models.lod("htdemucs")
+from auralflow.config import TrainConfig
+TrainConfig(max_epochs=3, criterion="l1", alpha=0.5)
+TrainConfig(max_epochz=3)
+TrainConfig(criterion="l3")
+reveal_type(TrainConfig().max_epochs)
+TrainConfig().max_epochz
 """
 
 
@@ -83,12 +91,32 @@ def test_mypy_finds_misspelt_settings_and_names(tmp_path):
         if ".py:" in line:
             _, number, text = line.split(":", 2)
             lines[int(number)] += text
-    assert lines.keys() == {5, 6, 8, 9, 10}, done.stdout
+    assert lines.keys() == {5, 6, 8, 9, 10, 13, 14, 15, 16}, done.stdout
     assert "overlop" in lines[5]
     assert "overlap" in lines[6]
     assert "ndarray" in lines[8]
     assert "Separator" in lines[9]
     assert "load" in lines[10]
+    assert "max_epochz" in lines[13]
+    assert "l3" in lines[14]
+    assert "int" in lines[15]
+    assert "max_epochs" in lines[16]
+
+
+def test_losses_look_to_type_checkers_as_they_are():
+    tree = ast.parse(Path(training.__file__).read_text(encoding="utf-8"))
+    [declared] = [
+        node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == "LossConfig"
+    ]
+    types = {
+        line.target.id: eval(ast.unparse(line.annotation), vars(training))
+        for line in declared.body
+        if isinstance(line, ast.AnnAssign)
+    }
+    fields = training.LossConfig.model_fields
+    # Without its options, a loss that somebody adds for themselves works, but is not type-checked.
+    assert types == {name: field.annotation for name, field in fields.items()}
+    assert list(types) == list(fields)
 
 
 def test_every_kind_of_source_gives_stems_by_name(tmp_path):

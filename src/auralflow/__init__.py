@@ -13,6 +13,7 @@ Modules are imported when they are first used, so ``import auralflow`` takes alm
 - `auralflow.app`: serves the web page
 - `auralflow.datasets`: indexes folders of music and draws chunks from them
 - `auralflow.losses`, `auralflow.metrics`: what training minimises, and what scores measure
+- `auralflow.synth`: generates songs of four stems
 - `auralflow.transforms`, `auralflow.audio`: spectrograms and chunks; reading and writing files
 - `auralflow.config`, `auralflow.errors`: all settings, and all exceptions
 
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
         models,
         nets,
         separation,
+        synth,
         trainer,
         transforms,
         visualizer,
@@ -66,6 +68,7 @@ __all__ = [
     "models",
     "nets",
     "separation",
+    "synth",
     "trainer",
     "transforms",
     "visualizer",

@@ -206,6 +206,10 @@ def _usage_error(error: CycloptsError | ValidationError) -> UsageError:
     if word and Path(word).exists():
         advice = f"To separate it: auralflow separate {shlex.quote(word)}"
         return UsageError(f"'{word}' is not a command", advice=advice)
+    if word and chain and chain[-1] == "config":
+        advice = f"For a net from another package: auralflow config {shlex.quote(word)} --family FAMILY"
+        # If a net is suggested, it is more likely misspelt.
+        advice = "" if "Did you mean" in text else advice
     return UsageError(text, advice=advice or f"See {' '.join(['auralflow', *chain])} --help.")
 
 

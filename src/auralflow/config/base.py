@@ -5,7 +5,7 @@ import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
@@ -31,6 +31,19 @@ class Settings(BaseModel):
     """Base of all settings: frozen, strict about unknown keys, ``-`` accepted for ``_`` in choices."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    # Hidden from type checkers, which take the arguments from the fields.
+    if not TYPE_CHECKING:
+
+        def __init__(self, /, **values: Any) -> None:
+            try:
+                super().__init__(**values)
+            except ValidationError as error:
+                raise settings_error(error, list(type(self).model_fields)) from None
+
+        # As in pydantic's own RootModel: `model_validate` and nested settings do not call `__init__`, and
+        # collect errors as always.
+        __init__.__pydantic_base_init__ = True
 
     @classmethod
     def __pydantic_init_subclass__(cls, **options: Any) -> None:

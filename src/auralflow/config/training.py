@@ -1,12 +1,13 @@
 """Settings of a training run."""
 
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, create_model
 
 from auralflow.config.base import DEVICE_PATTERN, Settings
 from auralflow.config.data import AugmentConfig
 from auralflow.losses import LOSSES
+from auralflow.losses.base import Reduction
 from auralflow.losses.table import loss_options
 
 __all__ = ["LossConfig", "TrainConfig"]
@@ -15,17 +16,31 @@ DEFAULT_RATE = 0.01
 TRAINED_RATE = DEFAULT_RATE / 10
 """Default when training starts from trained weights, which large steps would destroy."""
 
-_loss_fields: dict[str, Any] = {
-    "criterion": (Literal[tuple(LOSSES)], Field(default="si_sdr", description="Loss criterion.")),
-    **loss_options(),
-}
-LossConfig = create_model(
-    "LossConfig",
-    __base__=Settings,
-    __module__=__name__,
-    __doc__="The criterion and the settings of all criteria; the options come from the loss classes.",
-    **_loss_fields,
-)
+if TYPE_CHECKING:
+    _FROM_LOSS: Any = ...
+
+    class LossConfig(Settings):
+        """What the class below looks like to type checkers, which do not run code."""
+
+        criterion: Literal[
+            "component", "kl_div", "l1", "l2", "mask", "si_sdr", "rmse", "complex_l1", "snr"
+        ] = _FROM_LOSS
+        alpha: float = _FROM_LOSS
+        beta: float = _FROM_LOSS
+        gamma: float = _FROM_LOSS
+        construction_loss: Literal["l1", "l2"] = _FROM_LOSS
+        best_perm: bool = _FROM_LOSS
+        reduction: Reduction = _FROM_LOSS
+
+else:
+    LossConfig = create_model(
+        "LossConfig",
+        __base__=Settings,
+        __module__=__name__,
+        __doc__="The criterion and the settings of all criteria; the options come from the loss classes.",
+        criterion=(Literal[tuple(LOSSES)], Field(default="si_sdr", description="Loss criterion.")),
+        **loss_options(),
+    )
 
 
 class TrainConfig(LossConfig, AugmentConfig):

@@ -1,4 +1,9 @@
-"""Separation of signals, streams, files and folders."""
+"""Separation of signals, streams, files and folders.
+
+- `Separator`: separates signals and streams; `SeparatedBlock`: a block that `Separator.stream` has finished
+- `separate_file`, `separate_files`: separate files and folders, and write stems
+- `plan_files`, `find_songs`: show in advance what would be separated
+"""
 
 from auralflow.separation.folder import separate_files
 from auralflow.separation.plan import Plan, PlannedSong, plan_files

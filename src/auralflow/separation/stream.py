@@ -78,6 +78,13 @@ class Separator:
         precision: Number format that the net computes in; auto picks bfloat16 if a short measurement shows it
             to be faster on this machine and the model is known to lose little quality. Default: ``'auto'``.
 
+    Attributes:
+        model: The given model.
+        settings: The settings, with defaults resolved.
+        overlap: Fraction of a chunk that overlaps the next one.
+        members: The members of an ensemble, otherwise the model alone; see `stream_apart`. Each has the
+            ``targets`` that it estimates.
+
     Raises:
         SettingsError: If a setting is unknown or out of range.
         NotFoundError: If the model does not exist, or lacks a requested target.
@@ -110,7 +117,6 @@ class Separator:
                 expected="a model, a model folder or the name of a model",
             )
         self.model = model.eval()
-        #: Fraction of a chunk that overlaps the next one.
         self.overlap = model.config.overlap if settings.overlap is None else settings.overlap
         self._warned = False
         device = check_device(settings.device)
