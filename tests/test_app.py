@@ -493,4 +493,6 @@ def test_a_port_that_is_taken_is_reported_before_anything_is_loaded(tmp_path, ca
         assert main(["app", "--model", str(tmp_path), "--port", port]) == 2
     error = capsys.readouterr().err
     assert f"cannot listen on 127.0.0.1:{port}" in error
+    assert "another program listening there" in error
+    assert "Errno" not in error
     assert "Choose another --port" in error

@@ -103,6 +103,7 @@ def server(files, tmp_path_factory):
     assert list(server.kept.iterdir()) == []
     assert code == 0
     assert "Traceback" not in errors
+    assert "Warning" not in errors
 
 
 @pytest.fixture(scope="package")

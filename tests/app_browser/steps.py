@@ -62,6 +62,17 @@ def expect_failure(page, words):
     page.locator("#status .failure", has_text=words).wait_for()
 
 
+def expect_cancelled(page, name):
+    """Cancelling is what was asked for, so it does not look like an error."""
+    page.locator("#status .notice", has_text=f"'{name}' was cancelled").wait_for()
+    assert page.locator("#status .failure").count() == 0
+
+
+def focused(page, selector):
+    """Wait until an element has the focus."""
+    page.wait_for_function("name => document.activeElement.matches(name)", arg=selector)
+
+
 def settled(page):
     """Wait until nothing moves or changes its colours any more."""
     # A change of colours or of size begins its transitions with the next frame, not at once.

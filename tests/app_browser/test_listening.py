@@ -7,7 +7,19 @@ import numpy as np
 import pytest
 import soundfile
 
-from app_browser.steps import DESKTOP, MIXER, PHONE, RATE, SECONDS, button, chosen, ready, settled, top_of
+from app_browser.steps import (
+    DESKTOP,
+    MIXER,
+    PHONE,
+    RATE,
+    SECONDS,
+    button,
+    chosen,
+    focused,
+    ready,
+    settled,
+    top_of,
+)
 
 
 def test_the_archive_adds_up_to_the_song(separated, files):
@@ -174,14 +186,18 @@ def test_the_page_is_worked_by_keyboard_alone(visit, files):
         page.keyboard.press("Enter")
     chooser.value.set_files(files / "song.flac")
     chosen(page, "song.flac")
+    focused(page, "#separate")
+    walk_to("Model")
+    page.get_by_role("option", name="voice").wait_for()
     walk_to("bass")
+    page.get_by_role("option", name="voice").wait_for(state="detached")
     page.keyboard.press("Space")
     assert walk_to("Separate")
     page.keyboard.press("Enter")
     ready(page)
     assert page.locator("#announcements [role=status]").inner_text() == "done; the players are below"
     assert page.locator(".track.bass").count() == 0
-    assert walk_to("Play")
+    focused(page, "#mixer .play")
     page.keyboard.press("Space")
     page.locator(".mixer[data-playing=true]").wait_for()
     page.keyboard.press("Space")

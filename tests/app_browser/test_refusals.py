@@ -54,6 +54,8 @@ def test_the_song_box_is_in_english_whatever_the_language_of_the_browser(visit, 
     page = visit(locale="de-DE")
     assert page.evaluate(WORDS) == '"Choose a song, or drop it here"'
     assert set(page.evaluate(SHOWN)) == {"0px"}
+    # Nor read aloud.
+    assert "Upload" not in page.locator("#song").inner_text()
     button(page, "Choose a song, or drop it here").wait_for()
     button(page, "Record audio").click()
     button(page, "Record").wait_for()
@@ -69,6 +71,34 @@ def test_no_song_is_no_error_but_a_word(visit):
     page = visit()
     button(page, "Separate").click()
     expect_failure(page, "There is no song yet. Choose or record one")
+
+
+def test_a_message_goes_away_when_its_cause_does_and_no_sooner(visit, files):
+    page = visit()
+    failure = page.locator("#status .failure")
+    button(page, "Separate").click()
+    expect_failure(page, "There is no song yet")
+    page.get_by_role("checkbox", name="bass").uncheck()
+    page.get_by_role("checkbox", name="drums").uncheck()
+    expect_failure(page, "There is no song yet")
+    choose(page, files / "song.flac")
+    failure.wait_for(state="detached")
+    page.get_by_role("checkbox", name="vocals").uncheck()
+    page.get_by_role("checkbox", name="other").uncheck()
+    # Twice, as the second refusal is the same as the first.
+    for _ in range(2):
+        button(page, "Separate").click()
+        expect_failure(page, "No stems chosen")
+        choose(page, files / "song.wav")
+        expect_failure(page, "No stems chosen")
+        page.get_by_role("checkbox", name="drums").check()
+        failure.wait_for(state="detached")
+        page.get_by_role("checkbox", name="drums").uncheck()
+    button(page, "Choose another song").click()
+    page.locator("input[type=file]").set_input_files(files / "letter.txt")
+    expect_failure(page, "“letter.txt” is not a song")
+    button(page, "Try the sample song").click()
+    failure.wait_for(state="detached")
 
 
 def test_the_server_serves_no_other_files(separated, files, server):

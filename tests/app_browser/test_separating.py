@@ -12,7 +12,9 @@ from app_browser.steps import (
     button,
     choose,
     chosen,
+    expect_cancelled,
     expect_failure,
+    focused,
     opened,
     pick,
     ready,
@@ -23,6 +25,19 @@ from app_browser.steps import (
     wait_for_progress,
 )
 
+LIGHTNESS = """() => {
+    const bar = document.querySelector("#status progress");
+    const shown = [getComputedStyle(bar).backgroundColor, getComputedStyle(bar).getPropertyValue("--filled"),
+        getComputedStyle(document.body).backgroundColor];
+    const pen = document.createElement("canvas").getContext("2d");
+    return shown.map(colour => {
+        pen.fillStyle = colour;
+        pen.fillRect(0, 0, 1, 1);
+        const [red, green, blue] = pen.getImageData(0, 0, 1, 1).data;
+        return (0.3 * red + 0.6 * green + 0.1 * blue) / 255;
+    });
+}"""
+"""How light the empty and the filled part of the progress bar are, and the page behind them."""
 JOB = re.compile(r"#job=[\w-]{22}$")
 
 
@@ -44,7 +59,7 @@ def test_on_a_phone_everything_that_counts_is_in_view_at_every_step(visit, files
     first, last = top_of(page, "#status")
     assert 0 <= first < last <= PHONE["height"]
     button(page, "Cancel").click()
-    expect_failure(page, "'long.wav' was cancelled")
+    expect_cancelled(page, "long.wav")
     assert not button(page, "Cancel").is_visible()
     assert button(page, "Separate").is_enabled()
     pick_again = button(page, "Choose another song")
@@ -86,6 +101,51 @@ def test_progress_with_the_time_left_is_shown(visit, files):
     seen = " ".join(page.evaluate("window.seen"))
     assert re.search(r"Separating: \d+ %, (about \d+ s|a few seconds) left", seen)
     assert "Drawing the waveforms" in seen
+
+
+def test_the_focus_goes_where_the_work_goes_on(visit, files):
+    page = visit()
+    pick(page, "endless")
+    page.locator("#sample").focus()
+    page.keyboard.press("Enter")
+    chosen(page, "Sample song.ogg")
+    focused(page, "#separate")
+    page.keyboard.press("Enter")
+    wait_for_progress(page)
+    focused(page, "#cancel")
+    page.keyboard.press("Enter")
+    expect_cancelled(page, "Sample song.ogg")
+    focused(page, "#separate")
+    # What no event of the page's own must have put there.
+    assert "common." not in page.locator("body").inner_text()
+    page.locator("#another").focus()
+    page.keyboard.press("Enter")
+    focused(page, "#song .upload-container")
+    page.locator("#status .notice").wait_for(state="detached")
+    # Whoever has moved on stays where they are.
+    choose(page, files / "song.flac")
+    pick(page, "voice")
+    button(page, "Separate").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("checkbox").first.focus()
+    ready(page)
+    assert page.evaluate("document.activeElement.type") == "checkbox"
+
+
+def test_the_empty_part_of_the_progress_bar_is_close_to_the_background_in_both_modes(visit, files):
+    page = visit()
+    pick(page, "endless")
+    start(page, files / "long.wav")
+    page.locator("#status progress").wait_for()
+    for colours in ("light", "dark"):
+        page.emulate_media(color_scheme=colours)
+        page.wait_for_function(
+            "dark => document.body.classList.contains('dark') === dark", arg=colours == "dark"
+        )
+        track, filled, behind = page.evaluate(LIGHTNESS)
+        assert abs(track - behind) < abs(filled - behind) - 0.2
+    button(page, "Cancel").click()
+    expect_cancelled(page, "long.wav")
 
 
 def test_the_sample_song_is_there_to_try(visit):
@@ -162,7 +222,7 @@ def test_two_people_at_once_each_get_their_own_song_in_turn(visit, files):
         ".test(document.querySelector('#status').innerText)"
     )
     button(first, "Cancel").click()
-    expect_failure(first, "'long.wav' was cancelled")
+    expect_cancelled(first, "long.wav")
     pick(first, "voice")
     button(first, "Separate").click()
     for page, name, seconds in ((first, "long", LONG), (second, "song", 3)):

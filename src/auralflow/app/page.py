@@ -12,7 +12,7 @@ from auralflow.app.mixer import CODE, STYLE
 from auralflow.app.orders import Order
 from auralflow.app.preview import TITLE
 from auralflow.app.view import View
-from auralflow.errors import AuralflowError, NotFoundError, UsageError
+from auralflow.errors import AuralflowError, CancelledError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
     import gradio
@@ -22,11 +22,14 @@ __all__ = ["LOOKS", "SAMPLE", "build_page", "require_gradio", "theme"]
 _STATIC = files("auralflow.app") / "static"
 LOOKS = (_STATIC / "page.css").read_text(encoding="utf-8")
 """CSS of the page around the players."""
-_STATUS = (_STATIC / "status.js").read_text(encoding="utf-8")
+_STATUS = "\n".join((_STATIC / name).read_text(encoding="utf-8") for name in ("focus.js", "status.js"))
 # Screen readers only watch elements that exist from the start.
 _LIVE = "element.setAttribute('role', 'status')"
 _ADDRESSED = "() => [new URLSearchParams(location.hash.slice(1)).get('job') ?? '']"
 """Reads the name of the job from the page's URL; browsers do not send the part after # to servers."""
+
+_CHANGED = "() => document.querySelector('#status').dispatchEvent(new CustomEvent('changed', {detail: '%s'}))"
+"""Tells the status what has changed, so that it removes messages about it."""
 
 SAMPLE = _STATIC / "Sample song.ogg"
 """A sample song, made by auralflow's generator."""
@@ -111,11 +114,13 @@ def build_page(jobs: Jobs) -> "gradio.Blocks":
         # The studio has its own queue, which shows how many songs are ahead: disable the limits of Gradio's.
         follow = quiet | {"concurrency_limit": None}
         song.change(view.chosen, song, view.upload, **quiet)
+        for changing, what in ((song, "song"), (targets, "stems")):
+            changing.change(None, js=_CHANGED % what, api_visibility="private")
         sample.click(lambda: str(SAMPLE), None, song, **quiet)
         another.click(view.emptied, None, view.upload, **quiet)
         start.click(_separating(jobs, view), [song, model, targets], view.all, **follow)
         page.load(_resuming(jobs, view), address, view.all, js=_ADDRESSED, **follow)
-        cancel.click(jobs.cancel, address, None, js=_ADDRESSED, queue=False, api_visibility="private")
+        cancel.click(_cancelling(jobs), address, None, js=_ADDRESSED, queue=False, **quiet)
     return page
 
 
@@ -185,10 +190,20 @@ def _resuming(jobs: Jobs, view: View) -> Callable[..., Generator[Update, None, N
     return resume
 
 
+def _cancelling(jobs: Jobs) -> Callable[[str], None]:
+    def cancel(job: str) -> None:
+        # Whether it was still running does not matter here: whoever watches it is shown its end.
+        jobs.cancel(job)
+
+    return cancel
+
+
 def _followed(jobs: Jobs, job: str, view: View) -> Generator[Update, None, None]:
     """Show the progress of a job until it ends."""
     try:
-        yield view.begun(job, jobs.order(job).song.name)
+        order = jobs.order(job)
+        about = "song" if order.targets else "stems"
+        yield view.begun(job, order.song.name)
         work = jobs.watch(job)
         said = ""
         try:
@@ -201,7 +216,9 @@ def _followed(jobs: Jobs, job: str, view: View) -> Generator[Update, None, None]
             yield view.done(job, end.value)
         finally:
             work.close()
+    except CancelledError as error:
+        yield view.cancelled(str(error))
     except NotFoundError as error:
         yield view.gone(str(error))
     except AuralflowError as error:
-        yield view.failed(str(error))
+        yield view.failed(str(error), about)

@@ -1,5 +1,6 @@
 """The server of the page, from loading the models to removing the last file."""
 
+import errno
 import os
 import signal
 import socket
@@ -102,9 +103,27 @@ def _free_port(settings: AppConfig) -> int:
     except OSError as error:
         raise UsageError(
             f"cannot listen on {settings.host}:{settings.port}",
-            found=str(error),
+            found=_in_words(error),
             advice="Choose another --port or --host.",
         ) from None
+
+
+def _in_words(error: OSError) -> str:
+    """Why the server cannot listen, without numbers and without repeating the address.
+
+    Example:
+        >>> _in_words(OSError(errno.EADDRINUSE, "Address already in use (while attempting to bind)"))
+        'another program listening there'
+    """
+    if isinstance(error, socket.gaierror):
+        return "no machine of that name"
+    reasons = {
+        errno.EADDRINUSE: "another program listening there",
+        errno.EADDRNOTAVAIL: "an address that is not this machine's",
+        errno.EACCES: "a port that only an administrator may use",
+    }
+    # Python adds the address to the system's words.
+    return reasons.get(error.errno or 0) or os.strerror(error.errno or 0).lower()
 
 
 @contextmanager

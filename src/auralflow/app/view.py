@@ -26,7 +26,7 @@ class View:
         another: The button in that row to choose another song.
         start: The button to start.
         cancel: The button to cancel.
-        status: The progress, with the phase and the name of the job for the browser.
+        status: The progress, with the phase, the name of the job and what a message is about.
         said: The announcement for screen readers.
         mixer: The players.
     """
@@ -42,7 +42,7 @@ class View:
     said: Any
     mixer: Any
 
-    IDLE: ClassVar[dict[str, str]] = {"phase": "idle", "html": "", "job": ""}
+    IDLE: ClassVar[dict[str, str]] = {"phase": "idle", "html": "", "job": "", "about": ""}
 
     @property
     def all(self) -> list[Any]:
@@ -87,18 +87,25 @@ class View:
             self.mixer: describe(result, job),
         }
 
-    def failed(self, message: str) -> Update:
-        """Something went wrong."""
-        return {
-            **self._buttons(works=False),
-            self.status: _status("failed", wording.failure(message)),
-            self.said: message,
-            self.mixer: None,
-        }
+    def failed(self, message: str, about: str = "song") -> Update:
+        """Something went wrong. Once the ``song`` or the ``stems`` it is about change, it goes away."""
+        return self._stopped(_status("failed", wording.failure(message), about=about), message)
+
+    def cancelled(self, message: str) -> Update:
+        """The song was cancelled, which is no error."""
+        return self._stopped(_status("cancelled", wording.notice(message), about="song"), message)
 
     def gone(self, message: str) -> Update:
         """The job in the page's URL no longer exists."""
         return self.failed(message) | self._unfolded()
+
+    def _stopped(self, status: dict[str, str], message: str) -> Update:
+        return {
+            **self._buttons(works=False),
+            self.status: status,
+            self.said: message,
+            self.mixer: None,
+        }
 
     def _buttons(self, *, works: bool) -> Update:
         import gradio as gr
@@ -127,5 +134,5 @@ class View:
         }
 
 
-def _status(phase: str, html: str, job: str = "") -> dict[str, str]:
-    return {"phase": phase, "html": html, "job": job}
+def _status(phase: str, html: str, job: str = "", about: str = "") -> dict[str, str]:
+    return {"phase": phase, "html": html, "job": job, "about": about}

@@ -6,7 +6,17 @@ from auralflow.app.orders import Stage
 from auralflow.app.tracks import Result
 from auralflow.config import AppConfig
 
-__all__ = ["announcement", "chosen", "done", "failure", "introduction", "progress", "roughly", "sentence"]
+__all__ = [
+    "announcement",
+    "chosen",
+    "done",
+    "failure",
+    "introduction",
+    "notice",
+    "progress",
+    "roughly",
+    "sentence",
+]
 
 
 def introduction(settings: AppConfig) -> str:
@@ -51,6 +61,11 @@ def done(result: Result) -> str:
 def failure(text: str) -> str:
     """An error message, as HTML."""
     return f'<p class="failure">{escape(sentence(text))}</p>'
+
+
+def notice(text: str) -> str:
+    """A message that is no error, as HTML."""
+    return f'<p class="notice">{escape(sentence(text))}</p>'
 
 
 def sentence(text: str) -> str:

@@ -1,4 +1,4 @@
-// The part of the page that shows the progress. Gradio provides `element`, `props` and `watch`.
+// The part of the page that shows the progress, after focus.js. Gradio provides `element`, `props` and `watch`.
 //
 // The name of the job is put into the page's URL, so that it is found again after a reload. Browsers do not send the
 // part after the # to servers, so it stays out of the logs of proxies.
@@ -6,17 +6,14 @@
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 element.setAttribute("role", "region");
 element.setAttribute("aria-label", "Progress");
-element.tabIndex = -1;
 
 function show(node) {
   node?.scrollIntoView({ behavior: still.matches ? "auto" : "smooth", block: "start" });
 }
 
-/** Whether the focus was lost because the element that had it was hidden or disabled. */
-const isLost = () => document.activeElement === document.body || document.activeElement?.disabled;
-
 let phase = "idle";
-watch("value", () => {
+watch("value", follow);
+function follow() {
   const { phase: now, job } = props.value;
   element.querySelector(".refusal")?.remove();
   if (now !== "idle") {
@@ -25,11 +22,23 @@ watch("value", () => {
     history.replaceState(null, "", job ? address : address.href.replace(/#$/, ""));
   }
   if (now === phase) return;
+  accompany(phase, now);
   phase = now;
   element.dataset.phase = now;
-  if (now === "working" && isLost()) element.focus({ preventScroll: true });
   if (now !== "idle") show(element);
+}
+
+// Sent when the song or the stems have changed: a message about them no longer holds.
+element.closest("#status").addEventListener("changed", ({ detail }) => {
+  if (detail === "song") {
+    element.querySelector(".refusal")?.remove();
+    if (held("#song *, #sample") || isLost()) lead("#separate");
+  }
+  if (props.value.about !== detail) return;
+  props.value = { ...props.value, phase: "idle", html: "", about: "" };
+  follow();
 });
+
 // Sent when the players below have been built.
 element.closest("#status").addEventListener("reveal", () => show(element));
 
