@@ -88,6 +88,8 @@ def shown(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "on" if value else "off"
+    if isinstance(value, tuple):
+        return f"`{' '.join(map(str, value))}`"
     return f"`{value}`"
 
 

@@ -163,6 +163,8 @@ def _grouped(kind: type[Settings]) -> type[Settings]:
             look["group"] = Group(title, sort_key=10 + order.index(title))
         if field.default is False or field.default == ():
             look["show_default"] = False
+        elif isinstance(field.default, tuple):
+            look["show_default"] = lambda values: " ".join(map(str, values))
         if field.annotation is bool and field.default is False:
             # Only a stored setting of an earlier training run can be on without having been typed.
             look["negative"] = None if issubclass(kind, TrainConfig) else ()
