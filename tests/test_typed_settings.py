@@ -14,7 +14,7 @@ import pytest
 import torch
 from separating import RATE, noise, small_model, write_song
 
-from auralflow.config import EngineConfig, EngineKeywords, StemConfig, training
+from auralflow.config import EngineConfig, EngineKeywords, StemConfig, data, training
 from auralflow.models import load
 from auralflow.separation import Separator, separate_file, separate_files
 
@@ -103,19 +103,19 @@ def test_mypy_finds_misspelt_settings_and_names(tmp_path):
     assert "max_epochs" in lines[16]
 
 
-def test_losses_look_to_type_checkers_as_they_are():
-    tree = ast.parse(Path(training.__file__).read_text(encoding="utf-8"))
-    [declared] = [
-        node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == "LossConfig"
-    ]
+@pytest.mark.parametrize(
+    ("module", "name"), [(training, "LossConfig"), (data, "ChangeConfig")], ids=["losses", "changes"]
+)
+def test_settings_made_of_classes_look_to_type_checkers_as_they_are(module, name):
+    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
+    [declared] = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == name]
     types = {
-        line.target.id: eval(ast.unparse(line.annotation), vars(training))
+        line.target.id: eval(ast.unparse(line.annotation), vars(module))
         for line in declared.body
         if isinstance(line, ast.AnnAssign)
     }
-    fields = training.LossConfig.model_fields
-    # Without its options, a loss that somebody adds for themselves works, but is not type-checked.
-    assert types == {name: field.annotation for name, field in fields.items()}
+    fields = getattr(module, name).model_fields
+    assert types == {field: info.annotation for field, info in fields.items()}
     assert list(types) == list(fields)
 
 

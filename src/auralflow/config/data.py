@@ -1,7 +1,7 @@
 """Settings of the commands that generate, check, prepare and import data, and of augmentation."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, create_model
 
@@ -40,14 +40,30 @@ class SynthConfig(Settings):
     )
 
 
-_changes: dict[str, Any] = augmentation_options()
-ChangeConfig = create_model(
-    "ChangeConfig",
-    __base__=Settings,
-    __module__=__name__,
-    __doc__="Random changes of single stems in training; the options come from the augmentation classes.",
-    **_changes,
-)
+if TYPE_CHECKING:
+    _FROM_CHANGE: Any = ...
+
+    class ChangeConfig(Settings):
+        """What the class below looks like to type checkers, which do not run code."""
+
+        gain: float = _FROM_CHANGE
+        gain_range: float = _FROM_CHANGE
+        channel_swap: float = _FROM_CHANGE
+        sign_flip: float = _FROM_CHANGE
+        equalizer: float = _FROM_CHANGE
+        equalizer_bands: int = _FROM_CHANGE
+        equalizer_range: float = _FROM_CHANGE
+        low_pass: float = _FROM_CHANGE
+        low_pass_from: float = _FROM_CHANGE
+
+else:
+    ChangeConfig = create_model(
+        "ChangeConfig",
+        __base__=Settings,
+        __module__=__name__,
+        __doc__="Random changes of single stems in training; the options come from the augmentation classes.",
+        **augmentation_options(),
+    )
 
 
 class AugmentConfig(ChangeConfig):
