@@ -82,7 +82,7 @@ def test_cancelling_leaves_nothing(visit, files, server):
     wait_for_progress(page)
     assert len(server.jobs - before) == 1
     button(page, "Cancel").click()
-    expect_failure(page, "cancelled")
+    expect_cancelled(page, "long.wav")
     assert server.jobs <= before
     assert page.locator(".track").count() == 0
 

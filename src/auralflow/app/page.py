@@ -28,7 +28,9 @@ _LIVE = "element.setAttribute('role', 'status')"
 _ADDRESSED = "() => [new URLSearchParams(location.hash.slice(1)).get('job') ?? '']"
 """Reads the name of the job from the page's URL; browsers do not send the part after # to servers."""
 
-_CHANGED = "() => document.querySelector('#status').dispatchEvent(new CustomEvent('changed', {detail: '%s'}))"
+_CHANGED = """(value) => document.querySelector('#status').dispatchEvent(
+  new CustomEvent('changed', { detail: { what: '%s', value } })
+)"""
 """Tells the status what has changed, so that it removes messages about it."""
 
 SAMPLE = _STATIC / "Sample song.ogg"
@@ -115,7 +117,7 @@ def build_page(jobs: Jobs) -> "gradio.Blocks":
         follow = quiet | {"concurrency_limit": None}
         song.change(view.chosen, song, view.upload, **quiet)
         for changing, what in ((song, "song"), (targets, "stems")):
-            changing.change(None, js=_CHANGED % what, api_visibility="private")
+            changing.change(None, changing, js=_CHANGED % what, api_visibility="private")
         sample.click(lambda: str(SAMPLE), None, song, **quiet)
         another.click(view.emptied, None, view.upload, **quiet)
         start.click(_separating(jobs, view), [song, model, targets], view.all, **follow)

@@ -29,12 +29,13 @@ function follow() {
 }
 
 // Sent when the song or the stems have changed: a message about them no longer holds.
-element.closest("#status").addEventListener("changed", ({ detail }) => {
-  if (detail === "song") {
+element.closest("#status").addEventListener("changed", ({ detail: { what, value } }) => {
+  // The song that was there has gone, perhaps only after a file in its place was refused: that message holds.
+  if (what === "song" && value) {
     element.querySelector(".refusal")?.remove();
     if (held("#song *, #sample") || isLost()) lead("#separate");
   }
-  if (props.value.about !== detail) return;
+  if (props.value.about !== what) return;
   props.value = { ...props.value, phase: "idle", html: "", about: "" };
   follow();
 });
