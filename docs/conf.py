@@ -87,8 +87,6 @@ def write_api_pages(app: Sphinx) -> None:
     API.mkdir(parents=True, exist_ok=True)
     for name in sorted(set(auralflow.__all__) - NOT_DOCUMENTED):
         text = f"# auralflow.{name}\n\n" + api_part(f"auralflow.{name}")
-        if name == "datasets":
-            text += api_part("auralflow.synth")
         page = API / f"{name}.md"
         # An unchanged page keeps its modification time, so that Sphinx does not read it again.
         if not page.exists() or page.read_text() != text:
