@@ -22,6 +22,7 @@ Example:
 """
 
 import re
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Self
 
@@ -37,6 +38,7 @@ __all__ = [
     "TrainingError",
     "UnexpectedError",
     "UsageError",
+    "first_of",
     "is_out_of_memory",
 ]
 
@@ -172,6 +174,21 @@ class UnexpectedError(AuralflowError):
             )
         found = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         return cls(what, found=found, advice=advice)
+
+
+def first_of(names: Sequence[str], most: int) -> str:
+    """Name a few of many things in a message.
+
+    Args:
+        names: Their names.
+        most: Number of them to name; the others are counted.
+
+    Example:
+        >>> first_of(["a", "b", "c"], 2), first_of(["a"], 2)
+        ('a, b and 1 more', 'a')
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def is_out_of_memory(error: BaseException) -> bool:

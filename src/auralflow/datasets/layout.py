@@ -4,7 +4,7 @@ from pathlib import Path
 
 from auralflow.audio import is_audio
 from auralflow.datasets.tracks import Split, list_folder, split_of
-from auralflow.errors import DatasetError
+from auralflow.errors import DatasetError, first_of
 
 __all__ = ["no_tracks"]
 
@@ -25,10 +25,9 @@ def no_tracks(dataset: Path, what: str, *, split: Split = "train") -> DatasetErr
         split, a track, a folder of tracks or the folder above in place of a dataset.
     """
     names = [entry.name for entry in list_folder(dataset)]
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return DatasetError(
         what,
-        found=", ".join(names[:SHOWN]) + more if names else "an empty folder",
+        found=first_of(names, SHOWN) or "an empty folder",
         expected=f"{split}/<track>/vocals.wav and so on",
         advice=_advice(dataset, split),
     )

@@ -20,7 +20,7 @@ from auralflow.datasets import (
     valid_loader,
 )
 from auralflow.datasets.draws import VOICE
-from auralflow.errors import AudioError, DatasetError, NotFoundError, UsageError
+from auralflow.errors import AudioError, DatasetError, NotFoundError, UsageError, first_of
 from auralflow.losses import Criterion
 from auralflow.machine import check_device
 from auralflow.models import CARD_FILE, create_model, load, read_model_config
@@ -267,7 +267,7 @@ def _start_from(model: SeparationModel, source: SeparationModel, initial: str | 
 def _warn_of_gaps(train: TrainingChunks, valid: ValidationChunks, settings: TrainConfig) -> None:
     """Warn of tracks that are not used, and of what cannot be measured."""
     if train.only_mixed:
-        names = _named(train.only_mixed)
+        names = first_of([f"'{track.name}'" for track in train.only_mixed], MOST_NAMED)
         logger.warning(
             "tracks with a mixture but no stems are not used: %s; that takes `over_mixture`, "
             "or `remix` below 1",
@@ -277,12 +277,6 @@ def _warn_of_gaps(train: TrainingChunks, valid: ValidationChunks, settings: Trai
         logger.warning("%s", without)
     if settings.max_leak is not None and not any(VOICE in track.silent for track in valid.tracks):
         logger.warning("`max_leak`: no validation track is marked as having silent %s", VOICE)
-
-
-def _named(tracks: Sequence[Track]) -> str:
-    """The names of tracks, of many only the first."""
-    names = ", ".join(f"'{track.name}'" for track in tracks[:MOST_NAMED])
-    return names + (f" and {len(tracks) - MOST_NAMED} more" if len(tracks) > MOST_NAMED else "")
 
 
 def _choose(tracks: list[Track], count: int, seed: int) -> list[Track]:
