@@ -1,9 +1,10 @@
 """Shared fixtures: tiny models, tiny datasets, a model that passes everything through."""
 
 import importlib
+import logging
 import os
 import signal
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Consoles keep the width that COLUMNS asks for when they are made, which no test may decide for the others.
 os.environ.pop("COLUMNS", None)
-importlib.import_module("auralflow.cli.console")
+console = importlib.import_module("auralflow.cli.console")
 
 # A shell that starts the tests in the background lets them ignore Ctrl-C, which some of them press.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -78,6 +79,19 @@ def _as_text(data: Any) -> Any:
     if isinstance(data, list | tuple):
         return type(data)(map(_as_text, data))
     return data
+
+
+@pytest.fixture(autouse=True)
+def as_verbose_as_before() -> Iterator[None]:
+    """Undo what ``--verbose``, ``--quiet`` and ``--log-file`` set for the rest of a process."""
+    logger = logging.getLogger("auralflow")
+    level, handlers, quiet = logger.level, list(logger.handlers), console.progress_console.quiet
+    yield
+    console.progress_console.quiet = quiet
+    logger.setLevel(level)
+    for handler in [handler for handler in logger.handlers if handler not in handlers]:
+        logger.removeHandler(handler)
+        handler.close()
 
 
 class ConstantMask(nn.Module):
