@@ -3,6 +3,7 @@
 import importlib
 import logging
 import os
+import random
 import signal
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -63,6 +64,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             function._hypothesis_internal_use_settings = hypothesis_settings(
                 own, max_examples=own.max_examples * FUZZ_FACTOR
             )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Draw the same numbers in fixtures, whatever ran before in this process."""
+    _seed(0)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call() -> None:
+    """Likewise in the test, with another seed: its draws must not equal those of its fixtures."""
+    _seed(1)
+
+
+def _seed(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
 
 
 @pytest.hookimpl(wrapper=True)
