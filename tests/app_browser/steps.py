@@ -25,6 +25,8 @@ def choose(page, path):
     """Choose a song; it is there when the line with its name is."""
     if button(page, "Choose another song").is_visible():
         button(page, "Choose another song").click()
+        # After a reload the box is there, hidden; what is put into it before it is shown is removed.
+        page.locator("#song").wait_for()
     page.locator("input[type=file]").set_input_files(path)
     chosen(page, path.name)
 
