@@ -1,7 +1,6 @@
 """Shared fixtures: tiny models, tiny datasets, a model that passes everything through."""
 
 import importlib
-import logging
 import os
 import random
 import signal
@@ -103,7 +102,7 @@ def _as_text(data: Any) -> Any:
 @pytest.fixture(autouse=True)
 def as_verbose_as_before() -> Iterator[None]:
     """Undo what ``--verbose``, ``--quiet`` and ``--log-file`` set for the rest of a process."""
-    logger = logging.getLogger("auralflow")
+    logger = console.LOGGER
     level, handlers, quiet = logger.level, list(logger.handlers), console.progress_console.quiet
     yield
     console.progress_console.quiet = quiet
