@@ -2,10 +2,14 @@
 
 import io
 import os
+import select
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +17,7 @@ import soundfile
 from conftest import RATE
 
 import auralflow
+from auralflow import __main__ as auralflow_process
 from auralflow.cli import console, decoder_notes, main
 from auralflow.cli.plain import PlainConsole
 
@@ -75,6 +80,79 @@ def test_ctrl_c_during_the_work_is_one_line(model_folder, tmp_path, times):
     assert process.returncode == 130
     assert error == "stopped; finished songs are kept, and the same command resumes from there\n"
     assert not list(tmp_path.rglob("*.part"))
+
+
+INTERRUPTED = """
+import hashlib, os, signal, time
+from auralflow import __main__ as process
+process._GRACE = {grace}
+process._Interrupts().install()
+"""
+
+STUCK = f"""{INTERRUPTED.format(grace=0.1)}
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+except KeyboardInterrupt:
+    print("stuck", flush=True)
+    # Takes many minutes, in which Python handles no signal.
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
+"""
+
+FINALISED = f"""{INTERRUPTED.format(grace=3600)}
+class Finalised:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+try:
+    Finalised()
+    while True:
+        time.sleep(1)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def _run(code, **options):
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    return subprocess.Popen([sys.executable, "-c", code], text=True, env=environment, **options)
+
+
+def test_a_later_ctrl_c_ends_a_tidying_up_that_is_stuck():
+    with _run(STUCK, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline() == "stuck\n"
+        while process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.05)
+        assert process.stderr.read() == "stopped\n"
+    assert process.returncode == 130
+
+
+def test_ctrl_c_right_after_the_first_is_not_a_later_one_however_late_it_is_noticed(monkeypatch):
+    over, left = threading.Event(), threading.Event()
+    monkeypatch.setattr(auralflow_process, "time", SimpleNamespace(sleep=lambda _: over.wait()))
+    monkeypatch.setattr(auralflow_process, "_leave_at_once", left.set)
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    watch = threading.Thread(target=auralflow_process._Interrupts()._leave_at_a_later_one, args=(reader,))
+    watch.start()
+    os.write(writer, bytes([signal.SIGINT, signal.SIGINT]))
+    over.set()
+    while select.select([reader], [], [], 0)[0]:
+        time.sleep(0.01)
+    os.write(writer, bytes([signal.SIGCHLD]))
+    while select.select([reader], [], [], 0)[0]:
+        time.sleep(0.01)
+    assert watch.is_alive()
+    assert not left.is_set()
+    os.write(writer, bytes([signal.SIGINT]))
+    watch.join()
+    assert left.is_set()
+    os.close(reader)
+    os.close(writer)
+
+
+def test_ctrl_c_in_a_finaliser_is_not_lost():
+    with _run(FINALISED, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.communicate(timeout=300) == ("interrupted\n", "")
 
 
 def test_a_job_in_the_background_is_not_stopped_by_ctrl_c(tmp_path):

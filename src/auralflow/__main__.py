@@ -4,6 +4,7 @@ Ctrl-C is taken in hand here, before the imports that take long: whenever it com
 process ends with one line and exit code 130.
 """
 
+import _thread
 import os
 import signal
 import sys
@@ -19,12 +20,16 @@ __all__ = ["main"]
 _GRACE = 1.0
 """Seconds after the first Ctrl-C in which further ones do not disturb the tidying up."""
 
+_PAUSE = 0.02
+"""Seconds in which a finaliser should have ended."""
+
 
 class _Interrupts:
     """What Ctrl-C does: the first ends the work in good order, one that comes much later ends it at once."""
 
     def __init__(self) -> None:
-        self.first: float | None = None
+        self._happened = False
+        self._is_lost = False
 
     def install(self) -> None:
         # A shell that starts a job in the background lets it ignore Ctrl-C; that stays so.
@@ -33,21 +38,47 @@ class _Interrupts:
             sys.unraisablehook = self._handle_unraisable
 
     def happened(self) -> bool:
-        return self.first is not None
+        return self._happened
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        now = time.monotonic()
-        if self.first is None:
-            self.first = now
-            raise KeyboardInterrupt
-        if now - self.first > _GRACE:
-            _leave_at_once()
+        if self._happened and not self._is_lost:
+            return
+        if not self._happened:
+            self._happened = True
+            with suppress(OSError, RuntimeError):
+                self._watch_for_more()
+        self._is_lost = False
+        raise KeyboardInterrupt
+
+    def _watch_for_more(self) -> None:
+        """Receive further signals as they come: Python handles them when the main thread gets round to it."""
+        reader, writer = os.pipe()
+        os.set_blocking(reader, False)
+        os.set_blocking(writer, False)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        # `threading` takes locks, which the interrupted code may hold.
+        _thread.start_new_thread(self._leave_at_a_later_one, (reader,))
+
+    def _leave_at_a_later_one(self, reader: int) -> None:
+        time.sleep(_GRACE)
+        with suppress(BlockingIOError):
+            os.read(reader, 1 << 16)
+        os.set_blocking(reader, True)
+        while os.read(reader, 1)[0] != signal.SIGINT or self._is_lost:
+            pass
+        _leave_at_once()
 
     def _handle_unraisable(self, fault: "sys.UnraisableHookArgs") -> None:
         """Python drops what is raised in a finaliser; an interrupt must not be lost there."""
         if isinstance(fault.exc_value, KeyboardInterrupt):
-            _leave_at_once()
-        sys.__unraisablehook__(fault)
+            self._is_lost = True
+            _thread.start_new_thread(self._raise_again, (_thread.get_ident(),))
+        else:
+            sys.__unraisablehook__(fault)
+
+    def _raise_again(self, thread: int) -> None:
+        time.sleep(_PAUSE)
+        signal.pthread_kill(thread, signal.SIGINT)
 
 
 def main() -> int:
