@@ -170,23 +170,26 @@ def _separated(
     with ThreadPoolExecutor(1) as thread:
         future = thread.submit(work, separator, info.path, folder, _STEMS)
         try:
-            while not future.done():
+            # A short song may be done before anybody looks; the page shows the stage all the same.
+            while True:
                 share = shares[-1]
                 del shares[:-1]
                 elapsed = time.monotonic() - started
                 place.seconds_left = elapsed * (1 - share) / share if share > _FIRST_GUESS else None
                 yield Stage("separating", share, seconds_left=place.seconds_left)
-                _wait(future)
+                if _ends_soon(future):
+                    break
         finally:
             # Closing this generator cancels the work.
             stop.set()
         return future.result()
 
 
-def _wait(future: Future[SongReport]) -> None:
+def _ends_soon(future: Future[SongReport]) -> bool:
+    """Wait until the work ends, but not long."""
     done = threading.Event()
     future.add_done_callback(lambda _: done.set())
-    done.wait(_PATIENCE)
+    return done.wait(_PATIENCE)
 
 
 def _shown(folder: Path, report: SongReport, title: str) -> Generator[Stage, None, Result]:
