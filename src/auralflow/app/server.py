@@ -70,6 +70,8 @@ def serve(
             quiet=True,
             share=False,
             ssr_mode=False,
+            # Or it asks itself for the page, and gives up if a busy machine takes three seconds to answer.
+            _frontend=False,
             favicon_path=str(_ICON),
             footer_links=[],
             app_kwargs=layers,
