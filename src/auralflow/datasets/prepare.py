@@ -125,8 +125,9 @@ def _check_place(dataset: Path, cache: Path) -> None:
     inside, outside = cache.resolve(), dataset.resolve()
     if inside.is_relative_to(outside):
         raise UsageError(f"the cache '{cache}' would lie in the dataset", advice="Name another folder.")
-    # Hidden files do not count: another preparation may be about to write its manifest.
-    if cache.exists() and not is_cache(cache) and (not cache.is_dir() or list_folder(cache)):
+    # Hidden files do not count: another preparation may be about to write its manifest, which is the first
+    # visible file. So look for that last.
+    if cache.exists() and (not cache.is_dir() or list_folder(cache)) and not is_cache(cache):
         raise UsageError(
             f"'{cache}' is not a cache",
             found="other files",
