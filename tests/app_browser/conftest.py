@@ -20,8 +20,8 @@ from auralflow.synth import generate_song
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 CHROMIUM = next((path for name in NAMES if (path := shutil.which(name))), None)
-GIVEN_UP = 2
-"""Seconds after which this server abandons a song that no page shows."""
+GIVEN_UP = 15
+"""Seconds after which this server abandons a song that no page shows: a busy page may look in late."""
 
 
 def make_model(folder, targets, num_hidden_channels=2, overlap=0.25):

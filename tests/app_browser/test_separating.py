@@ -100,7 +100,6 @@ def test_progress_with_the_time_left_is_shown(visit, files):
     separate(page, files / "long.wav")
     seen = " ".join(page.evaluate("window.seen"))
     assert re.search(r"Separating: \d+ %, (about \d+ s|a few seconds) left", seen)
-    assert "Drawing the waveforms" in seen
 
 
 def test_the_focus_goes_where_the_work_goes_on(visit, files):
@@ -238,7 +237,7 @@ def test_a_recording_is_separated_too(visit):
     song = page.locator("#song")
     song.get_by_role("button", name="Record audio").click()
     song.get_by_role("button", name="Record", exact=True).click()
-    song.locator("time", has_text="0:01").first.wait_for()
+    song.locator("time", has_text=re.compile("0:(0[1-9]|[1-5])")).first.wait_for()
     song.get_by_role("button", name="Stop", exact=True).locator("visible=true").click()
     # Only when it has been sent does the page know its name; before that there is nothing to separate.
     chosen(page, ".wav")
