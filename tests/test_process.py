@@ -25,15 +25,19 @@ SOURCE = Path(auralflow.__file__).parents[1]
 NO_SPACE = "No space left on device"
 
 
-def _start(*command, first="", **options):
+def _python(*arguments, first="", **options):
     path = os.pathsep.join(filter(None, [str(first), str(SOURCE)]))
     return subprocess.Popen(
-        [sys.executable, "-m", "auralflow", *map(str, command)],
+        [sys.executable, *map(str, arguments)],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": path, "COLUMNS": "500", "OMP_NUM_THREADS": "1"},
         **options,
     )
+
+
+def _start(*command, **options):
+    return _python("-m", "auralflow", *command, **options)
 
 
 # --- Ctrl-C
@@ -100,20 +104,14 @@ except KeyboardInterrupt:
 """
 
 
-def _run(code, *arguments, **options):
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(SOURCE), "COLUMNS": "500", "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, text=True, env=environment, **options)
-
-
 @pytest.mark.parametrize("times", [1, 3])
 def test_ctrl_c_during_the_work_is_one_line(model_folder, tmp_path, times):
     song = tmp_path / "song.wav"
     with soundfile.SoundFile(song, "w", RATE, 2, "PCM_16") as file:
         for _ in range(30):
             file.write(np.zeros((RATE * 60, 2), dtype=np.int16))
-    command = ["separate", model_folder(), song, "--save", tmp_path]
-    with _run(PATIENT, *command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    command = ("separate", model_folder(), song, "--save", tmp_path)
+    with _python("-c", PATIENT, *command, stdout=subprocess.PIPE) as process:
         journal = tmp_path / "separated_audio/.auralflow-journal.jsonl"
         while not journal.exists():
             assert process.poll() is None
@@ -127,7 +125,7 @@ def test_ctrl_c_during_the_work_is_one_line(model_folder, tmp_path, times):
 
 
 def test_a_later_ctrl_c_ends_a_tidying_up_that_is_stuck():
-    with _run(STUCK, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with _python("-c", STUCK, stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == "stuck\n"
         while process.poll() is None:
             process.send_signal(signal.SIGINT)
@@ -161,7 +159,7 @@ def test_ctrl_c_right_after_the_first_is_not_a_later_one_however_late_it_is_noti
 
 
 def test_ctrl_c_in_a_finaliser_is_not_lost():
-    with _run(FINALISED, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with _python("-c", FINALISED, stdout=subprocess.PIPE) as process:
         assert process.communicate(timeout=300) == ("interrupted\n", "")
 
 

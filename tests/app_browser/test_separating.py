@@ -100,6 +100,7 @@ def test_progress_with_the_time_left_is_shown(visit, files):
     separate(page, files / "long.wav")
     seen = " ".join(page.evaluate("window.seen"))
     assert re.search(r"Separating: \d+ %, (about \d+ s|a few seconds) left", seen)
+    assert "Drawing the waveforms" in seen
 
 
 def test_the_focus_goes_where_the_work_goes_on(visit, files):
