@@ -245,9 +245,9 @@ def training_step() -> float:
         torch.randn(BATCH, 1, 2, config.chunk_samples),
     )
     trainer = Trainer(SpectrogramMaskModel(config), TrainConfig(max_epochs=1))
-    trainer._step(*batch)
+    trainer._step(batch)
     start = time.perf_counter()
-    trainer._step(*batch)
+    trainer._step(batch)
     return BATCH / (time.perf_counter() - start)
 
 

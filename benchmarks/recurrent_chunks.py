@@ -26,7 +26,7 @@ def songs(dataset: Path, least: float, targets: tuple[str, ...]) -> list[tuple[s
     found = []
     for track in sorted((dataset / "test").iterdir()):
         stems = {file.stem: read_audio(file)[0] for file in sorted(track.iterdir()) if file.stem != "mixture"}
-        mixture = sum(stems.values())
+        mixture = np.sum(list(stems.values()), axis=0)
         if mixture.shape[-1] > least * 44100:
             found.append((track.name, mixture, {name: stems[name] for name in targets if name in stems}))
     return found

@@ -53,11 +53,10 @@ def convolution_peak() -> float:
 
 def auralflow_row(net: str, audio: np.ndarray, **options: object) -> dict:
     """One net of auralflow, at the size of the pretrained models."""
-    config = settings_of_net(net)(
-        net=net, targets=SOURCES, num_channels=2, num_fft=2048, window_size=2048, hop_length=1024
-    )
+    transform = {"num_fft": 2048, "window_size": 2048, "hop_length": 1024}
+    config: Any = settings_of_net(net)(net=net, targets=SOURCES, num_channels=2, **transform)
     separator = Separator(SpectrogramMaskModel(config), device="cpu", **options)
-    engine = separator.members[0].engine
+    engine: Any = separator.members[0].engine
     inside = 0.0
 
     def timed(net: Callable[..., Any]) -> Callable[..., Any]:

@@ -65,7 +65,7 @@ def plain_step(model: SpectrogramMaskModel, batch: tuple[Tensor, Tensor]) -> Cal
 
     def step() -> None:
         optimizer.zero_grad()
-        compute_loss(criterion, model, model(batch[0]), batch[1], kl_weight=SETTINGS.kl_weight).backward()
+        compute_loss(criterion, model(batch[0]), batch[1], kl_weight=SETTINGS.kl_weight).backward()
         optimizer.step()
 
     return step
@@ -75,7 +75,7 @@ def trainer_step(model: SpectrogramMaskModel, batch: tuple[Tensor, Tensor]) -> C
     """The same step in the trainer."""
     trainer = Trainer(model, SETTINGS)
     trainer.wrapped.train()
-    return lambda: trainer._step(*batch)
+    return lambda: trainer._step(batch)
 
 
 def open_unmix_step(batch: tuple[Tensor, Tensor]) -> Callable[[], object] | None:
