@@ -15,9 +15,10 @@ def button(page, name):
 
 
 def opened(page):
-    """Wait until the page answers: its buttons are there only then, and the box for a song a moment later."""
+    """Wait until the page answers: its buttons are there only then, and its other parts come in any order."""
     button(page, "Separate").wait_for()
-    page.locator("#song input[type=file]").wait_for(state="attached")
+    for part in ("#song input[type=file]", "#model", "#stems", "#status", "#announcements", "#mixer"):
+        page.locator(part).wait_for(state="attached")
     return page
 
 
@@ -83,7 +84,8 @@ def settled(page):
 
 
 def top_of(page, selector):
-    """Where an element begins in the window, and where it ends."""
+    """Where an element begins in the window, and where it ends, as soon as it is seen."""
+    page.locator(selector).wait_for()
     return page.evaluate(
         "name => {const box = document.querySelector(name).getBoundingClientRect();"
         " return [box.top, box.bottom]}",
