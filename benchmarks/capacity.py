@@ -88,8 +88,16 @@ def main(words: list[str] | None = None) -> None:
     options = parser.parse_args(words)
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    settings = {"num_channels": 2, "num_fft": 2048, "window_size": 2048, "hop_length": 1024, "dropout_p": 0.1}
-    settings |= {"net_version": options.net_version, "normalize_input": True, "normalize_output": True}
+    settings = {
+        "net_version": options.net_version,
+        "num_channels": 2,
+        "num_fft": 2048,
+        "window_size": 2048,
+        "hop_length": 1024,
+        "dropout_p": 0.1,
+        "normalize_input": True,
+        "normalize_output": True,
+    }
     config = settings_of_net(options.net)(net=options.net, targets=SOURCES, **settings)
     model = create_model(config)
     stems = read_song(options.song, config.sample_rate, config.num_channels)
