@@ -22,10 +22,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
+from train import reference_model
 
 from auralflow.config import SOURCES
-from auralflow.nets.families import settings_of_net
-from auralflow.nets.unet.model import SpectrogramMaskModel
 from auralflow.separation import Separator
 
 RATE = 44100
@@ -53,9 +52,7 @@ def convolution_peak() -> float:
 
 def auralflow_row(net: str, audio: np.ndarray, **options: object) -> dict:
     """One net of auralflow, at the size of the pretrained models."""
-    transform = {"num_fft": 2048, "window_size": 2048, "hop_length": 1024}
-    config: Any = settings_of_net(net)(net=net, targets=SOURCES, num_channels=2, **transform)
-    separator = Separator(SpectrogramMaskModel(config), device="cpu", **options)
+    separator = Separator(reference_model(net), device="cpu", **options)
     engine: Any = separator.members[0].engine
     inside = 0.0
 
@@ -69,7 +66,8 @@ def auralflow_row(net: str, audio: np.ndarray, **options: object) -> dict:
 
         return run
 
-    example = torch.rand(1, 2, config.num_bins, engine.model.transform.num_frames(engine.chunking.length))
+    frames = engine.model.transform.num_frames(engine.chunking.length)
+    example = torch.rand(1, 2, engine.model.config.num_bins, frames)
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         engine.model.net(example)
     separator.separate(audio[:, : RATE * 4], RATE)
