@@ -1,6 +1,7 @@
 """Whether a net can memorise a song: the score after a number of seconds of training on that song alone.
 
-    python benchmarks/capacity.py SONG [--net SpectrogramNetSimple] [--net-version 2] [--seconds 240]
+    python benchmarks/capacity.py SONG [--net SpectrogramNetSimple] [--net-version 2] [--seconds 240] \
+        [--optimizer adamw] [--lr 0.001]
 
 SONG is a folder with the four stems. A net with millions of weights that cannot memorise a minute of dense
 music makes no use of them. It starts from random weights, is trained on random chunks of the song, with four
@@ -14,21 +15,22 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from auralflow.audio import read_audio, resample
-from auralflow.config import SOURCES
+from auralflow.config import SOURCES, TrainConfig
 from auralflow.datasets.tracks import stem_files
 from auralflow.losses import create_criterion
 from auralflow.metrics import si_sdr
 from auralflow.nets.door import SeparationModel
 from auralflow.nets.families import create_model, settings_of_net
+from auralflow.trainer.optimization import create_optimizer
 
 BATCH = 4
-LEARNING_RATE = 1e-3
 WARM_UP = 20
 LARGEST_GRADIENT = 20.0
 
@@ -45,18 +47,27 @@ def read_song(folder: Path, rate: int, channels: int) -> Tensor:
     return torch.stack([stem[:, :length] for stem in stems])
 
 
-def learn(model: SeparationModel, stems: Tensor, progress: Callable[[int], float], *, seed: int = 0) -> int:
+def learn(
+    model: SeparationModel,
+    stems: Tensor,
+    progress: Callable[[int], float],
+    *,
+    optimizer_name: Literal["adamw", "muon"] = "adamw",
+    lr: float = 1e-3,
+    seed: int = 0,
+) -> int:
     """Train on random chunks of a song until ``progress(steps)`` reaches 1; return the number of chunks."""
     generator = np.random.default_rng(seed)
     criterion = create_criterion("snr")
-    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE)
+    settings = TrainConfig(optimizer=optimizer_name, lr=lr, lr_lstm=lr)
+    optimizer = create_optimizer(model, settings)
     length, steps = model.config.chunk_samples, 0
     starts = max(1, stems.shape[-1] - length + 1)
     model.train()
     while (share := progress(steps)) < 1:
         pace = min(1, (steps + 1) / WARM_UP) * (0.51 + 0.49 * math.cos(math.pi * share))
         for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * pace
+            group["lr"] = lr * pace
         places = generator.integers(0, starts, BATCH)
         targets = torch.stack([stems[:, :, place : place + length] for place in places])
         estimate = model(targets.sum(1))
@@ -85,6 +96,8 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--net", default="SpectrogramNetSimple")
     parser.add_argument("--net-version", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=240, help="CPU seconds of training")
+    parser.add_argument("--optimizer", default="adamw", choices=["adamw", "muon"])
+    parser.add_argument("--lr", type=float, default=1e-3)
     options = parser.parse_args(words)
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -102,10 +115,22 @@ def main(words: list[str] | None = None) -> None:
     model = create_model(config)
     stems = read_song(options.song, config.sample_rate, config.num_channels)
     begun = time.process_time()
-    chunks = learn(model, stems, lambda _: (time.process_time() - begun) / options.seconds)
+    chunks = learn(
+        model,
+        stems,
+        lambda _: (time.process_time() - begun) / options.seconds,
+        optimizer_name=options.optimizer,
+        lr=options.lr,
+    )
     scores = score(model, stems)
     result = {"net": options.net, "net_version": options.net_version, "song": options.song.name}
-    result |= {"cpu_seconds": options.seconds, "chunks": chunks, "mean": round(sum(scores) / len(scores), 2)}
+    result |= {
+        "optimizer": options.optimizer,
+        "lr": options.lr,
+        "cpu_seconds": options.seconds,
+        "chunks": chunks,
+        "mean": round(sum(scores) / len(scores), 2),
+    }
     print(json.dumps(result | {name: round(value, 2) for name, value in zip(SOURCES, scores, strict=True)}))
 
 

@@ -21,6 +21,7 @@ from auralflow.losses import ComplexL1Loss
 from auralflow.nets.unet import SpectrogramNetConfig
 from auralflow.nets.unet.blocks import ConvBlock
 from auralflow.nets.unet.model import SpectrogramMaskModel
+from auralflow.trainer.muon import Muon, split_groups
 from auralflow.trainer.objective import compute_loss
 
 Step = Callable[[], object]
@@ -38,6 +39,11 @@ def reference_model() -> SpectrogramMaskModel:
 def adamw(model: nn.Module, **how: bool) -> Optimizer:
     """One of the implementations of the optimizer."""
     return torch.optim.AdamW(model.parameters(), lr=1e-4, **how)
+
+
+def muon(model: nn.Module) -> Optimizer:
+    """The other optimizer."""
+    return Muon(split_groups(model, [{"params": model.parameters(), "lr": 1e-4}]))
 
 
 def make_step(
@@ -87,13 +93,14 @@ def main() -> None:
 
     planar = reference_model()
     planar.net.to(memory_format=torch.contiguous_format)
-    looped, listed = reference_model(), reference_model()
+    looped, listed, turned = reference_model(), reference_model(), reference_model()
     steps: dict[str, Step] = {
-        "the trainer's choices, in 32 bits": make_step(reference_model(), batch),
+        "the trainer's choices, float32": make_step(reference_model(), batch),
         "weights laid out channels first": make_step(planar, batch),
         "one thread": make_step(reference_model(), batch, threads=1),
         "AdamW tensor by tensor (foreach=False)": make_step(looped, batch, adamw(looped, foreach=False)),
         "AdamW over lists of tensors (foreach=True)": make_step(listed, batch, adamw(listed, foreach=True)),
+        "Muon (--optimizer muon)": make_step(turned, batch, muon(turned)),
         "activations recomputed": make_step(with_recomputation(reference_model()), batch),
         "bfloat16 (--use-amp)": make_step(reference_model(), batch, bfloat16=True),
     }

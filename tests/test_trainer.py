@@ -326,10 +326,10 @@ class StopAfter(Callback):
 
 
 @pytest.mark.parametrize("batches", [1, 3, 5])
-@pytest.mark.parametrize("ema_decay", [0.0, 0.9])
-def test_a_stopped_run_resumes_to_the_very_same_weights(dataset, model_folder, batches, ema_decay):
+@pytest.mark.parametrize(("ema_decay", "optimizer"), [(0.0, "adamw"), (0.9, "adamw"), (0.9, "muon")])
+def test_a_stopped_run_resumes_to_the_very_same_weights(dataset, model_folder, batches, ema_decay, optimizer):
     """Stopped within an epoch, at its end, and in a later one; with dropout, which needs the RNG."""
-    settings = quick(ema_decay=ema_decay, warmup_steps=2)
+    settings = quick(ema_decay=ema_decay, warmup_steps=2, optimizer=optimizer)
     whole = model_folder(weights=False, name="whole", dropout_p=0.3)
     expected = train(whole, dataset, settings)
 
@@ -433,6 +433,17 @@ def test_a_checkpoint_that_would_run_code_is_refused(dataset, model_folder, tmp_
     torch.save({"format_version": 1, "purpose": Path("x"), "content": print}, folder / CHECKPOINT_FILE)
     with pytest.raises(ModelError, match="cannot read the checkpoint"):
         train(folder, dataset, QUICK, resume=True)
+
+
+@pytest.mark.parametrize("optimizers", [("adamw", "muon"), ("muon", "adamw")])
+def test_a_run_is_not_continued_with_another_optimizer(dataset, model_folder, optimizers):
+    folder = model_folder(weights=False)
+    train(folder, dataset, quick(optimizer=optimizers[0]), callbacks=[StopAfter(1)])
+    with pytest.raises(
+        ModelError, match=f"`optimizer` {optimizers[1]}, which it was not started with"
+    ) as caught:
+        train(folder, dataset, quick(optimizer=optimizers[1]), resume=True)
+    assert "\n" not in str(caught.value)
 
 
 def test_max_tracks_limits_the_tracks_that_are_drawn_from(dataset, model_folder):

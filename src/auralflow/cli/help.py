@@ -33,8 +33,8 @@ SETTING_GROUPS: Mapping[str, Mapping[str, str]] = {
         "Length of the training": "max_epochs stop_patience max_plateaus min_delta select max_leak "
         "checkpoint_minutes",
         "Loss": " ".join((*LossConfig.model_fields, "kl_weight")),
-        "Optimisation": "batch_size lr lr_lstm weight_decay warmup_steps ema_decay use_amp scale_grad "
-        "init_scale clip_grad max_grad_norm",
+        "Optimisation": "batch_size optimizer lr lr_lstm weight_decay warmup_steps ema_decay use_amp "
+        "scale_grad init_scale clip_grad max_grad_norm",
         "Loading": "max_tracks max_samples valid_samples num_workers persistent_workers pin_memory pre_fetch",
         "TensorBoard": "tensorboard view_iter view_epoch view_weights view_grad view_norm play_estimate "
         "play_residual view_spec view_wav image_freq",

@@ -57,11 +57,15 @@ class TrainConfig(LossConfig, AugmentConfig):
     pin_memory: bool = Field(default=False, description="Pin batches in memory for faster copies to a GPU.")
     pre_fetch: int = Field(default=4, ge=1, description="Number of batches that each worker prefetches.")
     max_epochs: int = Field(default=100, ge=1, description="Number of epochs to train for.")
+    optimizer: Literal["adamw", "muon"] = Field(
+        default="adamw",
+        description="Optimizer; muon learns more per step, and needs a higher learning rate.",
+    )
     lr: float = Field(
         default=DEFAULT_RATE, gt=0, description="Learning rate; with --init the default is a tenth of it."
     )
     lr_lstm: float = Field(default=0.00001, gt=0, description="Learning rate of the LSTM layers.")
-    weight_decay: float = Field(default=0.01, ge=0, description="Weight decay of AdamW.")
+    weight_decay: float = Field(default=0.01, ge=0, description="Weight decay of the optimizer.")
     warmup_steps: int = Field(
         default=0, ge=0, description="Steps over which the learning rate rises from nearly 0."
     )

@@ -57,7 +57,7 @@ class Trainer:
         settings: Settings of the training run. Default: the defaults of `TrainConfig`.
         folder: Model folder for the best weights and the training state. Default: nothing is written.
         criterion: The loss to minimise. Default: the one named by ``settings.criterion``.
-        optimizer: The optimizer. Default: AdamW, with a separate learning rate for LSTM layers.
+        optimizer: The optimizer. Default: that of the settings, with the model's parameter groups.
         scheduler: The learning rate scheduler, stepped after every batch. Default: a linear warm-up over
             ``settings.warmup_steps``.
         callbacks: Callbacks. Default: none.

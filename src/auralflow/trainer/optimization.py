@@ -15,6 +15,7 @@ from auralflow.losses import Criterion
 from auralflow.losses.table import criterion_from_options
 from auralflow.machine import check_device, has_bfloat16_units
 from auralflow.nets.door import SeparationModel
+from auralflow.trainer.muon import Muon, split_groups
 
 __all__ = [
     "LR_DROP",
@@ -140,9 +141,13 @@ def end_processes(accelerator: Accelerator) -> None:
 
 
 def create_optimizer(model: SeparationModel, settings: TrainConfig) -> Optimizer:
-    """Create AdamW with the learning rates of the model's parameter groups.
+    """Create the optimizer, with the learning rates of the model's parameter groups.
 
     Source:
-        I. Loshchilov and F. Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
+        I. Loshchilov and F. Hutter, "Decoupled Weight Decay Regularization", ICLR 2019, for AdamW; for Muon
+        see :class:`~auralflow.trainer.muon.Muon`.
     """
-    return torch.optim.AdamW(model.parameter_groups(settings), weight_decay=settings.weight_decay, fused=True)
+    groups = model.parameter_groups(settings)
+    if settings.optimizer == "muon":
+        return Muon(split_groups(model, groups), weight_decay=settings.weight_decay)
+    return torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True)

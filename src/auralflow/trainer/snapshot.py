@@ -59,6 +59,12 @@ def restore(trainer: "Trainer", content: dict[str, Any]) -> None:
 
 
 def _restore(trainer: "Trainer", content: dict[str, Any]) -> None:
+    if _has_muon(content["optimizer"]) != _has_muon(trainer.optimizer.state_dict()):
+        raise ModelError(
+            f"cannot continue the training run in '{trainer.folder}'",
+            found=f"--optimizer {trainer.settings.optimizer}, which it was not started with",
+            advice="Continue with its optimizer, or train a new folder with --init.",
+        )
     trainer.state = unpack_state(content["state"])
     trainer.model.load_state_dict(content["model"])
     trainer.optimizer.load_state_dict(content["optimizer"])
@@ -76,6 +82,10 @@ def _restore(trainer: "Trainer", content: dict[str, Any]) -> None:
     else:
         # The state is that of the first process; dropout must differ in the others.
         torch.manual_seed(trainer.settings.seed + trainer.accelerator.process_index + trainer.state.step)
+
+
+def _has_muon(state: dict[str, Any]) -> bool:
+    return any("muon" in group for group in state["param_groups"])
 
 
 def _lay_out(trainer: "Trainer") -> None:
