@@ -162,16 +162,14 @@ def split_groups(model: nn.Module, groups: Iterable[dict[str, Any]]) -> list[dic
         Each group divided in two, with ``"muon"`` true in the first; empty ones are left out.
     """
     matrices = {id(weight) for weight in _matrices(model)}
-
-    def divided() -> Iterator[dict[str, Any]]:
-        for group in groups:
-            parameters = list(group["params"])
-            for muon in (True, False):
-                chosen = [one for one in parameters if (id(one) in matrices) == muon]
-                if chosen:
-                    yield {**group, "params": chosen, "muon": muon}
-
-    return list(divided())
+    divided = []
+    for group in groups:
+        parameters = list(group["params"])
+        for muon in (True, False):
+            chosen = [one for one in parameters if (id(one) in matrices) == muon]
+            if chosen:
+                divided.append({**group, "params": chosen, "muon": muon})
+    return divided
 
 
 def _matrices(model: nn.Module) -> Iterator[Tensor]:

@@ -59,7 +59,7 @@ def restore(trainer: "Trainer", content: dict[str, Any]) -> None:
 
 
 def _restore(trainer: "Trainer", content: dict[str, Any]) -> None:
-    if _has_muon(content["optimizer"]) != _has_muon(trainer.optimizer.state_dict()):
+    if _has_muon(content["optimizer"]["param_groups"]) != _has_muon(trainer.optimizer.param_groups):
         raise ModelError(
             f"cannot continue the training run in '{trainer.folder}'",
             found=f"--optimizer {trainer.settings.optimizer}, which it was not started with",
@@ -84,8 +84,8 @@ def _restore(trainer: "Trainer", content: dict[str, Any]) -> None:
         torch.manual_seed(trainer.settings.seed + trainer.accelerator.process_index + trainer.state.step)
 
 
-def _has_muon(state: dict[str, Any]) -> bool:
-    return any("muon" in group for group in state["param_groups"])
+def _has_muon(groups: list[dict[str, Any]]) -> bool:
+    return any("muon" in group for group in groups)
 
 
 def _lay_out(trainer: "Trainer") -> None:
