@@ -15,7 +15,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import get_args
 
 import numpy as np
 import torch
@@ -33,6 +33,7 @@ from auralflow.trainer.optimization import create_optimizer
 BATCH = 4
 WARM_UP = 20
 LARGEST_GRADIENT = 20.0
+OPTIMIZERS = get_args(TrainConfig.model_fields["optimizer"].annotation)
 
 
 def read_song(folder: Path, rate: int, channels: int) -> Tensor:
@@ -52,14 +53,14 @@ def learn(
     stems: Tensor,
     progress: Callable[[int], float],
     *,
-    optimizer_name: Literal["adamw", "muon"] = "adamw",
-    lr: float = 1e-3,
-    seed: int = 0,
+    settings: TrainConfig,
 ) -> int:
-    """Train on random chunks of a song until ``progress(steps)`` reaches 1; return the number of chunks."""
-    generator = np.random.default_rng(seed)
+    """Train on random chunks of a song until ``progress(steps)`` reaches 1; return the number of chunks.
+
+    Of the settings, the optimizer's and the seed count.
+    """
+    generator = np.random.default_rng(settings.seed)
     criterion = create_criterion("snr")
-    settings = TrainConfig(optimizer=optimizer_name, lr=lr, lr_lstm=lr)
     optimizer = create_optimizer(model, settings)
     length, steps = model.config.chunk_samples, 0
     starts = max(1, stems.shape[-1] - length + 1)
@@ -67,7 +68,7 @@ def learn(
     while (share := progress(steps)) < 1:
         pace = min(1, (steps + 1) / WARM_UP) * (0.51 + 0.49 * math.cos(math.pi * share))
         for group in optimizer.param_groups:
-            group["lr"] = lr * pace
+            group["lr"] = settings.lr * pace
         places = generator.integers(0, starts, BATCH)
         targets = torch.stack([stems[:, :, place : place + length] for place in places])
         estimate = model(targets.sum(1))
@@ -96,7 +97,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--net", default="SpectrogramNetSimple")
     parser.add_argument("--net-version", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=240, help="CPU seconds of training")
-    parser.add_argument("--optimizer", default="adamw", choices=["adamw", "muon"])
+    parser.add_argument("--optimizer", default="adamw", choices=OPTIMIZERS)
     parser.add_argument("--lr", type=float, default=1e-3)
     options = parser.parse_args(words)
     torch.set_num_threads(1)
@@ -119,8 +120,7 @@ def main(words: list[str] | None = None) -> None:
         model,
         stems,
         lambda _: (time.process_time() - begun) / options.seconds,
-        optimizer_name=options.optimizer,
-        lr=options.lr,
+        settings=TrainConfig(optimizer=options.optimizer, lr=options.lr, lr_lstm=options.lr),
     )
     scores = score(model, stems)
     result = {"net": options.net, "net_version": options.net_version, "song": options.song.name}

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 import torch
 
-from auralflow.config import SOURCES
+from auralflow.config import SOURCES, TrainConfig
 from auralflow.nets.families import create_model
 from auralflow.nets.unet import SpectrogramNetConfig
 
@@ -45,7 +45,8 @@ def test_a_small_net_learns_by_heart_what_lies_in_bands_of_its_own(tmp_path, opt
     model = create_model(config)
     stems = capacity.read_song(tmp_path, RATE, 1)
     before = capacity.score(model, stems)
-    chunks = capacity.learn(model, stems, lambda steps: steps / 60, optimizer_name=optimizer, lr=lr)
+    settings = TrainConfig(optimizer=optimizer, lr=lr, lr_lstm=lr)
+    chunks = capacity.learn(model, stems, lambda steps: steps / 60, settings=settings)
     assert chunks == 60 * capacity.BATCH
     after = capacity.score(model, stems)
     assert np.mean(after) > np.mean(before) + 5, after
