@@ -65,6 +65,14 @@ def test_workflows_call_the_same_commands_as_a_developer():
     assert {"lint", "test", "docs", "notebook"} <= set(targets) <= set(rules)
 
 
+def test_make_bench_runs_all_benchmarks_that_need_nothing():
+    [listed] = re.findall(r"^BENCHMARKS := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    scripts = {path.stem: path.read_text() for path in (ROOT / "benchmarks").glob("*.py")}
+    needed = r'add_argument\("[a-z](?!.*nargs="\*").*\)'
+    able = {name for name, text in scripts.items() if "__main__" in text and not re.search(needed, text)}
+    assert set(listed.split()) == able
+
+
 def test_versions_agree():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert citation["version"] == auralflow.__version__
