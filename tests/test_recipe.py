@@ -124,6 +124,15 @@ def test_validation_and_test_songs_do_not_get_into_the_training_data(source, tmp
     assert len(index_split(tmp_path / "dataset", "train")) == 3
 
 
+def test_an_unclean_stem_is_not_trained_on(source, tmp_path):
+    recipe = data_recipe(copies=2, unclean={"A - 1": ["other", "bass"], "Z - Elsewhere": ["other"]})
+    recipe_data.assemble(source, tmp_path, tmp_path / "dataset", recipe, [])
+    tracks = {track.name: set(track.stems) for track in index_split(tmp_path / "dataset", "train")}
+    assert tracks.pop("A - 1") == tracks.pop("A - 1 (again 1)") == {"vocals", "drums"}
+    assert len(tracks) == 4
+    assert all(len(stems) == 4 for stems in tracks.values())
+
+
 def test_recordings_become_tracks_of_which_one_stem_is_known(source, tmp_path):
     singer = source / "voices" / "choir" / "deep" / "Anna.WAV"
     singer.parent.mkdir(parents=True)

@@ -65,7 +65,11 @@ class DataRecipe(Settings):
     hours: float = Field(gt=0, description="Hours of generated songs, all kinds together.")
     seed: int = Field(ge=0, description="Seed of the first kind; the others count up from it.")
     copies: int = Field(1, ge=1, description="Number of times each real song is in the data.")
+    unclean: dict[str, tuple[str, ...]] = Field(
+        default={}, description="By real song, stems that contain something else: not trained on."
+    )
     variants: int = Field(0, ge=0, description="Copies of each song with another pitch and tempo.")
+    pitch_range: float = Field(2, ge=0, le=12, description="Largest change of their pitch in semitones.")
     soundfonts: tuple[Soundfont, ...] = Field((), description="Soundfonts; those that exist are used.")
     recordings: tuple[Recordings, ...] = Field(
         default=(), description="Recordings of single stems; those in the source are used."
@@ -105,10 +109,13 @@ def make_data(source: Path, work: Path, recipe: DataRecipe, steps: Steps, *, wor
         [used.folder, list(used.held_out), fingerprint(source / used.folder)]
         for used in found_instrumentals(source, recipe)
     ]
-    inputs = [fingerprint(source / "songs"), recipe.copies, made, recordings, instrumentals]
+    unclean = {song: list(stems) for song, stems in recipe.unclean.items()}
+    songs = [fingerprint(source / "songs"), recipe.copies, unclean]
+    inputs = [*songs, made, recordings, instrumentals]
     steps.once("dataset", inputs, lambda: assemble(source, work, dataset, recipe, parts))
     command = ["data", "prepare", dataset, cache, "--variants", recipe.variants]
-    inputs = [*inputs, recipe.variants]
+    command += ["--pitch-range", recipe.pitch_range]
+    inputs = [*inputs, recipe.variants, recipe.pitch_range]
     steps.once("cache", inputs, lambda: steps.auralflow(*command, "--num-workers", workers))
     return cache
 
@@ -230,7 +237,11 @@ def assemble(source: Path, work: Path, dataset: Path, recipe: DataRecipe, parts:
     wanted = {dataset / "valid" / track.name: track for track in find_tracks(source / "songs", "valid")}
     for track in find_tracks(source / "songs", "train"):
         names = [track.name, *(f"{track.name} (again {number})" for number in range(1, recipe.copies))]
-        wanted |= {dataset / "train" / name: track for name in names}
+        unclean = recipe.unclean.get(track.name, ())
+        clean = [file for file in track.iterdir() if file.stem.lower() not in unclean]
+        for name in names:
+            folder = dataset / "train" / name
+            wanted |= {folder / file.name: file for file in clean} if unclean else {folder: track}
     # Scores on generated songs mean little, so all of them are trained on.
     for part, split in product(parts, SPLITS):
         songs = find_tracks(work / "songs" / part.name, split)
