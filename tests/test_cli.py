@@ -292,9 +292,9 @@ def test_who_stops_a_command_is_told_so(capsys, monkeypatch, dataset, trained, t
     assert told in err
 
 
-def test_a_dry_run_keeps_memory_like_the_run_and_promises_nothing_when_stopped(
-    capsys, monkeypatch, dataset, trained
-):
+@pytest.fixture
+def stop_with_memory_kept(monkeypatch):
+    """Stops a run like Ctrl-C, but only once its memory is kept."""
     kept = []
 
     @contextmanager
@@ -308,10 +308,31 @@ def test_a_dry_run_keeps_memory_like_the_run_and_promises_nothing_when_stopped(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("auralflow.allocator.memory_kept", memory_kept)
-    monkeypatch.setattr("auralflow.separation.plan_files", stop)
+    return stop
+
+
+def test_a_dry_run_keeps_memory_like_the_run_and_promises_nothing_when_stopped(
+    capsys, monkeypatch, dataset, trained, stop_with_memory_kept
+):
+    monkeypatch.setattr("auralflow.separation.plan_files", stop_with_memory_kept)
     code, _, err = run(capsys, "separate", trained, dataset, "--dry-run")
     assert code == 130
     assert err.splitlines()[-1] == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("work", "command"),
+    [
+        ("auralflow.separation.separate_files", ["separate"]),
+        ("auralflow.evaluation.compare", ["evaluate"]),
+        ("auralflow.trainer.train", ["train", "--force"]),
+    ],
+)
+def test_commands_that_run_a_net_keep_memory(
+    capsys, monkeypatch, dataset, trained, stop_with_memory_kept, work, command
+):
+    monkeypatch.setattr(work, stop_with_memory_kept)
+    assert run(capsys, *command, trained, dataset)[0] == 130
 
 
 def test_a_folder_with_a_broken_file_separates_the_others_and_exits_1(capsys, tmp_path, trained):

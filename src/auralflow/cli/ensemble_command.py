@@ -86,9 +86,10 @@ def _check_method(method: str | None) -> None:
 def _fitted(draft: "Draft", dataset: Path, options: EnsembleOptions) -> "Draft":
     """Fit the weights that minimise the error, and print a line for each target."""
     with stage("starting"):
+        from auralflow.allocator import memory_kept
         from auralflow.evaluation import refitted
 
-    with file_progress() as progress:
+    with file_progress() as progress, memory_kept():
         task = progress.add_task("loading the models", total=1.0)
         draft, found = refitted(
             draft,

@@ -57,6 +57,7 @@ def evaluate(
         check_model(model)
     check_dataset_exists(dataset)
     with stage("starting"):
+        from auralflow.allocator import memory_kept
         from auralflow.cli.score_tables import show_comparison
         from auralflow.evaluation import Comparison, compare, read_museval
         from auralflow.evaluation.scoring import Extras
@@ -64,7 +65,7 @@ def evaluate(
 
     systems, scored = _systems(models, options, family or trust_code)
     fitted = _fitted(systems, models, dataset, options) if options.fit_weights else {}
-    with file_progress() as progress:
+    with file_progress() as progress, memory_kept():
         task = progress.add_task("reading the dataset", total=1.0)
         comparison = compare(
             systems,
@@ -156,6 +157,7 @@ def _fitted(
 def _refitted(
     path: Path, system: "ModelSystem", dataset: Path, options: EvaluateConfig
 ) -> tuple["ModelSystem", list["FittedWeights"]]:
+    from auralflow.allocator import memory_kept
     from auralflow.cli.pretrained import download_progress
     from auralflow.evaluation import ModelSystem, refitted
     from auralflow.models.ensembles import draft_ensemble
@@ -163,7 +165,7 @@ def _refitted(
 
     with download_progress(system.name) as on_bytes:
         draft = draft_ensemble([path], on_progress=on_bytes)
-    with file_progress() as progress:
+    with file_progress() as progress, memory_kept():
         task = progress.add_task("loading the models", total=1.0)
         draft, found = refitted(
             draft,

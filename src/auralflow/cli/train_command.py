@@ -56,6 +56,7 @@ def train(  # noqa: PLR0913 - the options of a command are its arguments
     trusted = family or trust_code
     _check_paths(model, dataset, init, trusted)
     with stage("starting"):
+        from auralflow.allocator import memory_kept
         from auralflow.cli.training import ProgressCallback
         from auralflow.trainer import train as run_training
         from auralflow.trainer.run import TRAINER_FILE, explain_no_effect, prepare_folder
@@ -77,7 +78,7 @@ def train(  # noqa: PLR0913 - the options of a command are its arguments
     for line in explain_no_effect(model, settings, resume=resume):
         note(line)
 
-    with ProgressCallback(settings.max_epochs, silent=settings.silent) as progress:
+    with ProgressCallback(settings.max_epochs, silent=settings.silent) as progress, memory_kept():
         trainer = run_training(
             model,
             dataset,
