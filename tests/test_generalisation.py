@@ -6,29 +6,18 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from dataset_makers import RATE, write_dataset
-from pretrained_makers import FOUR
+from conftest import tiny_config
+from dataset_makers import write_dataset
+from pretrained_makers import FOUR, make_weights
 
 from auralflow.datasets import training_tracks
 from auralflow.models import create_model_folder
-from auralflow.models.folder import save_weights
-from auralflow.nets.unet import SpectrogramNetConfig
-from auralflow.nets.unet.model import SpectrogramMaskModel
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
 import generalisation
 
-CONFIG = SpectrogramNetConfig(
-    targets=FOUR,
-    num_channels=2,
-    num_hidden_channels=2,
-    sample_rate=RATE,
-    sample_length=0.5,
-    num_fft=256,
-    window_size=256,
-    hop_length=128,
-)
+CONFIG = tiny_config(targets=FOUR, num_channels=2)
 
 
 @pytest.fixture
@@ -65,9 +54,8 @@ def test_a_known_error_gives_a_known_score_and_no_work_gains_nothing(dataset):
 
 def test_the_table_has_both_kinds_of_tracks_for_every_model(dataset, tmp_path, capsys):
     for name in ("a", "b"):
-        torch.manual_seed(0)
         create_model_folder(tmp_path / name, CONFIG)
-        save_weights(SpectrogramMaskModel(CONFIG).state_dict(), tmp_path / name / "model.safetensors")
+        make_weights(tmp_path / name / "model.safetensors", num_channels=2)
     generalisation.main([str(tmp_path / "a"), str(tmp_path / "b"), str(dataset), "--chunks", "3"])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "| model | tracks | vocals | drums | bass | other | mean |"

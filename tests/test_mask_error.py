@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from conftest import tiny_config
 from dataset_makers import RATE, write_track
 from pretrained_makers import FOUR
 
 from auralflow.datasets import index_split
 from auralflow.models import create_model_folder
 from auralflow.models.folder import save_weights
-from auralflow.nets.unet import SpectrogramNetConfig
 from auralflow.nets.unet.model import SpectrogramMaskModel
 from auralflow.transforms import STFT
 
@@ -24,16 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
 import mask_error
 
-CONFIG = SpectrogramNetConfig(
-    targets=FOUR,
-    num_channels=2,
-    num_hidden_channels=2,
-    sample_rate=RATE,
-    sample_length=0.5,
-    num_fft=256,
-    window_size=256,
-    hop_length=128,
-)
+CONFIG = tiny_config(targets=FOUR, num_channels=2)
 
 
 class Fake(torch.nn.Module):
