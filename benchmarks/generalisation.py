@@ -18,13 +18,11 @@ import torch
 
 from auralflow.config import AugmentConfig
 from auralflow.datasets import Track, TrainingChunks, training_tracks
-from auralflow.metrics import si_sdr
 from auralflow.models import load
 from auralflow.nets.door import SeparationModel
+from auralflow.trainer.validation import ScoreSum
 
 BATCH = 4
-QUIETEST = 1e-3
-"""Energy of a target relative to the mixture below which its score says nothing: -30 dB."""
 
 
 def remixes(tracks: Sequence[Track], model: SeparationModel, seed: int) -> TrainingChunks:
@@ -38,18 +36,13 @@ def remixes(tracks: Sequence[Track], model: SeparationModel, seed: int) -> Train
 @torch.inference_mode()
 def score(model: SeparationModel, chunks: TrainingChunks, count: int) -> dict[str, float | None]:
     """Mean SI-SDR improvement by target over a number of chunks; None for a target that is never audible."""
-    found: dict[str, list[float]] = {target: [] for target in model.config.targets}
+    scores = ScoreSum(len(model.config.targets), torch.device("cpu"))
     for start in range(0, count, BATCH):
         batch = [chunks[number] for number in range(start, min(start + BATCH, count))]
         mixtures = torch.stack([chunk.mixture for chunk in batch])
         targets = torch.stack([chunk.targets for chunk in batch])
-        estimates = model.separate(mixtures)
-        for number, target in enumerate(found):
-            truth, mixture = targets[:, number].flatten(1), mixtures.flatten(1)
-            audible = truth.square().mean(1) > QUIETEST * mixture.square().mean(1).clamp_min(1e-9)
-            gain = si_sdr(estimates[:, number].flatten(1), truth) - si_sdr(mixture, truth)
-            found[target] += gain[audible].tolist()
-    return {target: statistics.fmean(gains) if gains else None for target, gains in found.items()}
+        scores.add(torch.zeros(()), mixtures, model.separate(mixtures), targets)
+    return scores.means(0, model.config.targets)
 
 
 def row(name: str, kind: str, scores: dict[str, float | None]) -> str:
