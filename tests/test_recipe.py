@@ -26,7 +26,8 @@ ROOT = Path(__file__).parent.parent
 RECIPE = ROOT / "recipes" / "pretrained"
 sys.path.insert(0, str(RECIPE))
 
-import make  # noqa: E402 - the recipe is no package
+import average  # noqa: E402 - the recipe is no package
+import make  # noqa: E402
 import publish  # noqa: E402
 import recipe_credits  # noqa: E402
 import recipe_data  # noqa: E402
@@ -396,6 +397,28 @@ def test_publishing_by_hand_writes_the_same_card(trained, tmp_path):
     assert Registry(tmp_path / "by hand" / publish.CARDS).card("Own") == expected
 
 
+def test_the_card_lists_what_the_start_was_trained_on_too():
+    def part(name, minutes, source="https://example.org"):
+        return DataPart(name=name, licence="MIT", minutes=minutes, source=source)
+
+    earlier = [part("voices", 10), part("songs made", 90, ""), part("guitars", 5)]
+    later = [part("voices", 12), part("drums", 3), part("songs made", 60, "")]
+    expected = [part("voices", 12), part("guitars", 5), part("drums", 3), part("songs made", 150, "")]
+    assert publish.joined_data(earlier, later) == expected
+    assert publish.joined_data([], later) == later
+
+
+def test_publishing_by_hand_takes_the_data_of_the_start_from_its_card(trained, tmp_path):
+    start = publish.publish(trained, tmp_path / "start", about())
+    added = {"name": "more noise", "licence": "MIT", "minutes": 3.0}
+    write_json(tmp_path / "about.json", {"dataset": "d", "artists": [], "data": [added]})
+    card = tmp_path / "start" / publish.CARDS / start.name / "card.json"
+    words = [trained, "--name", "Own", "--about", tmp_path / "about.json", "--after", card]
+    command = [sys.executable, RECIPE / "publish.py", *words, "--into", tmp_path]
+    subprocess.run(command, check=True, capture_output=True)
+    assert Registry(tmp_path / publish.CARDS).card("Own").data == (*start.data, DataPart(**added))
+
+
 def test_new_weights_take_the_place_of_the_old(trained, tmp_path):
     first = publish.publish(trained, tmp_path, about())
     weights = read_weights(trained / "model.safetensors")
@@ -405,6 +428,40 @@ def test_new_weights_take_the_place_of_the_old(trained, tmp_path):
     second = publish.publish(trained, tmp_path, about())
     assert first.file != second.file
     assert [path.name for path in (tmp_path / "pretrained").iterdir()] == [second.file]
+
+
+def test_weights_are_averaged_by_their_shares(trained, tmp_path, capsys):
+    other = tmp_path / "other"
+    shutil.copytree(trained, other)
+    weights = read_weights(trained / "model.safetensors")
+    doubled = {name: 2 * tensor for name, tensor in weights.items()}
+    publish.save_weights(doubled, other / "model.safetensors")
+    write_json(other / "trainer.json", {"max_samples": 50, "seed": 4})
+    words = [f"{trained}=0.75", f"{other}=0.25", "--save", str(tmp_path / "mean")]
+    assert average.main(words) == 0
+    for name, tensor in read_weights(tmp_path / "mean" / "model.safetensors").items():
+        expected = 1.25 * weights[name] if tensor.is_floating_point() else doubled[name]
+        torch.testing.assert_close(tensor, expected)
+    assert json.loads((tmp_path / "mean" / "trainer.json").read_text())["seed"] == 4
+    assert (tmp_path / "mean" / "summary.json").is_file()
+    # It is not replaced.
+    assert average.main(words) != 0
+    assert str(tmp_path / "mean") in capsys.readouterr().err
+
+
+def test_what_cannot_be_averaged_is_refused(trained, tmp_path, capsys):
+    save = ["--save", str(tmp_path / "mean")]
+    assert average.main([f"{trained}=0.5", f"{trained}=0.6", *save]) == 2
+    assert "the shares must add up to 1: found 1.1" in capsys.readouterr().err
+    stereo = make_weights(tmp_path / "half", num_channels=2)
+    create_model_folder(tmp_path / "stereo", stereo.config)
+    publish.save_weights(stereo, tmp_path / "stereo" / "model.safetensors")
+    assert average.main([f"{trained}=0.5", f"{tmp_path / 'stereo'}=0.5", *save]) == 2
+    assert "they have different settings" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        average.main([str(trained), *save])
+    assert "expected MODEL=SHARE" in capsys.readouterr().err
+    assert not (tmp_path / "mean").exists()
 
 
 def test_halving_keeps_the_numbers_that_are_few_and_refuses_those_too_large():

@@ -165,6 +165,26 @@ def describe_machine() -> str:
     return f"{name}, {os.cpu_count()} cores"
 
 
+def joined_data(earlier: Sequence[DataPart], later: Sequence[DataPart]) -> list[DataPart]:
+    """The training data of a model that continues the training of another.
+
+    Of a part that both have, the longer is taken. Songs made for one training only have no source; their
+    minutes add up.
+
+    Args:
+        earlier: The training data of the other model.
+        later: What was added.
+    """
+    parts = {(part.name, part.source): part for part in earlier}
+    for part in later:
+        key = (part.name, part.source)
+        before = parts[key].minutes if key in parts else 0.0
+        minutes = max(before, part.minutes) if part.source else before + part.minutes
+        parts[key] = part.model_copy(update={"minutes": round(minutes, 1)})
+    made = [part for part in parts.values() if not part.source]
+    return [part for part in parts.values() if part.source] + made
+
+
 def score_table(path: Path, *, name: str, dataset: str, known: Collection[str]) -> ScoreTable:
     """Read the scores that ``auralflow evaluate --save FILE.json`` wrote for one model.
 
@@ -232,6 +252,9 @@ def main() -> int:
     parser.add_argument("--weakness", action="append", default=[])
     parser.add_argument("--machine", default="")
     parser.add_argument("--start", default="", help="model whose weights the training run started from")
+    parser.add_argument(
+        "--after", type=Path, metavar="CARD", help="card of that model, whose training data is listed too"
+    )
     parser.add_argument("--url", default="", help="https address of a folder with the weights")
     parser.add_argument("--ship", action="store_true", help="put the weights into the package")
     parser.add_argument("--into", type=Path, default=Path())
@@ -239,10 +262,14 @@ def main() -> int:
     try:
         name = options.name or read_model_config(options.model).net
         known = read_settings(options.about)
+        data = [DataPart.model_validate(part) for part in known["data"]]
+        if options.after:
+            earlier = ModelCard.model_validate(read_settings(options.after))
+            data = joined_data(earlier.data, data)
         about = About(
             name=name,
             licence=options.licence,
-            data=[DataPart.model_validate(part) for part in known["data"]],
+            data=data,
             scores=[
                 score_table(path, name=name, dataset=known["dataset"], known=known["artists"])
                 for path in options.scores
