@@ -1,6 +1,11 @@
 """The song generator: several processes, and recordings as instruments."""
 
+import subprocess
+import sys
+import time
+
 import numpy as np
+import psutil
 import pytest
 import soundfile
 from dataset_makers import RATE
@@ -26,6 +31,27 @@ def test_several_processes_make_the_same_songs_as_one(tmp_path, monkeypatch):
     )
     assert len(one) == 4 * 5
     assert one == two
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path):
+    # So many songs that it cannot be over before it is killed.
+    options = ["--tracks", "500", "--seconds", "5", "--num-workers", "2"]
+    command = [sys.executable, "-m", "auralflow", "synth", tmp_path / "songs", *options]
+    parent = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 300
+        while not list(tmp_path.glob("songs/train/Synth*")):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        children = psutil.Process(parent.pid).children(recursive=True)
+    finally:
+        parent.kill()
+        parent.wait()
+    assert len(children) >= 2
+    _, alive = psutil.wait_procs(children, timeout=60)
+    for process in alive:
+        process.kill()
+    assert not alive
 
 
 def write_sound(folder, name, audio, rate=44100):

@@ -183,13 +183,13 @@ def _pool(num_workers: int) -> Iterator[ProcessPoolExecutor | None]:
 
 def _end_with_parent() -> None:
     """End this worker when the process that started it is killed; it would wait for work for ever."""
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
     if parent := parent_process():
-
-        def watch() -> None:
-            parent.join()
-            os._exit(1)
-
-        threading.Thread(target=watch, daemon=True).start()
+        parent.join()
+        os._exit(1)
 
 
 def _song_seed(seed: int, split: int, number: int) -> int:
