@@ -22,8 +22,8 @@ from auralflow.errors import AuralflowError, UsageError
 from auralflow.models import create_model_folder, load, save_weights
 from auralflow.models.folder import WEIGHTS_FILE
 from auralflow.nets.door import SeparationModel
-
-KEPT_FILES = ("trainer.json", "summary.json")
+from auralflow.trainer.run import TRAINER_FILE
+from auralflow.trainer.summary import SUMMARY_FILE
 
 
 def average(shares: Sequence[tuple[str, float]], folder: Path) -> None:
@@ -48,7 +48,7 @@ def average(shares: Sequence[tuple[str, float]], folder: Path) -> None:
     weights = averaged(models, [share for _, share in shares])
     create_model_folder(folder, models[0].config)
     save_weights(weights, folder / WEIGHTS_FILE)
-    for file in KEPT_FILES:
+    for file in (TRAINER_FILE, SUMMARY_FILE):
         found = [Path(name) / file for name, _ in shares if (Path(name) / file).is_file()]
         if found:
             shutil.copyfile(found[-1], folder / file)

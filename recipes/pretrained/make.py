@@ -28,6 +28,7 @@ from auralflow.models.folder import WEIGHTS_FILE, read_weights, save_weights
 from auralflow.nets.families import settings_of_net
 from auralflow.nets.unet import NETS, SpectrogramNetConfig
 from auralflow.storage import write_json
+from auralflow.trainer.run import TRAINER_FILE
 
 HERE = Path(__file__).parent
 QUICK_FILE = HERE / "quick.json"
@@ -151,7 +152,7 @@ def train(folder: Path, net: str, cache: Path, recipe: NetRecipe, steps: Steps, 
     start = ("--init", folder.parent / recipe.init) if recipe.init else ()
 
     def action() -> None:
-        write_json(folder / "trainer.json", wanted)
+        write_json(folder / TRAINER_FILE, wanted)
         steps.auralflow("train", folder, cache, "--resume", *start)
 
     steps.once(f"train-{net}", [config.model_dump(mode="json"), wanted, recipe.init], action)

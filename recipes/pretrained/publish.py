@@ -42,6 +42,8 @@ from auralflow.models import (
 from auralflow.models.folder import WEIGHTS_FILE, count_parameters, read_weights
 from auralflow.models.lookup import read_model_config
 from auralflow.storage import write_json
+from auralflow.trainer.run import TRAINER_FILE
+from auralflow.trainer.summary import SUMMARY_FILE
 
 CARDS = Path("src/auralflow/models/pretrained")
 CHECKOUT = Path("pretrained")
@@ -115,7 +117,7 @@ def publish(model: Path, into: Path, about: About, *, ship: bool = False) -> Mod
             old.unlink()
         (into / CHECKOUT).mkdir(parents=True, exist_ok=True)
         weights.rename(into / CHECKOUT / card.file)
-    write_json(folder / "summary.json", read_settings(model / "summary.json"))
+    write_json(folder / "summary.json", read_settings(model / SUMMARY_FILE))
     write_json(folder / CARD_FILE, card.model_dump(mode="json"))
     return card
 
@@ -138,9 +140,9 @@ def halved(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def training_record(model: Path, machine: str, start: str) -> TrainingRecord:
     """How a model was trained, according to the files in its folder."""
-    settings = read_settings(model / "trainer.json")
+    settings = read_settings(model / TRAINER_FILE)
     # Epoch 0 scores the weights that a training run starts from; nothing was trained in it.
-    epochs = [epoch for epoch in read_settings(model / "summary.json")["epochs"] if epoch.get("epoch") != 0]
+    epochs = [epoch for epoch in read_settings(model / SUMMARY_FILE)["epochs"] if epoch.get("epoch") != 0]
     return TrainingRecord(
         hours=round(sum(epoch["seconds"] for epoch in epochs) / 3600, 3),
         chunks=len(epochs) * settings["max_samples"],
