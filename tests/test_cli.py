@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -228,6 +229,13 @@ def test_a_song_in_the_place_of_a_command_gets_the_command(capsys, tmp_path, mon
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my song.wav").touch()
     assert error_line(capsys, 2, "my song.wav").endswith("To separate it: auralflow separate 'my song.wav'")
+
+
+@pytest.mark.parametrize("name", ["-song.wav", "--song.wav", "-my song.wav"])
+def test_a_file_that_reads_as_an_option_gets_the_way_to_write_it(capsys, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).touch()
+    assert error_line(capsys, 2, "separate", name).endswith(shlex.quote(f"./{name}"))
 
 
 def test_an_existing_model_is_kept_unless_forced(capsys, tmp_path):

@@ -199,7 +199,11 @@ def _usage_error(error: CycloptsError | ValidationError) -> UsageError:
     chain = getattr(error, "command_chain", None) or ()
     advice = ""
     if isinstance(error, UnknownOptionError) and chain and error.token is not None:
-        advice = hint(chain[-1], error.token.keyword or error.token.value)
+        option = error.token.keyword or error.token.value
+        if Path(option).exists():
+            file = shlex.quote(f"./{option}")
+            return UsageError(f"'{option}' reads as an option", advice=f"For the file, write {file}")
+        advice = hint(chain[-1], option)
         # An option that merely looks similar is not what was meant.
         text = text.partition(" Did you mean")[0] if advice else text
     word = error.unused_tokens[0] if isinstance(error, UnknownCommandError) and error.unused_tokens else ""
