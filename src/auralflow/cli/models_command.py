@@ -64,9 +64,9 @@ def _task(word: str) -> "Task":
     task = find_task(word)
     if task is None:
         known = [word for task in TASKS for word in (task.name, *task.words)]
-        raise NotFoundError(
-            f"no task {word!r}{suggestion(word, known)}", expected=", ".join(task.name for task in TASKS)
-        )
+        # The tables show the labels.
+        names = [task.name if task.label == task.name else f"{task.name} ({task.label})" for task in TASKS]
+        raise NotFoundError(f"no task {word!r}{suggestion(word, known)}", expected=", ".join(names))
     return task
 
 
