@@ -166,6 +166,25 @@ def test_what_failed_is_listed_and_done_alone(capsys, model, songs, tmp_path):
     assert "no song failed" in err
 
 
+def test_only_failed_needs_an_earlier_run(capsys, model, songs, tmp_path):
+    code, out, err = run(capsys, "separate", model, songs, "--save", tmp_path / "typo", "--only-failed")
+    assert (code, out) == (2, "")
+    assert f"no folder '{tmp_path / 'typo/separated_audio'}'" in err
+    assert not (tmp_path / "typo").exists()
+
+
+def test_a_folder_without_songs_is_noted(capsys, model, songs, tmp_path):
+    (tmp_path / "empty").mkdir()
+    command = ("separate", model, tmp_path / "empty", songs, "--save", tmp_path, "--dry-run")
+    assert f"note: no audio files in '{tmp_path / 'empty'}'\n" in run(capsys, *command)[2]
+    # The same folder, named in two ways, is not empty; where no model was named, the first may be meant as one.
+    twice = ("separate", songs, songs / ".." / songs.name, "--save", tmp_path, "--dry-run")
+    assert "no audio files" not in run(capsys, *twice)[2]
+    first = ("separate", tmp_path / "empty", songs, "--save", tmp_path, "--dry-run")
+    assert "no audio files in" in (err := run(capsys, *first)[2])
+    assert "no model.json" in err
+
+
 def test_runs_that_share_a_folder_share_the_list(tmp_path):
     failed = FailedSongs(tmp_path)
     failed.update(failed=[tmp_path / "closed", tmp_path / "x\ny"], done=[])

@@ -1,5 +1,6 @@
 """``auralflow separate``."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -72,7 +73,7 @@ def separate(
         model, named = _model_and_songs(paths, is_listed=options.from_file is not None)
         check_subtype(options.format, options.subtype)
     with stage("looking for songs"):
-        songs = _find(options, named)
+        songs = _find(options, named, is_default=named == paths)
     if not songs:
         where = "failed" if options.only_failed else "is in this shard" if options.share else "was found"
         note(f"nothing to do: no song {where}")
@@ -163,8 +164,8 @@ def _check_first(songs: tuple[Path, ...]) -> None:
         )
 
 
-def _find(options: SeparateConfig, named: "Sequence[Path]") -> "list[Song]":
-    """Find the songs to separate."""
+def _find(options: SeparateConfig, named: "Sequence[Path]", *, is_default: bool) -> "list[Song]":
+    """Find the songs to separate, with the default model or with one that was named."""
     from auralflow.separation import find_songs
     from auralflow.separation.lists import FailedSongs, paths_in, share_of
     from auralflow.separation.songs import OUTPUT_FOLDER
@@ -172,11 +173,29 @@ def _find(options: SeparateConfig, named: "Sequence[Path]") -> "list[Song]":
     listed = [] if options.from_file is None else paths_in(_list_of(options.from_file))
     # A job that runs again and again may find a folder that is still empty.
     songs = find_songs(named, listed=listed, flat=options.layout == "flat", may_be_none=options.accept_failed)
+    _note_empty_folders(named, songs, is_default=is_default)
     if options.share:
         songs = share_of(songs, options.share)
     if options.only_failed:
-        songs = FailedSongs(options.save / OUTPUT_FOLDER).chosen(songs)
+        output = options.save / OUTPUT_FOLDER
+        if not output.is_dir():
+            raise UsageError(
+                "--only-failed retries the failed songs of an earlier run, and there was none",
+                found=f"no folder '{output}'",
+                advice="Choose the --save of that run, or leave out --only-failed.",
+            )
+        songs = FailedSongs(output).chosen(songs)
     return songs
+
+
+def _note_empty_folders(named: "Sequence[Path]", songs: "Sequence[Song]", *, is_default: bool) -> None:
+    """Note each given folder without a song; without another model, the first may be meant as one."""
+    paths = [Path(os.path.abspath(song.path)) for song in songs]  # noqa: PTH100 - links are not followed
+    filled = {folder for path in paths for folder in (path, *path.parents)}
+    for number, path in enumerate(named):
+        if path.is_dir() and Path(os.path.abspath(path)) not in filled:  # noqa: PTH100
+            is_model = ", and no model.json, which would make it a model" if is_default and not number else ""
+            note(f"no audio files in '{path}'{is_model}")
 
 
 def _list_of(name: str) -> bytes:
