@@ -373,6 +373,14 @@ def test_a_dataset_that_cannot_be_used_exits_1(capsys, tmp_path, dataset, model_
     assert not (folder / "trainer.json").exists()
 
 
+def test_training_names_the_tracks_that_it_holds_out(capsys, dataset, model_folder):
+    folder = model_folder(weights=False)
+    assert "held out" not in run(capsys, "train", folder, dataset, *TINY_TRAIN)[2]
+    (dataset / "valid" / "d").rename(dataset / "train" / "d")
+    err = run(capsys, "train", folder, dataset, *TINY_TRAIN, "--force")[2]
+    assert f"note: '{dataset}' has no validation tracks; held out of the training tracks: 'a'\n" in err
+
+
 def test_training_twice_needs_resume_or_force(capsys, dataset, trained):
     line = error_line(capsys, 2, "train", trained, dataset, *TINY_TRAIN)
     assert "--resume" in line

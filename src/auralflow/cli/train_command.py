@@ -9,7 +9,7 @@ from auralflow.cli.console import IS_FIRST_PROCESS, decibels, note, result_line,
 from auralflow.cli.parameters import FamilyName, Flatten, TrustCode, switch
 from auralflow.config import TrainConfig, parse_settings, read_settings
 from auralflow.config.training import DEFAULT_RATE, TRAINED_RATE
-from auralflow.errors import ExitCode, UsageError
+from auralflow.errors import ExitCode, UsageError, first_of
 
 if TYPE_CHECKING:
     from auralflow.trainer import EpochRecord, Trainer
@@ -73,6 +73,9 @@ def train(  # noqa: PLR0913 - the options of a command are its arguments
             )
         if prepared.previous:
             note(f"the earlier training run was moved to {prepared.previous}")
+        if prepared.held_out:
+            names = first_of([f"'{track.name}'" for track in prepared.valid_tracks], most=3)
+            note(f"'{dataset}' has no validation tracks; held out of the training tracks: {names}")
     if display:
         show_settings(str(model / TRAINER_FILE), settings.model_dump(mode="json"))
     for line in explain_no_effect(model, settings, resume=resume):

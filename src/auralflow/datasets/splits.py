@@ -6,10 +6,10 @@ from pathlib import Path
 
 from auralflow.datasets.cache import cached_tracks, is_cache
 from auralflow.datasets.layout import no_tracks
-from auralflow.datasets.tracks import Track, index_split
+from auralflow.datasets.tracks import Split, Track, index_split
 from auralflow.errors import DatasetError
 
-__all__ = ["training_tracks"]
+__all__ = ["has_validation", "training_tracks"]
 
 HELD_OUT_EVERY = 7
 """Without a validation folder one training track in this many is held out."""
@@ -33,8 +33,7 @@ def training_tracks(dataset: str | Path) -> tuple[list[Track], list[Track]]:
         AudioError: If a file is no audio.
     """
     dataset = Path(dataset)
-    index = cached_tracks if is_cache(dataset) else index_split
-    train, valid = index(dataset, "train"), index(dataset, "valid")
+    train, valid = _tracks_in(dataset, "train"), _tracks_in(dataset, "valid")
     if not train:
         raise no_tracks(dataset, f"'{dataset}' has no training track")
     if valid:
@@ -46,6 +45,24 @@ def training_tracks(dataset: str | Path) -> tuple[list[Track], list[Track]]:
         )
     held_out = _hold_out(train)
     return [track for track in train if track not in held_out], held_out
+
+
+def has_validation(dataset: str | Path) -> bool:
+    """Whether a dataset has tracks for validation; if not, `training_tracks` holds out training tracks.
+
+    Args:
+        dataset: The dataset folder, or a cache that was prepared from one.
+
+    Raises:
+        NotFoundError: If ``dataset`` is no folder.
+        DatasetError: If the files of a track contradict each other, or a cache is stale.
+        AudioError: If a file is no audio.
+    """
+    return bool(_tracks_in(Path(dataset), "valid"))
+
+
+def _tracks_in(dataset: Path, split: Split) -> list[Track]:
+    return (cached_tracks if is_cache(dataset) else index_split)(dataset, split)
 
 
 def _hold_out(train: Sequence[Track]) -> list[Track]:

@@ -20,6 +20,7 @@ from auralflow.datasets import (
     valid_loader,
 )
 from auralflow.datasets.draws import VOICE
+from auralflow.datasets.splits import has_validation
 from auralflow.errors import AudioError, DatasetError, NotFoundError, UsageError, first_of
 from auralflow.losses import Criterion
 from auralflow.machine import check_device
@@ -64,12 +65,14 @@ class Preparation:
         valid_tracks: Tracks to validate on.
         start: The model that provides the initial weights, None for random weights.
         previous: The folder that an earlier training run was moved to, None if there was none.
+        held_out: Whether the validation tracks are training tracks that were held out.
     """
 
     train_tracks: list[Track]
     valid_tracks: list[Track]
     start: SeparationModel | None = None
     previous: Path | None = None
+    held_out: bool = False
 
 
 def prepare_folder(
@@ -124,7 +127,7 @@ def prepare_folder(
         )
     settings = settings.from_trained() if initial else settings
     write_json(folder / TRAINER_FILE, settings.model_dump(mode="json"))
-    return Preparation(train_tracks, valid_tracks, start, previous)
+    return Preparation(train_tracks, valid_tracks, start, previous, held_out=not has_validation(dataset))
 
 
 def explain_no_effect(folder: Path, settings: TrainConfig, *, resume: bool = False) -> list[str]:
