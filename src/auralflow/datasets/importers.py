@@ -124,7 +124,7 @@ def _make_track(track: ImportTrack, target: Path, subtype: str) -> list[str] | N
     if target.is_dir():
         return None
     if not any(track.stems.values()):
-        raise AudioError("no file makes any stem of it")
+        raise AudioError("none of its files belongs to a stem")
     with claimed(target):
         if target.is_dir():
             # Another import was faster.

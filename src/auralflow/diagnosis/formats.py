@@ -50,7 +50,7 @@ def _trials() -> list[_Trial]:
         _Trial("webm", "webm", _encode("libopus")),
         _Trial("mka", "mka", _encode("ac3")),
         _Trial("wma", "wma", _encode("wmav2", b="128000")),
-        _Trial("opus, several minutes", "opus", _encode("libopus", compression_level="0"), 60 * MINUTES),
+        _Trial("opus of several minutes", "opus", _encode("libopus", compression_level="0"), 60 * MINUTES),
         _Trial("opus by libsndfile", "opus", _write_by_libsndfile, 60 * MINUTES),
         _Trial("opus by FFmpeg alone", "opus", _encode("opus", strict="experimental"), 60 * MINUTES),
     ]

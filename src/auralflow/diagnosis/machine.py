@@ -41,7 +41,7 @@ def check_threads(quota_file: Path | None = None) -> list[Check]:
         advice = f"They wait for each other. Run: export OMP_NUM_THREADS={max(1, round(usable))}"
         check = Check("machine", "threads", "note", f"{threads} for {usable:g} cores{source}", advice)
     elif threads < int(usable):
-        advice = "Some cores rest. Run: unset OMP_NUM_THREADS" if chosen else ""
+        advice = "Some cores are idle. Run: unset OMP_NUM_THREADS" if chosen else ""
         check = Check("machine", "threads", "note", f"{threads} for {usable:g} cores{source}", advice)
     return [Check("machine", "cores", "ok", found + load), check]
 

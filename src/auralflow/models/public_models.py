@@ -129,8 +129,6 @@ def _original(
         raise ModelError(
             f"{card.name} is not on this machine",
             found=f"{', '.join(damaged)} damaged" if damaged else "",
-            advice="Download it without AURALFLOW_OFFLINE or --offline."
-            if url
-            else f"Put {file.name} into '{access.mirror_folder}', or set AURALFLOW_MIRROR to its folder.",
+            advice=access.advice(file.name, url),
         )
     return download(wanted, url, home, on_progress=on_progress)

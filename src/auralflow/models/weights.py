@@ -86,6 +86,20 @@ class Access:
             return "" if self.mirror_folder else f"{self.mirror.rstrip('/')}/{quote(file)}"
         return url
 
+    def advice(self, file: str, url: str) -> str:
+        """What to do about a file that is not on this machine, in one sentence.
+
+        Args:
+            file: Its name on mirrors.
+            url: The URL that it could be downloaded from; empty if there is none.
+        """
+        if self.offline and url:
+            return "Download it once, without AURALFLOW_OFFLINE or --offline."
+        if self.mirror_folder:
+            missing = "" if self.mirror_folder.is_dir() else " (there is no such folder)"
+            return f"Put {file} into '{self.mirror_folder}'{missing}, or set AURALFLOW_MIRROR to its folder."
+        return f"Set AURALFLOW_MIRROR to a folder or URL that provides {file}."
+
     def cache_folder(self, card: ModelCard) -> Path:
         """Folder to download a model to."""
         return self.home / "pretrained" / card.name
@@ -187,18 +201,10 @@ def _download(
         raise ModelError(
             f"the weights of {card.name} are not on this machine",
             found=f"{', '.join(damaged)} damaged" if damaged else "",
-            advice=_advice(card, access, url),
+            advice=access.advice(card.file, url),
         )
     # Imported only here, because nothing but downloads needs it.
     from auralflow.models.download import Wanted, download  # noqa: PLC0415
 
     wanted = Wanted(card.name, card.file, card.size, card.sha256)
     return download(wanted, url, access.cache_folder(card), on_progress=on_progress)
-
-
-def _advice(card: ModelCard, access: Access, url: str) -> str:
-    if access.offline and url:
-        return "Download them without AURALFLOW_OFFLINE or --offline."
-    if access.mirror_folder:
-        return f"Put {card.file} into '{access.mirror_folder}', or set AURALFLOW_MIRROR to its folder."
-    return f"Set AURALFLOW_MIRROR to a folder or URL that provides {card.file}."
