@@ -177,9 +177,10 @@ def test_a_folder_without_songs_is_noted(capsys, model, songs, tmp_path):
     (tmp_path / "empty").mkdir()
     command = ("separate", model, tmp_path / "empty", songs, "--save", tmp_path, "--dry-run")
     assert f"note: no audio files in '{tmp_path / 'empty'}'\n" in run(capsys, *command)[2]
-    # The same folder, named in two ways, is not empty; where no model was named, the first may be meant as one.
+    # The same folder, named in two ways, is not empty.
     twice = ("separate", songs, songs / ".." / songs.name, "--save", tmp_path, "--dry-run")
     assert "no audio files" not in run(capsys, *twice)[2]
+    # Where no model was named, the first may be meant as one.
     first = ("separate", tmp_path / "empty", songs, "--save", tmp_path, "--dry-run")
     assert "no audio files in" in (err := run(capsys, *first)[2])
     assert "no model.json" in err

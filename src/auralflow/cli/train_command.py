@@ -136,11 +136,10 @@ def _show_best(history: "list[EpochRecord]", model: Path) -> None:
         return
     if not best.epoch:
         note("no epoch improved on the initial weights, which are kept")
-    result_line(
-        f"best: epoch {best.epoch}, validation loss {best.valid_loss:.4g}, "
-        f"SI-SDR improvement {decibels(best.mean_improvement)} dB:",
-        path=model / "model.safetensors",
-    )
+    scores = f"validation loss {best.valid_loss:.4g}"
+    if best.mean_improvement is not None:
+        scores += f", SI-SDR improvement {decibels(best.mean_improvement)} dB"
+    result_line(f"best: epoch {best.epoch}, {scores}:", path=model / "model.safetensors")
 
 
 def _check_paths(model: Path, dataset: Path, init: str | None, trusted: bool | str) -> None:

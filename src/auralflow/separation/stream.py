@@ -140,7 +140,7 @@ class Separator:
         self.members = self.run.members
         for member in self.members:
             logger.info(
-                "%s for %s on %s with %d threads, chunks of %.2f s by %d, backend %s",
+                "%s for %s on %s with %d threads, chunks of %.2f s, batch size %d, backend %s",
                 member.config.net,
                 ", ".join(member.targets),
                 device,
