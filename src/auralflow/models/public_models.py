@@ -129,6 +129,6 @@ def _original(
         raise ModelError(
             f"{card.name} is not on this machine",
             found=f"{', '.join(damaged)} damaged" if damaged else "",
-            advice=access.advice(file.name, url),
+            advice=access.advice(file.name, url, pronoun="it"),
         )
     return download(wanted, url, home, on_progress=on_progress)

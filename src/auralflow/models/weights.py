@@ -86,15 +86,16 @@ class Access:
             return "" if self.mirror_folder else f"{self.mirror.rstrip('/')}/{quote(file)}"
         return url
 
-    def advice(self, file: str, url: str) -> str:
+    def advice(self, file: str, url: str, *, pronoun: str) -> str:
         """What to do about a file that is not on this machine, in one sentence.
 
         Args:
             file: Its name on mirrors.
             url: The URL that it could be downloaded from; empty if there is none.
+            pronoun: ``it`` or ``them``, for what the message says is missing.
         """
         if self.offline and url:
-            return "Download it once, without AURALFLOW_OFFLINE or --offline."
+            return f"Download {pronoun} without AURALFLOW_OFFLINE or --offline."
         if self.mirror_folder:
             missing = "" if self.mirror_folder.is_dir() else " (there is no such folder)"
             return f"Put {file} into '{self.mirror_folder}'{missing}, or set AURALFLOW_MIRROR to its folder."
@@ -201,7 +202,7 @@ def _download(
         raise ModelError(
             f"the weights of {card.name} are not on this machine",
             found=f"{', '.join(damaged)} damaged" if damaged else "",
-            advice=access.advice(card.file, url),
+            advice=access.advice(card.file, url, pronoun="them"),
         )
     # Imported only here, because nothing but downloads needs it.
     from auralflow.models.download import Wanted, download  # noqa: PLC0415
