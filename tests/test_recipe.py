@@ -19,6 +19,8 @@ from auralflow.datasets import index_split
 from auralflow.errors import AuralflowError, DatasetError, ModelError, UsageError
 from auralflow.models import Access, DataPart, Registry, create_model_folder, load
 from auralflow.models.folder import read_weights
+from auralflow.nets.families import create_model
+from auralflow.nets.unet import RecurrentNetConfig
 from auralflow.storage import write_json
 from auralflow.synth import write_dataset
 
@@ -447,6 +449,28 @@ def test_weights_are_averaged_by_their_shares(trained, tmp_path, capsys):
     # It is not replaced.
     assert average.main(words) != 0
     assert str(tmp_path / "mean") in capsys.readouterr().err
+
+
+def test_a_smaller_net_takes_part_in_the_weights_that_it_has(trained, tmp_path, capsys):
+    settings = load(trained).config.model_dump() | {"net": "SpectrogramNetLSTM", "hidden_size": 8}
+    torch.manual_seed(1)
+    larger = create_model(RecurrentNetConfig.model_validate(settings))
+    create_model_folder(tmp_path / "larger", larger.config)
+    publish.save_weights(larger, tmp_path / "larger" / "model.safetensors")
+    words = [f"{tmp_path / 'larger'}=0.75", f"{trained}=0.25", "--save", str(tmp_path / "mean")]
+    assert average.main(words) == 0
+    small, mean = (read_weights(folder / "model.safetensors") for folder in (trained, tmp_path / "mean"))
+    assert small.keys() < mean.keys()
+    for name, tensor in larger.state_dict().items():
+        if not tensor.is_floating_point():
+            continue
+        expected = 0.75 * tensor + 0.25 * small[name] if name in small else tensor
+        torch.testing.assert_close(mean[name], expected)
+    assert load(tmp_path / "mean").config == larger.config
+    # Not the other way round: the smaller net has no place for the rest.
+    words = [f"{trained}=0.25", f"{tmp_path / 'larger'}=0.75", "--save", str(tmp_path / "smaller")]
+    assert average.main(words) == 2
+    assert "they have different settings" in capsys.readouterr().err
 
 
 def test_what_cannot_be_averaged_is_refused(trained, tmp_path, capsys):

@@ -1,9 +1,13 @@
 """Averages the weights of models, such as a fine-tuned model and the one that it started from.
 
 Run ``python recipes/pretrained/average.py MODEL=SHARE [MODEL=SHARE ...] --save FOLDER``. A MODEL is a folder
-or a name, and the shares add up to 1. The models must have the same settings. An average of the weights of a
-fine-tuned model and of those it started from can keep what either does better (Wortsman et al., "Robust
-fine-tuning of zero-shot models", 2022, equation 1).
+or a name, and the shares add up to 1. An average of the weights of a fine-tuned model and of those it started
+from can keep what either does better (Wortsman et al., "Robust fine-tuning of zero-shot models", 2022,
+equation 1).
+
+FOLDER gets the settings of the first MODEL. Another one may be a smaller net with the same settings, such as
+SpectrogramNetSimple beside a SpectrogramNetLSTM that was trained from it. Weights that it lacks are averaged
+over the models that have them.
 
 FOLDER becomes a model folder, with the ``trainer.json`` and ``summary.json`` of the last MODEL that has them,
 as ``publish.py`` needs them.
@@ -30,7 +34,8 @@ def average(shares: Sequence[tuple[str, float]], folder: Path) -> None:
     """Write a model folder with the average of the weights of some models.
 
     Args:
-        shares: Folder or name of each model, and its share. The shares add up to 1.
+        shares: Folder or name of each model, and its share. The shares add up to 1. The first model must have
+            all the settings and weights that the others have.
         folder: The folder to write, which must not contain a model.
 
     Raises:
@@ -41,7 +46,7 @@ def average(shares: Sequence[tuple[str, float]], folder: Path) -> None:
         raise UsageError("the shares must add up to 1", found=f"{total:g}")
     models = [load(name) for name, _ in shares]
     for (name, _), model in zip(shares, models, strict=True):
-        if model.config != models[0].config:
+        if not is_part(model, models[0]):
             raise UsageError(
                 f"'{name}' and '{shares[0][0]}' cannot be averaged: they have different settings"
             )
@@ -54,13 +59,26 @@ def average(shares: Sequence[tuple[str, float]], folder: Path) -> None:
             shutil.copyfile(found[-1], folder / file)
 
 
+def is_part(model: SeparationModel, whole: SeparationModel) -> bool:
+    """Whether another model has all the settings and weights of a model."""
+    settings, others = (part.config.model_dump(exclude={"net"}) for part in (model, whole))
+    shapes, more = ({name: t.shape for name, t in part.state_dict().items()} for part in (model, whole))
+    return settings.items() <= others.items() and shapes.items() <= more.items()
+
+
 def averaged(models: Sequence[SeparationModel], shares: Sequence[float]) -> dict[str, Tensor]:
-    """The average of the weights by name; integers, which only count batches, are those of the last model."""
+    """The average of the weights of the first model, each over the models that have it.
+
+    Integers, which only count batches, are those of the last model.
+    """
     states = [model.state_dict() for model in models]
     result = {}
-    for name, last in states[-1].items():
+    for name in states[0]:
+        found = [(share, state[name]) for share, state in zip(shares, states, strict=True) if name in state]
+        last = found[-1][1]
         if last.is_floating_point():
-            parts = [share * state[name].double() for share, state in zip(shares, states, strict=True)]
+            total = math.fsum(share for share, _ in found)
+            parts = [share / total * tensor.double() for share, tensor in found]
             result[name] = sum(parts[1:], start=parts[0]).to(last.dtype)
         else:
             result[name] = last
