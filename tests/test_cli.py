@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from itertools import chain
 from typing import get_args
 
 import numpy as np
@@ -446,34 +447,32 @@ def test_synth_writes_a_dataset_that_can_be_trained_on(capsys, tmp_path, model_f
     assert run(capsys, "train", model_folder(weights=False), songs, *TINY_TRAIN)[0] == 0
 
 
-def test_ctrl_c_saves_exits_130_and_can_be_resumed(tmp_path, dataset, model_folder):
+# A terminal sends Ctrl-C to the whole process group, and batch systems their SIGTERM.
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_signal_to_stop_saves_exits_130_and_can_be_resumed(dataset, model_folder, number, workers):
     folder = model_folder(weights=False)
-    arguments = [
-        "train",
-        folder,
-        dataset,
-        *TINY_TRAIN[2:],
-        "--max-samples",
-        4000,
-        "--checkpoint-minutes",
-        1e-4,
-    ]
+    options = dict(zip(TINY_TRAIN[::2], TINY_TRAIN[1::2], strict=True))
+    options |= {"--max-samples": 4000, "--checkpoint-minutes": 1e-4, "--num-workers": workers}
+    arguments = ["train", folder, dataset, *chain.from_iterable(options.items())]
     process = subprocess.Popen(
         [sys.executable, "-m", "auralflow", *map(str, arguments)],
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
+        start_new_session=True,
     )
     # A first checkpoint tells that batches are being trained.
     deadline = time.monotonic() + 300
-    while not (folder / "checkpoint" / "last").exists() and time.monotonic() < deadline:
+    checkpoint = folder / "checkpoint" / "last"
+    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, number)
     _, err = process.communicate(timeout=300)
     assert "Traceback" not in err
     assert process.returncode == 130
     assert "continue with --resume" in err
-    assert (folder / "checkpoint" / "last").is_file()
+    assert checkpoint.is_file()
 
 
 def test_help_and_version_load_no_torch_and_answer_at_once():

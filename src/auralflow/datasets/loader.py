@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator
+from types import FrameType
 from typing import Any
 
 import torch
@@ -14,6 +15,9 @@ from auralflow.datasets.remix import TrainingChunks
 from auralflow.errors import AuralflowError
 
 __all__ = ["ChunkLoader", "EpochSampler", "train_loader", "valid_loader"]
+
+GRACE_SECONDS = 60
+"""How long a worker goes on after SIGTERM, while the main process trains the current batch and saves."""
 
 
 class EpochSampler(Sampler[int]):
@@ -92,9 +96,16 @@ class ChunkLoader(DataLoader[Any]):
             yield batch
 
 
-def _ignore_interrupt(_: int) -> None:
-    # Ctrl-C goes to the whole process group; only the main process must react, and save.
+def _leave_signals_to_main(_: int) -> None:
+    """Let a worker outlive signals to the process group: the main process saves, then ends its workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "SIGALRM"):  # Windows has neither this nor signals to groups.
+        signal.signal(signal.SIGTERM, _end_later)
+
+
+def _end_later(_: int, __: FrameType | None) -> None:
+    # SIGTERM must not be ignored for good: it also ends workers that are stuck.
+    signal.alarm(GRACE_SECONDS)
 
 
 def _idle_generator() -> torch.Generator:
@@ -120,7 +131,7 @@ def train_loader(chunks: TrainingChunks, sampler: EpochSampler, settings: TrainC
         persistent_workers=settings.persistent_workers and workers > 0,
         pin_memory=settings.pin_memory and torch.cuda.is_available(),
         prefetch_factor=settings.pre_fetch if workers else None,
-        worker_init_fn=_ignore_interrupt,
+        worker_init_fn=_leave_signals_to_main,
         generator=_idle_generator(),
     )
 
@@ -144,6 +155,6 @@ def valid_loader(
         num_workers=workers,
         pin_memory=settings.pin_memory and torch.cuda.is_available(),
         prefetch_factor=settings.pre_fetch if workers else None,
-        worker_init_fn=_ignore_interrupt,
+        worker_init_fn=_leave_signals_to_main,
         generator=_idle_generator(),
     )
