@@ -467,6 +467,10 @@ def test_a_smaller_net_takes_part_in_the_weights_that_it_has(trained, tmp_path, 
         expected = 0.75 * tensor + 0.25 * small[name] if name in small else tensor
         torch.testing.assert_close(mean[name], expected)
     assert load(tmp_path / "mean").config == larger.config
+    # Someone must provide the rest.
+    words = [f"{tmp_path / 'larger'}=0", f"{trained}=1", "--save", str(tmp_path / "nothing")]
+    assert average.main(words) == 2
+    assert "no model with a share has net.recurrent" in capsys.readouterr().err
     # Not the other way round: the smaller net has no place for the rest.
     words = [f"{trained}=0.25", f"{tmp_path / 'larger'}=0.75", "--save", str(tmp_path / "smaller")]
     assert average.main(words) == 2

@@ -70,6 +70,9 @@ def averaged(models: Sequence[SeparationModel], shares: Sequence[float]) -> dict
     """The average of the weights of the first model, each over the models that have it.
 
     Integers, which only count batches, are those of the last model.
+
+    Raises:
+        UsageError: If the shares of the models that have some weight add up to nothing.
     """
     states = [model.state_dict() for model in models]
     result = {}
@@ -78,6 +81,8 @@ def averaged(models: Sequence[SeparationModel], shares: Sequence[float]) -> dict
         last = found[-1][1]
         if last.is_floating_point():
             total = math.fsum(share for share, _ in found)
+            if math.isclose(total, 0.0, abs_tol=1e-6):
+                raise UsageError(f"no model with a share has {name}")
             parts = [share / total * tensor.double() for share, tensor in found]
             result[name] = sum(parts[1:], start=parts[0]).to(last.dtype)
         else:
