@@ -39,7 +39,8 @@ def average(shares: Sequence[tuple[str, float]], folder: Path) -> None:
         folder: The folder to write, which must not contain a model.
 
     Raises:
-        UsageError: If the shares do not add up to 1, or the models have different settings.
+        UsageError: If the shares do not add up to 1, the models have different settings, or those that have
+            some weight have no share.
     """
     total = math.fsum(share for _, share in shares)
     if not math.isclose(total, 1.0, abs_tol=1e-6):
