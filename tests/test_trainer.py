@@ -28,6 +28,7 @@ from auralflow.nets.families import settings_of_net
 from auralflow.nets.unet.blocks import MaskEstimate
 from auralflow.nets.unet.model import SpectrogramMaskModel
 from auralflow.trainer import Callback, Trainer, prepare_folder, train
+from auralflow.trainer import loop as loop_module
 from auralflow.trainer import run as run_module
 from auralflow.trainer.checkpoint import CHECKPOINT_FILE
 from auralflow.trainer.optimization import precision_of
@@ -345,6 +346,38 @@ def test_a_stopped_run_resumes_to_the_very_same_weights(dataset, model_folder, b
         for run in (expected, resumed)
     ]
     assert without_time[0] == without_time[1]
+
+
+@pytest.mark.parametrize(("initial", "validation"), [(False, 1), (True, 1), (True, 2)])
+def test_a_stop_within_a_validation_does_not_wait_for_its_end(
+    dataset, model_folder, monkeypatch, initial, validation
+):
+    """Not even where it scores the weights that the run starts from: resuming makes up for it."""
+    settings, batches = quick(batch_size=1, valid_samples=3, ema_decay=0.9), 3
+    start = model_folder(name="start", dropout_p=0.3) if initial else None
+    whole = model_folder(weights=False, name="whole", dropout_p=0.3)
+    expected = train(whole, dataset, settings, initial=start)
+
+    seen = []
+
+    class Interrupted(ScoreSum):
+        def add(self, *batch):
+            super().add(*batch)
+            seen.append(self)
+            if len(seen) == batches * (validation - 1) + 1:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    folder = model_folder(weights=False, name="stopped", dropout_p=0.3)
+    with monkeypatch.context() as patched:
+        patched.setattr(loop_module, "ScoreSum", Interrupted)
+        stopped = train(folder, dataset, settings, initial=start)
+    assert stopped.was_stopped
+    assert len(seen) == batches * (validation - 1) + 1
+    assert len(stopped.state.history) == validation - 1
+    resumed = train(folder, dataset, settings.from_trained() if initial else settings, resume=True)
+    assert timeless(resumed.state.history) == timeless(expected.state.history)
+    assert same_weights(load(whole).state_dict(), load(folder).state_dict())
+    assert same_weights(expected.model.state_dict(), resumed.model.state_dict())
 
 
 def test_ctrl_c_saves_and_the_handlers_are_put_back(dataset, model_folder):

@@ -68,6 +68,7 @@ class TrainingState:
         plateaus: How often the learning rate was reduced.
         skipped: Number of batches skipped because their loss or gradient was not finite.
         history: Records of the finished epochs, preceded by that of trained initial weights, if any.
+        start_is_due: Whether trained initial weights are still to be validated.
     """
 
     epoch: int = 0
@@ -79,6 +80,7 @@ class TrainingState:
     plateaus: int = 0
     skipped: int = 0
     history: list[EpochRecord] = field(default_factory=list)
+    start_is_due: bool = False
 
 
 class Callback:

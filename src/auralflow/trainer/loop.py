@@ -128,7 +128,8 @@ class Trainer:
     ) -> TrainingState:
         """Train until the last epoch or the last plateau.
 
-        Ctrl-C (or SIGTERM) ends training after the current batch, and saves everything.
+        Ctrl-C (or SIGTERM) ends training after the current batch, and saves everything. A validation that it
+        interrupts starts again when the run is resumed.
 
         Args:
             train: Batches of mixtures ``[B, C, N]`` and targets ``[B, S, C, N]`` and, if not all targets are
@@ -148,17 +149,23 @@ class Trainer:
         self._tell("on_train_start", len(train) if isinstance(train, Sized) else None)
         state = self.state
         with self.stop:
+            started = time.monotonic()
             if start_counts and not (state.epoch or state.batch or state.history):
-                self._record(None, valid, time.monotonic())
+                state.start_is_due = True
+            if state.start_is_due and (scores := self._validate(valid)):
+                state.start_is_due = False
+                self._record(None, scores, started)
             while self._goes_on():
                 started = time.monotonic()
                 train_loss = self._train_epoch(train)
-                if self.stop.made:
-                    self.save_checkpoint()
+                scores = None if self.stop.made else self._validate(valid)
+                if not scores:
                     break
                 state.epoch += 1
                 state.batch, state.loss_sum = 0, 0.0
-                self._record(train_loss, valid, started)
+                self._record(train_loss, scores, started)
+            if self.stop.made:
+                self.save_checkpoint()
         self._tell("on_train_end")
         return self.state
 
@@ -262,7 +269,8 @@ class Trainer:
             )
 
     @torch.no_grad()
-    def _validate(self, valid: Iterable[Batch]) -> ScoreSum:
+    def _validate(self, valid: Iterable[Batch]) -> ScoreSum | None:
+        """Score the validation chunks, or return None if training is to stop before all are scored."""
         share_buffers(self.trained_model, self.accelerator)
         model = self.trained_model.eval()
         scores = ScoreSum(len(model.targets), self.accelerator.device)
@@ -271,14 +279,17 @@ class Trainer:
             estimate = model(mixture)
             loss = self._loss(estimate, targets, known)
             scores.add(loss, mixture, estimate.audio, targets, known)
+            if self.stop.made:
+                break
+        if self._all_agree_to_stop():
+            return None
         scores.sums = self.accelerator.reduce(scores.sums, reduction="sum")
         if not scores.sums[1, -1]:
             raise TrainingError("there are no validation batches")
         return scores
 
-    def _record(self, train_loss: float | None, valid: Iterable[Batch], started: float) -> None:
-        """Validate, save the weights if they are the best, and save the state."""
-        scores = self._validate(valid)
+    def _record(self, train_loss: float | None, scores: ScoreSum, started: float) -> None:
+        """Record an epoch, save the weights if they are the best, and save the state."""
         state = self.state
         # Lower is better for both.
         judged = scores.loss if self.settings.select == "loss" else -scores.mean_improvement
